@@ -1,0 +1,4 @@
+//! Sockets, pickle, names, the clock and the command line around the `bully` core.
+
+pub mod names;
+pub mod pickle;
