@@ -128,14 +128,12 @@ pub(crate) struct Merged {
     pub(crate) left_out: u32,
 }
 
-/// The table's storage apart from its capacity: lent by `Node`, so that this code exists once.
+/// The table without its capacity: `Node` lends the storage, so that this code exists once.
 ///
 /// Invariants: `members` is strictly ascending; `standing` runs parallel to it; `me` is in it, and
 /// no other entry has my pid or my address.
 pub(crate) struct Table<'a> {
     pub(crate) me: Member,
-    /// Whom the table must keep besides me, however small.
-    pub(crate) leader: Option<Pid>,
     pub(crate) members: &'a mut VecView<Member>,
     pub(crate) standing: &'a mut VecView<Standing>,
     pub(crate) revision: &'a mut u32,
@@ -159,8 +157,8 @@ impl Table<'_> {
         }
     }
 
-    /// The newest-looking address of the greatest process that comes before `cursor`.
-    pub(crate) fn before(&self, cursor: Member) -> Option<(Member, Standing)> {
+    /// The greatest entry below `cursor`, and what is known of it.
+    pub(crate) fn below(&self, cursor: Member) -> Option<(Member, Standing)> {
         let at = self
             .members
             .partition_point(|member| *member < cursor)
@@ -212,14 +210,6 @@ impl Table<'_> {
         }
     }
 
-    /// Whether anyone greater than me is known.
-    #[cfg(test)]
-    pub(crate) fn anyone_greater(&self) -> bool {
-        self.members
-            .last()
-            .is_some_and(|member| member.pid > self.me.pid)
-    }
-
     /// `stale` refused a connection: forgets this address if its process is known at another one,
     /// and returns that one.
     pub(crate) fn forget_address(&mut self, stale: Member) -> Option<Member> {
@@ -239,17 +229,17 @@ impl Table<'_> {
 
     /// Takes in everyone in `heard`; the one way into the table.
     ///
-    /// When there is no room for all, the greatest stay, and me and the leader whatever we are. So
+    /// When there is no room for all, the greatest stay, and I and the leader whatever we are. So
     /// the outcome depends on who was heard of and never on the order: merging is commutative,
     /// associative and idempotent. Linear in table and list; nothing is written if nothing is new.
-    pub(crate) fn merge(&mut self, heard: Roster<'_>) -> Merged {
+    pub(crate) fn merge(&mut self, heard: Roster<'_>, leader: Option<Pid>) -> Merged {
         let me = self.me;
         let fresh = self.count_fresh(heard.members, |member| admits(me, member));
         let excess = (self.members.len() + fresh).saturating_sub(self.members.capacity());
         if fresh == 0 {
             return Merged::default();
         }
-        let pinned = self.pinned(heard.members);
+        let pinned = leader.and_then(|leader| self.pinned(leader, heard.members));
         let floor = excess
             .checked_sub(1)
             .and_then(|nth| self.unpinned_from_below(heard.members, pinned).nth(nth));
@@ -285,8 +275,7 @@ impl Table<'_> {
     }
 
     /// The leader's entry that must stay: its greatest address, known or just heard.
-    fn pinned(&self, heard: &[Member]) -> Option<Member> {
-        let leader = self.leader?;
+    fn pinned(&self, leader: Pid, heard: &[Member]) -> Option<Member> {
         let end = heard.partition_point(|member| member.pid <= leader);
         let told = end.checked_sub(1).and_then(|at| heard.get(at)).copied();
         told.filter(|member| member.pid == leader && admits(self.me, member))
@@ -388,4 +377,127 @@ impl Table<'_> {
 /// my address under another pid is somebody whose port I have now. I never write to myself.
 fn admits(me: Member, heard: &Member) -> bool {
     heard.pid != me.pid && heard.addr != me.addr
+}
+
+#[cfg(test)]
+mod tests {
+    use heapless::Vec;
+
+    use super::*;
+
+    fn member(days: u32, addr: u64) -> Member {
+        Member {
+            pid: Pid { days, id: days },
+            addr: Addr(addr),
+        }
+    }
+
+    struct Storage<const N: usize> {
+        members: Vec<Member, N>,
+        standing: Vec<Standing, N>,
+        revision: u32,
+        me: Member,
+        leader: Option<Pid>,
+    }
+
+    impl<const N: usize> Storage<N> {
+        fn of(me: Member) -> Self {
+            let mut storage = Self {
+                members: Vec::new(),
+                standing: Vec::new(),
+                revision: 0,
+                me,
+                leader: None,
+            };
+            storage.members.push(me).unwrap();
+            storage.standing.push(Standing::Unasked).unwrap();
+            storage
+        }
+
+        fn table(&mut self) -> Table<'_> {
+            Table {
+                me: self.me,
+                members: &mut self.members,
+                standing: &mut self.standing,
+                revision: &mut self.revision,
+            }
+        }
+
+        fn hear(&mut self, members: &[Member]) -> Merged {
+            let leader = self.leader;
+            self.table().merge(Roster::new(members, 0).unwrap(), leader)
+        }
+    }
+
+    #[test]
+    fn a_merge_is_a_sorted_union() {
+        let mut storage = Storage::<8>::of(member(5, 5));
+        let merged = storage.hear(&[member(1, 1), member(9, 9)]);
+        assert_eq!(merged.greatest_added, Some(member(9, 9)));
+        storage.table().mark(member(9, 9).pid, Standing::Dead);
+        let revision = storage.revision;
+        let merged = storage.hear(&[member(1, 1), member(5, 5), member(7, 7), member(9, 9)]);
+        assert_eq!(merged.greatest_added, Some(member(7, 7)));
+        assert_eq!(
+            storage.members,
+            [member(1, 1), member(5, 5), member(7, 7), member(9, 9)]
+        );
+        // What was known of a member moved along with it.
+        assert_eq!(storage.table().standing(member(9, 9).pid), Standing::Dead);
+        assert_eq!(
+            storage.table().standing(member(7, 7).pid),
+            Standing::Unasked
+        );
+        assert_ne!(storage.revision, revision);
+        let revision = storage.revision;
+        assert_eq!(
+            storage.hear(&[member(1, 1), member(9, 9)]),
+            Merged::default()
+        );
+        assert_eq!(storage.revision, revision, "nothing new, nothing changed");
+    }
+
+    #[test]
+    fn my_past_and_my_port_s_past_stay_out() {
+        let mut storage = Storage::<8>::of(member(5, 5));
+        let merged = storage.hear(&[member(4, 5), member(5, 4), member(5, 6), member(6, 5)]);
+        assert_eq!(merged, Merged::default());
+        assert_eq!(storage.members, [member(5, 5)]);
+    }
+
+    #[test]
+    fn a_full_table_keeps_me_the_leader_and_the_greatest() {
+        let mut storage = Storage::<4>::of(member(1, 1));
+        storage.hear(&[member(2, 2), member(3, 3), member(4, 4)]);
+        storage.leader = Some(member(2, 2).pid);
+        let merged = storage.hear(&[member(0, 9), member(5, 5), member(6, 6)]);
+        assert_eq!(merged.left_out, 3);
+        assert_eq!(merged.greatest_added, Some(member(6, 6)));
+        assert_eq!(
+            storage.members,
+            [member(1, 1), member(2, 2), member(5, 5), member(6, 6)]
+        );
+    }
+
+    #[test]
+    fn sorting_drops_repetitions_only() {
+        let mut raw = [member(3, 1), member(1, 1), member(3, 1), member(3, 0)];
+        let roster = Roster::sorted(&mut raw, 4);
+        assert_eq!(roster.members(), [member(1, 1), member(3, 0), member(3, 1)]);
+        assert_eq!(roster.revision(), 4);
+        assert_eq!(roster.greatest(), Some(member(3, 0).pid));
+        assert_eq!(Roster::new(&[member(2, 2), member(2, 2)], 0), None);
+    }
+
+    #[test]
+    fn a_stale_address_is_forgotten_only_if_another_is_known() {
+        let mut storage = Storage::<8>::of(member(5, 5));
+        storage.hear(&[member(7, 1), member(7, 3), member(8, 8)]);
+        let mut table = storage.table();
+        assert_eq!(table.find(member(7, 0).pid), Some(member(7, 3)));
+        assert_eq!(table.forget_address(member(7, 3)), Some(member(7, 1)));
+        assert_eq!(table.forget_address(member(7, 1)), None);
+        assert_eq!(table.find(member(7, 0).pid), Some(member(7, 1)));
+        assert_eq!(storage.members.len(), 3);
+    }
 }

@@ -1,0 +1,146 @@
+//! What a node may be told before it starts.
+
+use core::time::Duration;
+
+use crate::roster::{Addr, Member};
+
+/// How a node behaves. [`Config::new`] gives the assignment's figures; change a field before the
+/// node is built. All durations are counted in whole microseconds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who I am and where I listen. Never changes while the node lives.
+    pub me: Member,
+
+    /// Where the group coordinator answers JOIN. Without one a node starts with an election at
+    /// once and learns of others from their messages only.
+    pub directory: Option<Addr>,
+
+    /// The seed of everything random: the same seed and the same inputs give the same outputs.
+    /// Nodes of one group should differ, or they probe and fail in step.
+    pub seed: u64,
+
+    /// Whether to play dead now and then, and how. `None` (the default) never does.
+    pub feign: Option<Feign>,
+
+    /// Whether to send PROBE to the leader (default: true). Without it a leader's failure goes
+    /// unnoticed until somebody else starts an election, and doubts about a leader are not
+    /// resolved by asking; peers that cannot bear a PROBE get none.
+    pub probing: bool,
+
+    /// The assignment's rules to the letter (default: false). It switches off the five rules
+    /// against storms and overtaken announcements; a group may then send exponentially many
+    /// messages and a member may follow a lesser leader for good.
+    pub strict: bool,
+
+    /// How long an ELECTION waits for its OK, counted from sending. Longer suffers slower peers,
+    /// shorter elects sooner past silent ones. 1 s: peers give up on us after 1.0 to 2.5 s, and
+    /// this wait and the announcement together should stay below 1.5 s (measured on lab nodes).
+    pub ok_within: Duration,
+
+    /// How much longer an OK is still listened for; it no longer holds up the election, but tells
+    /// that its sender is alive. 5 s: the latest seen from lab nodes.
+    pub ok_late: Duration,
+
+    /// How long to wait for a COORDINATOR once somebody greater answered, before a new election.
+    /// 3 s: above the longest wait for OKs seen in peers (2.5 s), after which they announce.
+    pub victor_within: Duration,
+
+    /// The gap between two PROBEs, drawn anew each time between these two. 500 to 3,000 ms: the
+    /// assignment.
+    pub probe_gap: (Duration, Duration),
+
+    /// How long a PROBE waits for its OK. 1.5 s: no lab node that answers at all took longer than
+    /// the 1.0 to 2.5 s after which peers give up.
+    pub probe_within: Duration,
+
+    /// W: for this long after announcing or hearing COORDINATOR, further ELECTIONs are answered
+    /// but start no election. Shorter lets more of a storm through, longer delays a real election
+    /// that falls into it. 300 ms: simulated; must stay below [`victor_within`](Self::victor_within).
+    pub window: Duration,
+
+    /// How long a JOIN may take. 3 s: the published coordinator serves one client at a time, and
+    /// an idle one in front of us holds it.
+    pub join_within: Duration,
+
+    /// The first and the longest pause before JOIN is tried again; it doubles in between, and the
+    /// actual pause is drawn from its upper half. 500 ms and 8 s: a coordinator started after us
+    /// is found soon, one that is gone costs next to nothing.
+    pub join_again: (Duration, Duration),
+
+    /// The shortest time between two JOINs once we are in the group: a member that refuses us may
+    /// have moved, and the coordinator knows where. 5 s keeps that below a message a node a second
+    /// in a group of any size.
+    pub join_gap: Duration,
+
+    /// How long somebody who connected may take for the message. 8 s: lab nodes were seen idle for
+    /// 5 s before the first byte, and it must outlast a feigned failure of 4 s.
+    pub message_within: Duration,
+
+    /// How long a connection is kept after COORDINATOR was heard on it. 50 ms: peers break when it
+    /// is closed at once, and time out when it stays.
+    pub heard_linger: Duration,
+
+    /// How long a connection is kept after COORDINATOR was sent on it, unless the place is needed.
+    /// 400 ms suited every lab node tried.
+    pub sent_linger: Duration,
+}
+
+impl Config {
+    /// The assignment's figures for a node without a coordinator, seeded by its own identity.
+    pub const fn new(me: Member) -> Self {
+        Self {
+            me,
+            directory: None,
+            seed: ((me.pid.days as u64) << 32 | me.pid.id as u64) ^ me.addr.0.rotate_left(17),
+            feign: None,
+            probing: true,
+            strict: false,
+            ok_within: Duration::from_millis(1_000),
+            ok_late: Duration::from_millis(5_000),
+            victor_within: Duration::from_millis(3_000),
+            probe_gap: (Duration::from_millis(500), Duration::from_millis(3_000)),
+            probe_within: Duration::from_millis(1_500),
+            window: Duration::from_millis(300),
+            join_within: Duration::from_millis(3_000),
+            join_again: (Duration::from_millis(500), Duration::from_millis(8_000)),
+            join_gap: Duration::from_millis(5_000),
+            message_within: Duration::from_millis(8_000),
+            heard_linger: Duration::from_millis(50),
+            sent_linger: Duration::from_millis(400),
+        }
+    }
+}
+
+/// How a node plays dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feign {
+    /// What the others see of it.
+    pub mode: FeignMode,
+    /// The time from start or recovery to the next failure, drawn anew each time between these
+    /// two.
+    pub after: (Duration, Duration),
+    /// The length of a failure, drawn anew each time between these two. Must stay below
+    /// [`Config::message_within`], so that nobody who wrote meanwhile is cut off unanswered.
+    pub length: (Duration, Duration),
+}
+
+impl Feign {
+    /// The assignment's figures: a failure 0 to 10,000 ms after start or recovery, 1,000 to
+    /// 4,000 ms long.
+    pub const fn new(mode: FeignMode) -> Self {
+        Self {
+            mode,
+            after: (Duration::ZERO, Duration::from_millis(10_000)),
+            length: (Duration::from_millis(1_000), Duration::from_millis(4_000)),
+        }
+    }
+}
+
+/// What the others see of a feigned failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeignMode {
+    /// Connections are refused.
+    Close,
+    /// Connections are accepted, and nothing is answered.
+    Ignore,
+}

@@ -1,0 +1,162 @@
+//! What time brings.
+
+use crate::config::FeignMode;
+use crate::election::{Input, Phase};
+use crate::event::{Event, Loss};
+use crate::net::{Net, Reply};
+use crate::node::Machine;
+use crate::owe::BLOCKED_PAUSE;
+use crate::roster::{Member, Standing};
+use crate::state::{Row, State};
+use crate::time::Instant;
+
+impl Machine<'_> {
+    /// Does one thing that is due; whether there was one.
+    pub(crate) fn pass_time(&mut self, net: &mut dyn Net) -> bool {
+        let now = self.now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if let Some(row) = self.rows.earliest()
+            && row.deadline <= now
+        {
+            self.overdue(row, net);
+            return true;
+        }
+        if due(self.life.fail_at) {
+            self.life.fail_at = None;
+            self.fail(net);
+            return true;
+        }
+        if due(self.life.phase_until) {
+            match self.life.phase {
+                Phase::Failed => self.recover(net),
+                // There has been no room to ask anybody: it is tried again.
+                Phase::Electing => {
+                    let pause = self.life.config.ok_within.max(BLOCKED_PAUSE);
+                    self.life.phase_until = Some(now + pause);
+                }
+                _ => self.decide(Input::TimeOut),
+            }
+            return true;
+        }
+        if due(self.life.announce_at) {
+            self.announce();
+            return true;
+        }
+        if self.life.phase != Phase::Failed && self.life.unblocked() {
+            if due(self.life.join_at) {
+                return self.send_join(net);
+            }
+            if due(self.life.probe_at) {
+                return self.send_probe(net);
+            }
+        }
+        false
+    }
+
+    /// A row has lasted too long in its state.
+    fn overdue(&mut self, row: Row, net: &mut dyn Net) {
+        let late = self.now() + self.life.config.ok_late;
+        match (row.state, row.peer) {
+            (State::WaitingForOk, Some(peer)) => {
+                // It no longer holds up the election, but an OK that comes late is news.
+                if self.table.standing(peer.pid) == Standing::Asked {
+                    self.table.mark(peer.pid, Standing::Dead);
+                }
+                if let Some(row) = self.rows.get(row.exchange) {
+                    row.state = State::Quiescent;
+                    row.deadline = late;
+                }
+            }
+            (State::SendProbe, Some(peer)) => {
+                self.close(row.exchange, net);
+                self.probe_failed(peer, Loss::Unreachable);
+            }
+            _ => self.ended(row.exchange, None, net),
+        }
+    }
+
+    /// ELECTIONs of an election that is over: their answers are late ones now.
+    pub(crate) fn retire_asked(&mut self) {
+        for row in self.rows.iter_mut() {
+            if matches!(row.state, State::SendElection | State::WaitingForOk) {
+                row.state = State::Quiescent;
+            }
+        }
+    }
+
+    pub(crate) fn probe_now(&mut self) {
+        if self.life.config.probing {
+            self.life.probe_at = Some(self.now());
+        }
+    }
+
+    /// Probes the leader, or the greater one who is said to lead; whether anything was done.
+    fn send_probe(&mut self, net: &mut dyn Net) -> bool {
+        let (Phase::Following(leader), true) = (self.life.phase, self.life.config.probing) else {
+            self.life.probe_at = None;
+            return true;
+        };
+        let (shortest, longest) = self.life.config.probe_gap;
+        let gap = self.life.rng.between(shortest, longest);
+        let whom = self.life.claim.map_or(leader, |claim| claim.max(leader));
+        let Some(member) = self.table.find(whom) else {
+            self.life.probe_at = Some(self.now() + gap);
+            let addr = self.life.config.me.addr;
+            self.probe_failed(Member { pid: whom, addr }, Loss::Unreachable);
+            return true;
+        };
+        if !self.rows.probing(whom) {
+            let until = self.now() + self.life.config.probe_within;
+            if self.open(member, State::SendProbe, until, net).is_err() {
+                return false;
+            }
+        }
+        self.life.probe_at = Some(self.now() + gap);
+        true
+    }
+
+    fn send_join(&mut self, net: &mut dyn Net) -> bool {
+        let joining = self.rows.any(&[State::SendJoin, State::WaitingForMembers]);
+        if let (Some(addr), false) = (self.life.config.directory, joining) {
+            let directory = Member {
+                addr,
+                ..self.life.config.me
+            };
+            let until = self.now() + self.life.config.join_within;
+            if self.open(directory, State::SendJoin, until, net).is_err() {
+                return false;
+            }
+            self.life.last_join = self.now();
+        }
+        self.life.join_at = None;
+        true
+    }
+
+    /// Plays dead: our own exchanges end, those of others are left in the dark.
+    fn fail(&mut self, net: &mut dyn Net) {
+        self.decide(Input::Fail);
+        while let Some(ours) = self.rows.opened_by_us() {
+            self.close(ours, net);
+        }
+        if self.life.config.feign.map(|feign| feign.mode) == Some(FeignMode::Close) {
+            net.set_listening(false);
+        }
+    }
+
+    /// "Recovery is done by starting your listening server and initiating an election."
+    fn recover(&mut self, net: &mut dyn Net) {
+        if self.life.config.feign.map(|feign| feign.mode) == Some(FeignMode::Close) {
+            net.set_listening(true);
+        }
+        self.tell(Event::Recovered);
+        self.schedule_failure();
+        if !self.life.joined {
+            self.life.join_at = Some(self.now());
+        }
+        for row in self.rows.iter().filter(|row| row.state == State::SendOk) {
+            self.life.counters.sent.ok += 1;
+            net.reply(row.exchange, Reply::Ok(self.table.all()));
+        }
+        self.decide(Input::Recover);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a node tells its user.
+
+use core::time::Duration;
+
+use crate::election::Cause;
+use crate::net::{Gone, Refusal};
+use crate::roster::Pid;
+
+/// Something worth telling the user. What a [`Node`] does never depends on whether it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The coordinator answered JOIN.
+    Joined {
+        /// Entries in the table now, this node among them.
+        members: u32,
+    },
+    /// A JOIN failed; it is tried again.
+    JoinFailed {
+        /// What happened.
+        failure: JoinFailure,
+        /// The pause before the next try.
+        again_in: Duration,
+    },
+    /// This node started an election.
+    Election {
+        /// Why.
+        cause: Cause,
+    },
+    /// This node knows who leads: told after every election, and whenever it changes.
+    Leader {
+        /// Who, perhaps this node itself.
+        leader: Pid,
+    },
+    /// The leader has failed; an election follows.
+    LeaderLost {
+        /// Who led.
+        leader: Pid,
+        /// How that was noticed.
+        how: Loss,
+    },
+    /// This node plays dead from now on.
+    Failed {
+        /// For how long.
+        length: Duration,
+    },
+    /// This node is back from playing dead.
+    Recovered,
+    /// There is no room for every member. Told when more are left out than ever before.
+    RosterFull {
+        /// How many entries found no room at once.
+        left_out: u32,
+    },
+}
+
+/// Why a JOIN failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinFailure {
+    /// The connection failed.
+    Gone(Gone),
+    /// The coordinator gave no answer, or took longer than
+    /// [`join_within`](crate::Config::join_within).
+    Silent,
+    /// The coordinator turned us down.
+    Refused(Refusal),
+}
+
+/// How a leader's failure was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// It refused a connection.
+    Refused,
+    /// It broke one off.
+    Reset,
+    /// It did not accept one in time, or is known at no address any more.
+    Unreachable,
+    /// It kept silent, though it had answered before.
+    Silent,
+}
+
+/// How many messages of each kind were sent or heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// JOIN.
+    pub join: u64,
+    /// ELECTION.
+    pub election: u64,
+    /// OK, to an ELECTION or a PROBE.
+    pub ok: u64,
+    /// COORDINATOR.
+    pub coordinator: u64,
+    /// PROBE.
+    pub probe: u64,
+}
+
+/// What a node has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages handed to the network, whether or not they arrived.
+    pub sent: Messages,
+    /// Messages heard, except while playing dead.
+    pub heard: Messages,
+    /// Exchanges whose bytes were not a message, or not one for a member.
+    pub rejected: u64,
+    /// Exchanges closed early to make room for others.
+    pub crowded_out: u64,
+}

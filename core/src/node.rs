@@ -1,0 +1,300 @@
+//! A member of the group: what it hears, what it owes, and what time brings.
+
+use core::time::Duration;
+
+use heapless::{Deque, Vec};
+
+use crate::config::Config;
+use crate::election::{Input, Phase};
+use crate::event::{Counters, Event};
+use crate::net::Net;
+use crate::rng::Rng;
+use crate::roster::{Member, Pid, Roster, Standing, Table};
+use crate::state::{Row, Rows, State};
+use crate::time::Instant;
+
+/// A member of the group, with room for `MEMBERS` of them (itself included) and for `EXCHANGES`
+/// connections at once.
+///
+/// Drive it with [`poll`](Self::poll) and [`poll_at`](Self::poll_at); the other methods only look.
+/// Nothing is allocated: the size of the value is all the memory there is. At least 2 members and
+/// 4 exchanges; fewer do not compile.
+#[derive(Debug)]
+pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
+    members: Vec<Member, MEMBERS>,
+    standing: Vec<Standing, MEMBERS>,
+    revision: u32,
+    rows: Vec<Row, EXCHANGES>,
+    life: Life,
+}
+
+/// A node apart from its tables.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    /// The latest time ever told; time does not go back.
+    pub(crate) now: Instant,
+    started: bool,
+
+    pub(crate) phase: Phase,
+    /// When the phase ends, if it is one that does.
+    pub(crate) phase_until: Option<Instant>,
+    /// No elections because of others until then: the window after a COORDINATOR.
+    pub(crate) calm_until: Instant,
+    pub(crate) probed_in_calm: bool,
+    pub(crate) probed_until: Instant,
+
+    /// Everyone below this and above me is still owed an ELECTION.
+    pub(crate) asking: Option<Member>,
+    /// Everyone below this is still owed a COORDINATOR.
+    pub(crate) announcing: Option<Member>,
+    /// When to announce once more.
+    pub(crate) announce_at: Option<Instant>,
+
+    /// When to send the next PROBE.
+    pub(crate) probe_at: Option<Instant>,
+    /// Whether the leader has ever answered a PROBE since it leads.
+    pub(crate) leader_answers: bool,
+    /// Another one who is said to lead.
+    pub(crate) claim: Option<Pid>,
+
+    pub(crate) joined: bool,
+    /// When to send the next JOIN.
+    pub(crate) join_at: Option<Instant>,
+    pub(crate) join_pause: Duration,
+    pub(crate) last_join: Instant,
+
+    /// When to play dead.
+    pub(crate) fail_at: Option<Instant>,
+
+    /// There was no room for another exchange: try again then, or when one ends.
+    pub(crate) blocked_until: Option<Instant>,
+
+    pub(crate) told_leader: Option<Pid>,
+    pub(crate) told_left_out: u32,
+    events: Deque<Event, 4>,
+    pub(crate) counters: Counters,
+}
+
+impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
+    /// A node that has done nothing yet. The first [`poll`](Self::poll) starts it.
+    pub fn new(config: Config) -> Self {
+        const {
+            assert!(MEMBERS >= 2, "a group has at least two members");
+            assert!(
+                EXCHANGES >= 4,
+                "each direction keeps a quarter of the places"
+            );
+        }
+        let mut members = Vec::new();
+        let mut standing = Vec::new();
+        // Cannot fail: there are at least two places.
+        let _ = members.push(config.me);
+        let _ = standing.push(Standing::Unasked);
+        Self {
+            members,
+            standing,
+            revision: 0,
+            rows: Vec::new(),
+            life: Life::new(config),
+        }
+    }
+
+    /// Goes on up to the next thing worth telling, and returns it; `None` when there is nothing
+    /// more to do until the network has news or [`poll_at`](Self::poll_at) has come.
+    ///
+    /// `now` may stand still and may even go back, which is taken for standing still. The work of
+    /// one call is bounded by the capacities: a flood of news is taken in several calls, between
+    /// which the network still has news.
+    pub fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
+        self.machine().poll(now, net)
+    }
+
+    /// When [`poll`](Self::poll) must be called again even if the network stays silent, or `None`
+    /// if only the network can wake this node. Never earlier than the last `poll` if that one
+    /// returned `None`.
+    pub fn poll_at(&self) -> Option<Instant> {
+        if !self.life.started || !self.life.events.is_empty() {
+            return Some(self.life.now);
+        }
+        self.rows
+            .iter()
+            .map(|row| row.deadline)
+            .chain(self.life.timers())
+            .min()
+    }
+
+    /// Who leads, if known: `None` while joining, electing and playing dead.
+    pub fn leader(&self) -> Option<Pid> {
+        self.life.leader()
+    }
+
+    /// Where this node stands in the election.
+    pub fn phase(&self) -> Phase {
+        self.life.phase
+    }
+
+    /// This node's own state, by the lab's names.
+    pub fn state(&self) -> State {
+        match self.life.phase {
+            Phase::Joining => State::WaitingForMembers,
+            Phase::Electing => State::WaitingForOk,
+            Phase::Waiting => State::WaitingForVictor,
+            Phase::Failed | Phase::Leading | Phase::Following(_) => State::Quiescent,
+        }
+    }
+
+    /// The members known, this node among them.
+    pub fn roster(&self) -> Roster<'_> {
+        // The table is ascending at all times, so this is never the empty list.
+        Roster::new(&self.members, self.revision).unwrap_or(Roster::EMPTY)
+    }
+
+    /// What this node has done so far.
+    pub fn counters(&self) -> Counters {
+        self.life.counters
+    }
+
+    /// This node as code that does not know its capacities.
+    fn machine(&mut self) -> Machine<'_> {
+        Machine {
+            table: Table {
+                me: self.life.config.me,
+                members: &mut self.members,
+                standing: &mut self.standing,
+                revision: &mut self.revision,
+            },
+            rows: Rows(&mut self.rows),
+            life: &mut self.life,
+        }
+    }
+}
+
+impl Life {
+    fn new(config: Config) -> Self {
+        Self {
+            rng: Rng::new(config.seed),
+            now: Instant::ZERO,
+            started: false,
+            phase: Phase::Joining,
+            phase_until: None,
+            calm_until: Instant::ZERO,
+            probed_in_calm: false,
+            probed_until: Instant::ZERO,
+            asking: None,
+            announcing: None,
+            announce_at: None,
+            probe_at: None,
+            leader_answers: false,
+            claim: None,
+            joined: false,
+            join_at: None,
+            join_pause: config.join_again.0,
+            last_join: Instant::ZERO,
+            fail_at: None,
+            blocked_until: None,
+            told_leader: None,
+            told_left_out: 0,
+            events: Deque::new(),
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    pub(crate) fn leader(&self) -> Option<Pid> {
+        match self.phase {
+            Phase::Leading => Some(self.config.me.pid),
+            Phase::Following(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    /// Whether opening an exchange is worth a try.
+    pub(crate) fn unblocked(&self) -> bool {
+        self.blocked_until.is_none_or(|until| self.now >= until)
+    }
+
+    /// The times at which something is due. What waits for room is not due before the next try.
+    fn timers(&self) -> impl Iterator<Item = Instant> {
+        let opening = [self.join_at, self.probe_at]
+            .map(|due| due.map(|at| at.max(self.blocked_until.unwrap_or(at))));
+        let owed = (self.asking.is_some() || self.announcing.is_some())
+            .then_some(self.blocked_until)
+            .flatten();
+        [
+            opening[0],
+            opening[1],
+            owed,
+            self.phase_until,
+            self.announce_at,
+            self.fail_at,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// A node without its capacities; see [`Node::machine`].
+pub(crate) struct Machine<'a> {
+    pub(crate) table: Table<'a>,
+    pub(crate) rows: Rows<'a>,
+    pub(crate) life: &'a mut Life,
+}
+
+impl Machine<'_> {
+    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
+        self.life.now = self.life.now.max(now);
+        if !self.life.started {
+            self.start();
+        }
+        // News come before deadlines: after a long pause the answers that wait are still read.
+        let mut news_max = 4 * self.rows.0.capacity();
+        loop {
+            if let Some(event) = self.life.events.pop_front() {
+                return Some(event);
+            }
+            if news_max > 0 && self.hear(net) {
+                news_max -= 1;
+            } else if !self.send_owed(net) && !self.pass_time(net) {
+                return None;
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.life.now
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        // Four are enough: no single step of `poll` tells more than three.
+        let told = self.life.events.push_back(event);
+        debug_assert!(told.is_ok(), "{event:?} got lost");
+    }
+
+    /// Tells who leads, unless that is what was told last.
+    pub(crate) fn tell_leader(&mut self, leader: Pid) {
+        if self.life.told_leader != Some(leader) {
+            self.life.told_leader = Some(leader);
+            self.tell(Event::Leader { leader });
+        }
+    }
+
+    fn start(&mut self) {
+        self.life.started = true;
+        self.schedule_failure();
+        if self.life.config.directory.is_some() {
+            self.life.join_at = Some(self.now());
+        } else {
+            self.life.joined = true;
+            self.decide(Input::Joined);
+        }
+    }
+
+    pub(crate) fn schedule_failure(&mut self) {
+        if let Some(feign) = self.life.config.feign {
+            let after = self.life.rng.between(feign.after.0, feign.after.1);
+            self.life.fail_at = Some(self.now() + after);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The lab's states, and the table of them: one row per open exchange, each with its deadline.
+
+use heapless::VecView;
+
+use crate::net::Exchange;
+use crate::roster::{Member, Pid};
+use crate::time::Instant;
+
+/// What is going on with a peer, by the lab's names.
+///
+/// The lab's own program joins with a blocking call and never probes; the last four are named for
+/// these two in the same manner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nothing is awaited of this peer any more; the connection is about to be closed.
+    Quiescent,
+    /// An ELECTION is on its way to them.
+    SendElection,
+    /// A COORDINATOR is on its way to them.
+    SendVictory,
+    /// Their message was heard, and the OK is on its way or owed.
+    SendOk,
+    /// They have our ELECTION.
+    WaitingForOk,
+    /// Somebody greater has answered: of myself only.
+    WaitingForVictor,
+    /// They have connected.
+    WaitingForAnyMessage,
+    /// A JOIN is on its way to the coordinator.
+    SendJoin,
+    /// The coordinator has our JOIN.
+    WaitingForMembers,
+    /// A PROBE is on its way to them.
+    SendProbe,
+    /// They have our PROBE.
+    WaitingForProbeOk,
+}
+
+impl State {
+    /// Whether a message of theirs is pending, not one of ours.
+    pub const fn is_incoming(self) -> bool {
+        !matches!(
+            self,
+            Self::SendElection
+                | Self::SendVictory
+                | Self::SendOk
+                | Self::SendJoin
+                | Self::SendProbe
+        )
+    }
+
+    /// The name as the lab spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quiescent => "QUIESCENT",
+            Self::SendElection => "SEND_ELECTION",
+            Self::SendVictory => "SEND_VICTORY",
+            Self::SendOk => "SEND_OK",
+            Self::WaitingForOk => "WAITING_FOR_OK",
+            Self::WaitingForVictor => "WAITING_FOR_VICTOR",
+            Self::WaitingForAnyMessage => "WAITING_FOR_ANY_MESSAGE",
+            Self::SendJoin => "SEND_JOIN",
+            Self::WaitingForMembers => "WAITING_FOR_MEMBERS",
+            Self::SendProbe => "SEND_PROBE",
+            Self::WaitingForProbeOk => "WAITING_FOR_PROBE_OK",
+        }
+    }
+}
+
+/// One open exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) exchange: Exchange,
+    pub(crate) state: State,
+    /// Whom we connected to; `None` if they connected to us, for then nobody knows who they are.
+    pub(crate) peer: Option<Member>,
+    /// When this state has lasted too long.
+    pub(crate) deadline: Instant,
+}
+
+/// The table of open exchanges, without its capacity.
+///
+/// A quarter of the places is kept for exchanges we open and a quarter for those opened to us, so
+/// that neither a flood from outside nor a broadcast of our own can shut the other out. Searches
+/// are linear on purpose: the table is small.
+pub(crate) struct Rows<'a>(pub(crate) &'a mut VecView<Row>);
+
+impl Rows<'_> {
+    /// The greatest number of exchanges of one direction.
+    fn side_max(&self) -> usize {
+        self.0.capacity() - (self.0.capacity() / 4).max(1)
+    }
+
+    fn count(&self, opened_by_us: bool) -> usize {
+        self.0
+            .iter()
+            .filter(|row| row.peer.is_some() == opened_by_us)
+            .count()
+    }
+
+    pub(crate) fn get(&mut self, exchange: Exchange) -> Option<&mut Row> {
+        self.0.iter_mut().find(|row| row.exchange == exchange)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Row> {
+        self.0.iter_mut()
+    }
+
+    /// Whether any row is in one of `states`.
+    pub(crate) fn any(&self, states: &[State]) -> bool {
+        self.0.iter().any(|row| states.contains(&row.state))
+    }
+
+    /// Any exchange that we opened.
+    pub(crate) fn opened_by_us(&self) -> Option<Exchange> {
+        self.0
+            .iter()
+            .find(|row| row.peer.is_some())
+            .map(|row| row.exchange)
+    }
+
+    /// Whether a PROBE to `pid` is under way.
+    pub(crate) fn probing(&self, pid: Pid) -> bool {
+        self.0.iter().any(|row| {
+            matches!(row.state, State::SendProbe | State::WaitingForProbeOk)
+                && row.peer.is_some_and(|peer| peer.pid == pid)
+        })
+    }
+
+    /// Adds a row for which [`crowded`](Self::crowded) has made room; whether it fitted.
+    pub(crate) fn push(&mut self, row: Row) -> bool {
+        self.0.push(row).is_ok()
+    }
+
+    pub(crate) fn remove(&mut self, exchange: Exchange) -> Option<Row> {
+        let at = self.0.iter().position(|row| row.exchange == exchange)?;
+        Some(self.0.swap_remove(at))
+    }
+
+    /// Whether an exchange of this direction has no place as things are.
+    pub(crate) fn crowded(&self, opened_by_us: bool) -> bool {
+        self.0.is_full() || self.count(opened_by_us) >= self.side_max()
+    }
+
+    /// Which exchange had best be closed to make a place: one that waits for nothing, the one
+    /// nearest its end. For a newcomer at the door also one that has connected and stayed silent,
+    /// the longest silent first: a peer who holds connections open must not keep others out.
+    pub(crate) fn expendable(&self, opened_by_us: bool) -> Option<Exchange> {
+        let side_full = self.count(opened_by_us) >= self.side_max();
+        let fits = |row: &&Row| !side_full || row.peer.is_some() == opened_by_us;
+        let earliest = |state: State| {
+            self.0
+                .iter()
+                .filter(fits)
+                .filter(|row| row.state == state)
+                .min_by_key(|row| row.deadline)
+        };
+        earliest(State::Quiescent)
+            .or_else(|| {
+                (!opened_by_us)
+                    .then(|| earliest(State::WaitingForAnyMessage))
+                    .flatten()
+            })
+            .or_else(|| (!opened_by_us).then(|| earliest(State::SendOk)).flatten())
+            .map(|row| row.exchange)
+    }
+
+    /// The row whose deadline comes first.
+    pub(crate) fn earliest(&self) -> Option<Row> {
+        self.0.iter().min_by_key(|row| row.deadline).copied()
+    }
+}
