@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod directory;
 mod due;
 mod election;
 mod event;
@@ -16,6 +17,7 @@ mod state;
 mod time;
 
 pub use config::{Config, Feign, FeignMode};
+pub use directory::{Directory, DirectoryEvent};
 pub use election::{Cause, Phase};
 pub use event::{Counters, Event, JoinFailure, Loss, Messages};
 pub use net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
