@@ -1,4 +1,5 @@
 //! Sockets, pickle, names, the clock and the command line around the `bully` core.
 
 pub mod names;
+pub mod net;
 pub mod pickle;

@@ -1,0 +1,287 @@
+//! One connection: the message one way, the answer the other.
+
+use core::net::SocketAddr;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bully::Gone;
+use polling::Poller;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::poll::{Interest, Registered};
+use crate::pickle::message::Due;
+
+/// What a connection is about to do, or waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Theirs: the core is to be told of it.
+    Accepted,
+    /// Ours: the handshake is under way.
+    Connecting,
+    /// The message or the answer is being written.
+    Sending,
+    /// Theirs: a message is to be read. Ours: the answer that is due.
+    Reading,
+    /// Theirs: the message was told, the answer is the core's to give.
+    Told,
+    /// All is said; the peer may take its time to close.
+    Draining,
+    /// The core is to be told that it is over.
+    Ending(Option<Gone>),
+    /// Over, and the core knows; it has yet to close it.
+    Over,
+    /// Closed by the core: our half is shut, and what still comes is thrown away.
+    Lingering,
+}
+
+/// How far a step got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It is done.
+    Done,
+    /// The socket will be told ready later.
+    Blocked,
+    /// The connection broke.
+    Broken(Gone),
+}
+
+#[derive(Debug)]
+pub(super) struct Conn {
+    stream: Option<Registered<TcpStream>>,
+    pub(super) stage: Stage,
+    /// The answer that is due to a message of ours; `None` if none is, or if they connected.
+    pub(super) due: Option<Due>,
+    pub(super) theirs: bool,
+    pub(super) peer: SocketAddr,
+    /// What is wrong with their message, for the answer.
+    pub(super) detail: Option<String>,
+    out: Rc<[u8]>,
+    sent: usize,
+    pub(super) received: usize,
+    eof: bool,
+}
+
+impl Conn {
+    /// A connection that somebody else opened.
+    pub(super) fn accepted(
+        poller: &Arc<Poller>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        owner: usize,
+        slot: usize,
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // Saves a lone small answer the wait for more; without it all still works.
+        let _ = stream.set_nodelay(true);
+        let stream = Registered::new(poller, stream, owner, slot)?;
+        Ok(Self::new(Some(stream), Stage::Accepted, peer, true))
+    }
+
+    /// A connection to `peer` on which `out` is sent and `due` expected. `Err` is for want of
+    /// descriptors or ports alone; whatever else fails is told later.
+    pub(super) fn open(
+        poller: &Arc<Poller>,
+        peer: SocketAddr,
+        out: Rc<[u8]>,
+        due: Option<Due>,
+        owner: usize,
+        slot: usize,
+    ) -> io::Result<Self> {
+        let stream = match connect(peer) {
+            Ok(stream) => Some(stream),
+            Err(error) if is_want_of_room(&error) => return Err(error),
+            Err(_) => None,
+        };
+        let stream = match stream {
+            Some(stream) => {
+                let stream = Registered::new(poller, stream, owner, slot)?;
+                stream.wait_for(Interest::Write)?;
+                Some(stream)
+            }
+            None => None,
+        };
+        let stage = match stream {
+            Some(_) => Stage::Connecting,
+            None => Stage::Ending(Some(Gone::Refused)),
+        };
+        let mut conn = Self::new(stream, stage, peer, false);
+        conn.out = out;
+        conn.due = due;
+        Ok(conn)
+    }
+
+    /// A connection to nowhere.
+    pub(super) fn refused(peer: SocketAddr) -> Self {
+        Self::new(None, Stage::Ending(Some(Gone::Refused)), peer, false)
+    }
+
+    fn new(
+        stream: Option<Registered<TcpStream>>,
+        stage: Stage,
+        peer: SocketAddr,
+        theirs: bool,
+    ) -> Self {
+        Self {
+            stream,
+            stage,
+            due: None,
+            theirs,
+            peer,
+            detail: None,
+            out: Rc::from([]),
+            sent: 0,
+            received: 0,
+            eof: false,
+        }
+    }
+
+    /// Whether the handshake is over.
+    pub(super) fn connected(&mut self) -> Progress {
+        let Some(stream) = self.stream.as_ref() else {
+            return Progress::Broken(Gone::Refused);
+        };
+        match stream.get().take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return Progress::Broken(unreachable(&error)),
+        }
+        match (stream.get().local_addr(), stream.get().peer_addr()) {
+            // Where nobody listens, the system may pick the very port as our own, and connect us
+            // to ourselves.
+            (Ok(ours), Ok(theirs)) if ours == theirs => Progress::Broken(Gone::Refused),
+            (_, Ok(_)) => Progress::Done,
+            (_, Err(error)) if error.kind() == ErrorKind::NotConnected => {
+                self.wait_for(Interest::Write)
+            }
+            (_, Err(error)) => Progress::Broken(unreachable(&error)),
+        }
+    }
+
+    /// Gives the core's answer, to be written.
+    pub(super) fn answer(&mut self, out: Rc<[u8]>) {
+        self.out = out;
+        self.sent = 0;
+        self.stage = Stage::Sending;
+    }
+
+    /// Writes what is left: all of it in one piece unless the system's buffer is full.
+    pub(super) fn send(&mut self) -> Progress {
+        loop {
+            let rest = self.out.get(self.sent..).unwrap_or(&[]);
+            if rest.is_empty() {
+                return Progress::Done;
+            }
+            let Some(stream) = self.stream.as_ref() else {
+                return Progress::Broken(Gone::Reset);
+            };
+            match stream.get().write(rest) {
+                Ok(0) => return Progress::Broken(Gone::Reset),
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.wait_for(Interest::Write);
+                }
+                Err(_) => return Progress::Broken(Gone::Reset),
+            }
+        }
+    }
+
+    /// Reads what there is, once. `Ok(0)`: the peer has closed its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Progress::Blocked`] if there is nothing yet, [`Progress::Broken`] if there never will be.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Progress> {
+        let Some(stream) = self.stream.as_ref() else {
+            return Err(Progress::Broken(Gone::Reset));
+        };
+        loop {
+            match stream.get().read(buffer) {
+                Ok(count) => {
+                    self.received = self.received.saturating_add(count);
+                    self.eof |= count == 0;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(self.wait_for(Interest::Read));
+                }
+                Err(_) => return Err(Progress::Broken(Gone::Reset)),
+            }
+        }
+    }
+
+    pub(super) fn wait_for(&self, interest: Interest) -> Progress {
+        match self.stream.as_ref().map(|stream| stream.wait_for(interest)) {
+            Some(Ok(())) => Progress::Blocked,
+            _ => Progress::Broken(Gone::Reset),
+        }
+    }
+
+    /// Shuts our half, so that what was sent arrives and the peer sees the end; whether the rest
+    /// is worth waiting for. A connection that is up never ends without its message.
+    pub(super) fn shut(&mut self) -> bool {
+        if matches!(self.stage, Stage::Ending(Some(_))) || self.stream.is_none() {
+            return false;
+        }
+        if matches!(self.stage, Stage::Connecting | Stage::Sending) && self.send() != Progress::Done
+        {
+            return false;
+        }
+        let shut = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.get().shutdown(Shutdown::Write).is_ok());
+        self.stage = Stage::Lingering;
+        self.received = 0;
+        shut && !self.eof
+    }
+}
+
+/// Starts to connect. A refusal may be known at once, or later.
+fn connect(peer: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A message is one small write: it must not wait for an acknowledgement of anything.
+    let _ = socket.set_tcp_nodelay(true);
+    match socket.connect(&peer.into()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        #[cfg(unix)]
+        Err(error) if error.raw_os_error() == Some(INPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(socket.into())
+}
+
+/// What a connect that has begun reports; std has no stable name for it.
+#[cfg(unix)]
+const INPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
+
+/// Whether there are no descriptors, ports or buffers left: it says nothing about the peer.
+pub(super) fn is_want_of_room(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        if scarce
+            .iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+        {
+            return true;
+        }
+    }
+    matches!(
+        error.kind(),
+        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory
+    )
+}
+
+/// How a handshake failed, for the core: broken off, or nobody there.
+fn unreachable(error: &io::Error) -> Gone {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Gone::Reset,
+        _ => Gone::Refused,
+    }
+}

@@ -1,0 +1,103 @@
+//! Messages as bytes, each encoded once and shared by all who are sent the same.
+
+use std::rc::Rc;
+
+use bully::{Reply, Request, Roster};
+
+use crate::names::Names;
+use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
+
+/// The latest encodings: one of each kind of message that is the same for everyone.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    kept: Vec<Kept>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    kind: Kind,
+    forms: Forms,
+    /// Revision and length of the roster in it; zeros if there is none.
+    roster: (u32, usize),
+    bytes: Rc<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Election,
+    Coordinator,
+    Probe,
+    Ok,
+    Members,
+}
+
+impl Encoded {
+    pub(super) fn request(
+        &mut self,
+        request: &Request<'_>,
+        forms: &Forms,
+        names: &Names,
+    ) -> Rc<[u8]> {
+        let key = match request {
+            Request::Election(roster) => Some((Kind::Election, *roster)),
+            Request::Coordinator(roster) => Some((Kind::Coordinator, *roster)),
+            Request::Probe(roster) if forms.probe == ProbeForm::Members => {
+                Some((Kind::Probe, *roster))
+            }
+            Request::Probe(_) => Some((Kind::Probe, Roster::EMPTY)),
+            Request::Join(_) | Request::Unfit(_) => None,
+        };
+        self.shared(key, forms, |out| {
+            writer::request(out, request, forms, names);
+        })
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        reply: &Reply<'_>,
+        forms: &Forms,
+        names: &Names,
+        detail: Option<&str>,
+    ) -> Rc<[u8]> {
+        let key = match reply {
+            Reply::Ok(roster) if forms.ok == OkForm::Members => Some((Kind::Ok, *roster)),
+            Reply::Ok(_) => Some((Kind::Ok, Roster::EMPTY)),
+            Reply::Members(roster) => Some((Kind::Members, *roster)),
+            Reply::Refused(_) => None,
+        };
+        self.shared(key, forms, |out| {
+            writer::reply(out, reply, forms, names, detail);
+        })
+    }
+
+    /// What `write` writes, or what it wrote before for the same key.
+    fn shared(
+        &mut self,
+        key: Option<(Kind, Roster<'_>)>,
+        forms: &Forms,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Rc<[u8]> {
+        let roster = key.map_or((0, 0), |(_, roster)| (roster.revision(), roster.len()));
+        if let Some((kind, _)) = key
+            && let Some(kept) = self.kept.iter().find(|kept| kept.kind == kind)
+            && kept.roster == roster
+            && kept.forms == *forms
+        {
+            return Rc::clone(&kept.bytes);
+        }
+        self.scratch.clear();
+        write(&mut self.scratch);
+        let bytes: Rc<[u8]> = Rc::from(self.scratch.as_slice());
+        if let Some((kind, _)) = key {
+            self.kept.retain(|kept| kept.kind != kind);
+            self.kept.push(Kept {
+                kind,
+                forms: *forms,
+                roster,
+                bytes: Rc::clone(&bytes),
+            });
+        }
+        bytes
+    }
+}

@@ -1,0 +1,12 @@
+//! A [`bully::Net`] over TCP: one thread, non-blocking sockets, and one place that waits.
+
+mod clock;
+mod conn;
+mod door;
+mod encoded;
+mod poll;
+mod tcp;
+
+pub use clock::Clock;
+pub use poll::{Poll, Ready, Waker};
+pub use tcp::{Note, Tcp, TcpConfig};

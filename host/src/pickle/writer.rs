@@ -1,0 +1,208 @@
+//! Writes our messages and answers, each as one pickle that is as small as can be.
+//!
+//! Most nodes read 1,024 bytes, once. So a list of members names each host once and refers to it
+//! after, and nothing is written that a reader does not need. Everything is protocol 2, which
+//! every Python from 2.3 on reads.
+
+use std::collections::HashMap;
+
+use bully::{Addr, Member, Pid, Refusal, Reply, Request, Roster};
+use serde::Serialize;
+
+use super::message::{Keyed, refusal_text};
+use super::opcode as op;
+use crate::names::{Names, host_key, port};
+
+/// In which of the forms that real programs know our messages are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forms {
+    /// How an ELECTION or PROBE is answered. Default: as text.
+    pub ok: OkForm,
+    /// What goes with a PROBE. Default: nothing.
+    pub probe: ProbeForm,
+    /// What the members' dicts are keyed by. Default: the address.
+    pub keyed: Keyed,
+}
+
+impl Default for Forms {
+    /// Word for word the assignment.
+    fn default() -> Self {
+        Self {
+            ok: OkForm::Text,
+            probe: ProbeForm::None,
+            keyed: Keyed::Address,
+        }
+    }
+}
+
+/// The form of an OK. No form suits every program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OkForm {
+    /// `'OK'`, which most understand.
+    Text,
+    /// `('OK', None)`.
+    Pair,
+    /// `('OK', members)`.
+    Members,
+}
+
+/// What goes with a PROBE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeForm {
+    /// `('PROBE', None)`.
+    None,
+    /// `('PROBE', members)`.
+    Members,
+}
+
+/// Appends `request` to `out`, as it goes over the wire.
+///
+/// A [`Request::Unfit`] is nothing that can be sent: `out` is left as it is.
+pub fn request(out: &mut Vec<u8>, request: &Request<'_>, forms: &Forms, names: &Names) {
+    match *request {
+        Request::Join(Member { pid, addr }) => {
+            let address = (names.host(addr), port(addr));
+            short(out, &("JOIN", ((pid.days, pid.id), address)));
+        }
+        Request::Election(roster) => named(out, "ELECTION", roster, forms.keyed, names),
+        Request::Coordinator(roster) => named(out, "COORDINATOR", roster, forms.keyed, names),
+        Request::Probe(roster) => match forms.probe {
+            ProbeForm::None => short(out, &("PROBE", ())),
+            ProbeForm::Members => named(out, "PROBE", roster, forms.keyed, names),
+        },
+        Request::Unfit(_) => {}
+    }
+}
+
+/// Appends `reply` to `out`, as it goes over the wire.
+///
+/// `detail` completes the text of a refusal: [`Heard::Unfit`](super::message::Heard::Unfit) tells
+/// it. Who sent something that is no pickle is answered in plain text, as the published coordinator
+/// does; all else is pickled.
+pub fn reply(
+    out: &mut Vec<u8>,
+    reply: &Reply<'_>,
+    forms: &Forms,
+    names: &Names,
+    detail: Option<&str>,
+) {
+    match *reply {
+        Reply::Ok(roster) => match forms.ok {
+            OkForm::Text => short(out, &"OK"),
+            OkForm::Pair => short(out, &("OK", ())),
+            OkForm::Members => named(out, "OK", roster, forms.keyed, names),
+        },
+        Reply::Members(roster) => {
+            out.extend([op::PROTO, PROTOCOL]);
+            members(out, roster, forms.keyed, names);
+            out.push(op::STOP);
+        }
+        Reply::Refused(refusal @ Refusal::NotAMessage) => {
+            out.extend(refusal_text(refusal, detail).bytes());
+            out.push(b'\n');
+        }
+        Reply::Refused(refusal) => short(out, &refusal_text(refusal, detail)),
+    }
+}
+
+const PROTOCOL: u8 = 2;
+
+/// A message without a list of members.
+fn short(out: &mut Vec<u8>, message: &impl Serialize) {
+    let options = serde_pickle::SerOptions::new().proto_v2();
+    let begin = out.len();
+    if serde_pickle::to_writer(out, message, options).is_err() {
+        // Texts, numbers and tuples always can be written; a half would be worse than nothing.
+        out.truncate(begin);
+    }
+}
+
+/// `(name, members)`.
+fn named(out: &mut Vec<u8>, name: &str, roster: Roster<'_>, keyed: Keyed, names: &Names) {
+    out.extend([op::PROTO, PROTOCOL]);
+    text(out, name);
+    members(out, roster, keyed, names);
+    out.extend([op::TUPLE2, op::STOP]);
+}
+
+/// The dict of members, in the order of the table.
+fn members(out: &mut Vec<u8>, roster: Roster<'_>, keyed: Keyed, names: &Names) {
+    out.push(op::EMPTY_DICT);
+    if roster.is_empty() {
+        return;
+    }
+    out.push(op::MARK);
+    let mut hosts = HashMap::new();
+    let members = roster.members();
+    for (at, &Member { pid, addr }) in members.iter().enumerate() {
+        match keyed {
+            Keyed::Address => {
+                address(out, addr, names, &mut hosts);
+                process(out, pid);
+            }
+            // One key has one value. The last of a process's addresses is the one tried first.
+            Keyed::Pid if members.get(at + 1).is_some_and(|next| next.pid == pid) => {}
+            Keyed::Pid => {
+                process(out, pid);
+                address(out, addr, names, &mut hosts);
+            }
+        }
+    }
+    out.push(op::SETITEMS);
+}
+
+fn process(out: &mut Vec<u8>, pid: Pid) {
+    number(out, pid.days);
+    number(out, pid.id);
+    out.push(op::TUPLE2);
+}
+
+/// `(host, port)`; `hosts` tells under which index a host was memoized when it was first written.
+fn address(out: &mut Vec<u8>, addr: Addr, names: &Names, hosts: &mut HashMap<u64, usize>) {
+    let next = hosts.len();
+    match hosts.get(&host_key(addr)) {
+        Some(&index) => memo(out, op::BINGET, op::LONG_BINGET, index),
+        None => {
+            text(out, &names.host(addr));
+            memo(out, op::BINPUT, op::LONG_BINPUT, next);
+            hosts.insert(host_key(addr), next);
+        }
+    }
+    number(out, port(addr).into());
+    out.push(op::TUPLE2);
+}
+
+fn memo(out: &mut Vec<u8>, short: u8, long: u8, index: usize) {
+    match u8::try_from(index) {
+        Ok(index) => out.extend([short, index]),
+        Err(_) => {
+            out.push(long);
+            out.extend((index as u32).to_le_bytes());
+        }
+    }
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(op::BINUNICODE);
+    out.extend((text.len() as u32).to_le_bytes());
+    out.extend(text.bytes());
+}
+
+fn number(out: &mut Vec<u8>, number: u32) {
+    match number {
+        0..=0xFF => out.extend([op::BININT1, number as u8]),
+        0x100..=0xFFFF => {
+            out.push(op::BININT2);
+            out.extend((number as u16).to_le_bytes());
+        }
+        0x1_0000..=0x7FFF_FFFF => {
+            out.push(op::BININT);
+            out.extend(number.to_le_bytes());
+        }
+        // BININT is signed; a fifth byte keeps the number positive.
+        0x8000_0000.. => {
+            out.extend([op::LONG1, 5]);
+            out.extend(u64::from(number).to_le_bytes().iter().take(5));
+        }
+    }
+}
