@@ -6,7 +6,7 @@ use crate::election::Cause;
 use crate::net::{Gone, Refusal};
 use crate::roster::Pid;
 
-/// Something worth telling the user. What a [`Node`] does never depends on whether it is told.
+/// Something worth telling the user. What a [`Node`](crate::Node) does never depends on whether it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The coordinator answered JOIN.

@@ -1,4 +1,74 @@
-//! The bully election as a state machine.
+//! The bully election as a state machine: who is in the group, who leads, and what is owed to whom.
+//!
+//! # Overview
+//!
+//! A [`Node`] is a member of a fully connected group. It joins by asking the group coordinator, a
+//! [`Directory`]; takes part in elections; probes the leader now and then; and, if told to, plays
+//! dead at times. It knows no sockets, no bytes and no clock: messages go through a [`Net`], of
+//! which one lives on TCP (the host package) and others may live on a bus or a serial line, and
+//! time is an argument.
+//!
+//! Nothing is allocated. A node is one value of a fixed size, whose two capacities are named where
+//! it is made: how many members it can know, and how many connections it can have at once. The
+//! crate needs neither `std` nor `alloc` nor atomics.
+//!
+//! # The loop
+//!
+//! Everyone who uses it writes the same few lines. [`Node::poll`] goes on up to the next thing
+//! worth telling; when it returns `None` there is nothing to do until the network has news or
+//! [`Node::poll_at`] has come, and how to sleep until then is the caller's business.
+//!
+//! ```
+//! # use bully::*;
+//! # struct Lonely;
+//! # impl Net for Lonely {
+//! #     fn open(&mut self, _: Addr, _: Request<'_>) -> Result<Exchange, Full> { Err(Full) }
+//! #     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> { None }
+//! #     fn reply(&mut self, _: Exchange, _: Reply<'_>) {}
+//! #     fn close(&mut self, _: Exchange) {}
+//! #     fn set_listening(&mut self, _: bool) {}
+//! # }
+//! # struct Clock(core::cell::Cell<Instant>);
+//! # impl Clock { fn now(&self) -> Instant { self.0.get() } }
+//! # let mut net = Lonely;
+//! # let clock = Clock(core::cell::Cell::new(Instant::ZERO));
+//! # let wait = |at: Option<Instant>| clock.0.set(at.unwrap_or(clock.now()));
+//! let me = Member { pid: Pid { days: 120, id: 1_234_567 }, addr: Addr(1) };
+//! let mut node = Node::<32, 8>::new(Config::new(me));
+//! loop {
+//!     while let Some(event) = node.poll(clock.now(), &mut net) {
+//!         // Report `event`.
+//!     }
+//!     wait(node.poll_at()); // the only place that blocks
+//! #   if node.leader().is_some() { break }
+//! }
+//! # assert_eq!(node.leader(), Some(me.pid));
+//! ```
+//!
+//! # Capacities
+//!
+//! `Node<MEMBERS, EXCHANGES>` takes 17 bytes for each member and some 48 for each exchange, and
+//! half a kilobyte besides.
+//!
+//! * A member more than `MEMBERS` makes the least one give way, except this node itself and the
+//!   leader: a full table holds the greatest, whatever the order in which they were heard of.
+//!   [`Event::RosterFull`] tells how many were left out.
+//! * When all `EXCHANGES` are taken, messages wait their turn, as a cursor over the table and never
+//!   as a queue. A quarter is kept for each direction, so that neither a flood from outside nor a
+//!   broadcast of our own shuts the other out; among those who connected, whoever has stayed silent
+//!   longest gives way to a newcomer.
+//!
+//! # Where to find what
+//!
+//! The protocol is one `match` in `election.rs`, and reads like the assignment. `hear.rs` turns
+//! what the network tells into its inputs, `owe.rs` sends what its outcomes owe, `due.rs` watches
+//! the deadlines; `state.rs` is the table of open exchanges and `roster.rs` the table of members.
+//!
+//! # What is not here
+//!
+//! Encryption, authentication, membership that expires, and any protection against members that
+//! lie about others: whoever can connect can claim to be anybody, as in the lab.
+
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -131,6 +131,6 @@ fn lowest(pid: Pid) -> Member {
     Member { pid, addr: Addr(0) }
 }
 
-/// How long to wait after [`Full`] if nothing else happens: a network that is full for reasons of
+/// How long to wait after `Full` if nothing else happens: a network that is full for reasons of
 /// its own, such as its file descriptors, is not asked again and again.
 pub(crate) const BLOCKED_PAUSE: Duration = Duration::from_millis(50);
