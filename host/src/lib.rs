@@ -1,5 +1,7 @@
 //! Sockets, pickle, names, the clock and the command line around the `bully` core.
 
+pub mod cli;
+mod commands;
 pub mod names;
 pub mod net;
 pub mod pickle;

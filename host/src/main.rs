@@ -1,2 +1,7 @@
-//! The program.
-fn main() {}
+//! The program `bully`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bully_host::cli::main()
+}

@@ -1,4 +1,4 @@
-"""A group coordinator in the manner of the published one: one client at a time, one recv(1024) each.
+"""A group coordinator in the manner of the published one: one client, one recv(1024) at a time.
 
 An idle client blocks everybody, members never expire, and what it makes of a broken message is
 as rough as there: raw text for what is no pickle, a pickled text for what it refuses, nothing
@@ -34,10 +34,10 @@ class Coordinator:
         try:
             name, data = lab.loads(raw)
         except pickle.UnpicklingError:
-            return 'Expected a pickled message, got {}\n'.format(str(raw)[:100]).encode()
+            return f'Expected a pickled message, got {str(raw)[:100]}\n'.encode()
         try:
             if name != 'JOIN':
-                raise Refused('Unexpected message: {}'.format(name))
+                raise Refused(f'Unexpected message: {name}')
             reply = self.join(data)
         except Refused as error:
             lab.emit('refused', error=str(error))
@@ -96,7 +96,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('port', nargs='?', type=int, default=0, help='0: any free one')
     parser.add_argument('--keyed-by', choices=('pid', 'address'), default='pid')
-    parser.add_argument('--others-only', action='store_true', help='leave the joiner out of its reply')
+    parser.add_argument('--others-only', action='store_true',
+                        help='leave the joiner out of its reply')
     manner = parser.add_mutually_exclusive_group()
     manner.add_argument('--raw-error', dest='manner', action='store_const', const='raw',
                         help='answer everything with text that is not pickled')
@@ -104,7 +105,8 @@ def main():
                         help='answer everything with a pickled text')
     manner.add_argument('--empty', dest='manner', action='store_const', const='empty',
                         help='close without an answer')
-    parser.add_argument('--for', dest='seconds', type=float, default=60.0, help='end after that many seconds')
+    parser.add_argument('--for', dest='seconds', type=float, default=60.0,
+                        help='end after that many seconds')
     options = parser.parse_args()
     lab.end_after(options.seconds)
     listener = socket.socket()

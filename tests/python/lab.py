@@ -1,4 +1,4 @@
-"""What the programs beside it share: events, an end, pickles and the two ways to key a membership."""
+"""What the programs beside it share: events, an end, pickles, the two ways to key members."""
 
 import io
 import ipaddress
@@ -18,11 +18,14 @@ class _Plain(pickle.Unpickler):
     """Reads data only: a pickle that names a class or a function is refused."""
 
     def find_class(self, module, name):
-        raise pickle.UnpicklingError('refused: {}.{}'.format(module, name))
+        raise pickle.UnpicklingError(f'refused: {module}.{name}')
 
 
-class _Sharing(pickle._Pickler):  # the Python pickler: the C one cannot be told how to write a dict
-    """Writes every dict's items twice, so that the second copy is memo references only."""
+class _Sharing(pickle._Pickler):
+    """Writes every dict's items twice, so that the second copy is memo references only.
+
+    The C pickler cannot be told how to write a dict, hence the one in Python.
+    """
 
     dispatch = dict(pickle._Pickler.dispatch)
 
@@ -73,14 +76,16 @@ def keyed_by(payload):
 
 
 def read_members(payload, key):
-    """Return {pid: address} from a payload keyed by `key`; a TypeError if it is keyed the other way."""
-    pairs = payload.items() if key == 'pid' else [(pid, address) for address, pid in payload.items()]
+    """Return {pid: address} from a payload keyed by `key`; TypeError if it is keyed otherwise."""
+    pairs = payload.items()
+    if key == 'address':
+        pairs = [(pid, address) for address, pid in pairs]
     members = {}
     for (days, su_id), (host, port) in pairs:
         if not (isinstance(days, int) and isinstance(su_id, int)):
-            raise TypeError('not a process id: {!r}'.format((days, su_id)))
+            raise TypeError(f'not a process id: {(days, su_id)!r}')
         if not (isinstance(host, str) and isinstance(port, int)):
-            raise TypeError('not an address: {!r}'.format((host, port)))
+            raise TypeError(f'not an address: {(host, port)!r}')
         members[days, su_id] = (host, port)
     return members
 
@@ -113,7 +118,7 @@ def end_after(seconds):
 
 def emit(event, **fields):
     """Print one event as a line of JSON."""
-    line = dict(fields, event=event, t=round(time.time(), 6))
+    line = dict(t=round(time.time(), 6), event=event, **fields)
     try:
         print(json.dumps(line), flush=True)
     except BrokenPipeError:

@@ -1,8 +1,8 @@
 """One node of the lab as a student would write it, with switches for the habits of real programs.
 
-Non-blocking sockets and one selector loop. What it sees and does goes to standard output, one JSON
-line an event; the first exception nobody planned for is reported as `crashed_by` and ends it with
-status 3, as it would end a real node.
+Non-blocking sockets and one selector loop. What it sees and does goes to standard output, one
+JSON line an event; the first exception nobody planned for is reported as `crashed_by` and ends
+it with status 3, as it would end a real node.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Exchange:
         self.connected = pid is None
         self.pieces = iter(())
         self.piece = b''
-        self.pause = PIECE_EVERY
+        self.pause = PIECE_EVERY  # between pieces; 0 if they never end
         self.heard = b''
         self.open = True
 
@@ -156,7 +156,8 @@ class Peer:
 
     def later(self, seconds, action, *args):
         """Have `action(*args)` called after `seconds`."""
-        heapq.heappush(self.timers, (time.monotonic() + seconds, next(self.timer_numbers), action, args))
+        due = time.monotonic() + seconds
+        heapq.heappush(self.timers, (due, next(self.timer_numbers), action, args))
 
     def fire(self):
         """Call whatever is due."""
@@ -198,7 +199,8 @@ class Peer:
 
     def written(self, members, key=None):
         """Return `members` as they go on the wire."""
-        return lab.write_members(members, key or self.key or 'pid', self.options.lists, self.options.shared)
+        key = key or self.key or 'pid'
+        return lab.write_members(members, key, self.options.lists, self.options.shared)
 
     def pickled(self, message):
         """Return the bytes of `message`."""
@@ -330,11 +332,7 @@ class Peer:
             self.end(exchange, 'refused')
             return
         if exchange.pid and (exchange.name == 'COORDINATOR' or exchange.quiet):
-            if not data:
-                self.end(exchange, 'done')
-            elif exchange.quiet and not exchange.pause:
-                pass  # an endless one goes on
-            else:
+            if not data or exchange.pause:  # an endless one goes on
                 self.end(exchange, 'done')
             return
         if not data and not once:
@@ -376,7 +374,7 @@ class Peer:
             elif self.options.probe == 'close':
                 self.end(exchange, 'done')
         else:
-            raise ValueError('unexpected message: {!r}'.format(message))
+            raise ValueError(f'unexpected message: {message!r}')
 
     def answer(self, exchange):
         """Send OK."""
@@ -385,7 +383,7 @@ class Peer:
         self.watch(exchange, WRITE)
 
     def learn(self, payload):
-        """Take over the members of a payload and return them; raises if it is not keyed our way."""
+        """Take over the members of a payload and return them; TypeError if not keyed our way."""
         if self.key is None:
             self.key = lab.keyed_by(payload)
         key = lab.keyed_by(payload) if self.options.tolerant else self.key
@@ -472,7 +470,7 @@ class Peer:
 
 
 class Storm:
-    """ELECTIONs without end to the greatest other member, bursts of PROBE, one connection never finished."""
+    """ELECTIONs and PROBEs to the greatest other member, and one connection without an end."""
 
     def __init__(self, peer):
         self.peer = peer
@@ -493,7 +491,8 @@ class Storm:
             self.send(target, 'PROBE', STORM_PROBES)
         if self.endless is None or not self.endless.open:
             self.endless = self.peer.open(target, 'PROBE', 3600.0, quiet=True)
-            self.endless.pieces = itertools.repeat(self.peer.pickled(self.peer.message('PROBE')))
+            probe = self.peer.pickled(self.peer.message('PROBE'))
+            self.endless.pieces = itertools.repeat(probe * 100)
             self.endless.pause = 0
         self.turns += 1
         if self.turns % 100 == 0:
@@ -515,23 +514,29 @@ def arguments():
     add('gcd_port', type=int)
     add('su_id', type=int)
     add('--days', type=int, required=True, help='until the next birthday')
-    add('--for', dest='seconds', type=float, default=60.0, help='end after that many seconds')
+    add('--for', dest='seconds', type=float, default=60.0,
+        help='end after that many seconds')
     add('--listen', default='localhost', metavar='HOST')
     add('--report-localhost', action='store_true', help="report the listener as 'localhost'")
-    add('--bind-port', type=int, default=0, metavar='P', help='listen there instead of on any free port')
+    add('--bind-port', type=int, default=0, metavar='P',
+        help='listen there instead of on any free port')
 
     forms = parser.add_argument_group('forms')
     add = forms.add_argument
     add('--ok', choices=('text', 'pair', 'members', 'members-pid', 'okay'), default='text')
     add('--two-pickles', action='store_true', help='answer with two pickles at once')
-    add('--keyed-by', choices=('auto', 'pid', 'address'), default='auto', help='auto: as the JOIN reply was')
+    add('--keyed-by', choices=('auto', 'pid', 'address'), default='auto',
+        help='auto: as the JOIN reply was')
     add('--tolerant', action='store_true', help='read members keyed either way')
     add('--probe-form', choices=('none', 'members', 'bare'), default='none')
     add('--bare', action='store_true', help='send ELECTION as text alone')
     payload = forms.add_mutually_exclusive_group()
-    payload.add_argument('--everybody', action='store_true', help='COORDINATOR names greater members too')
-    payload.add_argument('--only-leader', action='store_true', help='COORDINATOR names the leader alone')
-    add('--lists', action='store_true', help='lists for tuples, where a dict key need not be a tuple')
+    payload.add_argument('--everybody', action='store_true',
+                         help='COORDINATOR names greater members too')
+    payload.add_argument('--only-leader', action='store_true',
+                         help='COORDINATOR names the leader alone')
+    add('--lists', action='store_true',
+        help='lists for tuples, except for dict keys')
     add('--shared', action='store_true', help='messages full of memo references')
     add('--protocol', type=int, choices=range(6), default=4, help='of pickle')
 
@@ -541,12 +546,15 @@ def arguments():
     add('--probe', choices=('answer', 'silent', 'close', 'none'), default='answer',
         help='what a PROBE gets; none: nothing, and none are sent')
     add('--no-send-probe', dest='send_probe', action='store_false')
-    add('--half-close', action='store_true', help='shut down the sending side before reading the answer')
+    add('--half-close', action='store_true',
+        help='shut down the sending side before reading the answer')
     add('--close-early', action='store_true', help='close without reading the answer')
-    add('--never-close', action='store_true', help='keep connections open (the last {})'.format(KEPT_MAX))
-    add('--idle-before', type=float, default=0.0, metavar='SECONDS', help='between connecting and the first byte')
+    add('--never-close', action='store_true', help=f'keep connections open (the last {KEPT_MAX})')
+    add('--idle-before', type=float, default=0.0, metavar='SECONDS',
+        help='between connecting and the first byte')
     add('--split', type=int, default=1, metavar='N', help='send in N pieces')
-    add('--late-ok', type=float, default=0.0, metavar='SECONDS', help='before answering ELECTION')
+    add('--late-ok', type=float, default=0.0, metavar='SECONDS',
+        help='before answering ELECTION')
     add('--storm', action='store_true', help='flood the greatest other member')
 
     options = parser.parse_args()

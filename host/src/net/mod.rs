@@ -5,6 +5,7 @@ mod conn;
 mod door;
 mod encoded;
 mod poll;
+mod receive;
 mod tcp;
 
 pub use clock::Clock;

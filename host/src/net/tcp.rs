@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use bully::{
-    Addr, Exchange, Full, Gone, Incoming, Instant, Member, Net, Refusal, Reply, Request, Roster,
+    Addr, Exchange, Full, Incoming, Instant, Member, Net, Refusal, Reply, Request, Roster,
 };
 use polling::Poller;
 
@@ -15,8 +15,9 @@ use super::conn::{self, Conn, Progress, Stage};
 use super::door::Door;
 use super::encoded::Encoded;
 use super::poll::{Interest, Poll, Ready};
+use super::receive::Told;
 use crate::names::{self, Names};
-use crate::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
+use crate::pickle::message::{Due, Keyed};
 use crate::pickle::writer::Forms;
 use crate::pickle::{Limits, Reader};
 
@@ -39,6 +40,20 @@ pub struct TcpConfig {
     pub local_only: bool,
 }
 
+impl Default for TcpConfig {
+    /// A free port of 127.0.0.1, 16 exchanges, word for word the assignment's messages.
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: None,
+            exchanges: 16,
+            forms: Forms::default(),
+            keyed: None,
+            local_only: false,
+        }
+    }
+}
+
 /// Something that a person watching should know, and the core need not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -54,12 +69,12 @@ pub struct Note {
 /// live on for their last bytes, and a flood of connections waits outside, in the system's queue.
 #[derive(Debug)]
 pub struct Tcp {
-    poller: Arc<Poller>,
+    pub(super) poller: Arc<Poller>,
     clock: Clock,
     owner: usize,
-    config: TcpConfig,
+    pub(super) config: TcpConfig,
     addr: Addr,
-    names: Names,
+    pub(super) names: Names,
     door: Door,
     /// Whether the door should be open.
     listening: bool,
@@ -67,7 +82,7 @@ pub struct Tcp {
     knocked: bool,
     /// No descriptors are left for the door or whoever is at it: try again then.
     starved_until: Option<Instant>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     /// Exchanges the core has not closed.
     open: usize,
     /// Slots to look at, each at most once.
@@ -75,33 +90,17 @@ pub struct Tcp {
     /// Slots of connections the core has closed, the oldest first.
     lingering: VecDeque<usize>,
     encoded: Encoded,
-    members: Vec<Member>,
-    buffer: Box<[u8]>,
+    pub(super) members: Vec<Member>,
+    pub(super) buffer: Box<[u8]>,
     notes: VecDeque<Note>,
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
-    conn: Option<Conn>,
-    reader: Reader,
+pub(super) struct Slot {
+    pub(super) conn: Option<Conn>,
+    pub(super) reader: Reader,
     queued: bool,
-}
-
-/// What [`Net::recv`] is about to tell.
-enum Told {
-    Accepted,
-    Sent,
-    Join(Member),
-    Election,
-    Coordinator,
-    Probe,
-    Unfit(Refusal),
-    Ok,
-    Members,
-    Refused,
-    Done,
-    Gone(Gone),
 }
 
 /// How many connections may live on after the core has closed them, so that their last bytes
@@ -111,14 +110,18 @@ const LINGERING_MAX: usize = 64;
 /// How many more than the core has places for are let in: the core decides whom to turn out.
 const SPARE: usize = 4;
 
+/// What a message may hold at most. A quarter of what the reader takes by itself: 2,500 members in
+/// any protocol, well above any lab, and less than 2 MiB of memory for each connection.
+pub(super) const LIMITS: Limits = Limits {
+    bytes: 1 << 18,
+    text: 4096,
+    marks: 64,
+    values: 1 << 14,
+    members: 1 << 12,
+};
+
 /// How much is read at once: well above the messages of a lab, small enough for a node at rest.
 const BUFFER: usize = 16 * 1024;
-
-/// How much of what a peer goes on sending after the end is thrown away before it is cut off.
-const DISCARD_MAX: usize = 256 * 1024;
-
-/// From this message size on its memory is given back instead of being kept for the next one.
-const KEEP_MAX: usize = 16 * 1024;
 
 /// How many notes are held for somebody to fetch.
 const NOTES_MAX: usize = 64;
@@ -233,7 +236,7 @@ impl Tcp {
         self.open < self.config.exchanges + SPARE
     }
 
-    fn enqueue(&mut self, slot: usize) {
+    pub(super) fn enqueue(&mut self, slot: usize) {
         if let Some(entry) = self.slots.get_mut(slot)
             && entry.conn.is_some()
             && !entry.queued
@@ -243,7 +246,7 @@ impl Tcp {
         }
     }
 
-    fn note(&mut self, peer: SocketAddr, why: String) {
+    pub(super) fn note(&mut self, peer: SocketAddr, why: String) {
         if self.notes.len() < NOTES_MAX {
             self.notes.push_back(Note { peer, why });
         }
@@ -261,14 +264,14 @@ impl Tcp {
             return oldest;
         }
         self.slots.push(Slot {
-            reader: Reader::new(Limits::default()),
+            reader: Reader::new(LIMITS),
             ..Slot::default()
         });
         self.slots.len() - 1
     }
 
     /// Ends a connection for good.
-    fn release(&mut self, slot: usize) {
+    pub(super) fn release(&mut self, slot: usize) {
         self.lingering.retain(|other| *other != slot);
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.conn = None;
@@ -333,210 +336,6 @@ impl Tcp {
             entry.queued = false;
         }
         self.open += 1;
-    }
-
-    /// Goes on with one connection up to the next thing to tell.
-    fn step(&mut self, slot: usize) -> Option<Told> {
-        loop {
-            let conn = self.slots.get_mut(slot)?.conn.as_mut()?;
-            let progress = match conn.stage {
-                Stage::Accepted => {
-                    conn.stage = Stage::Reading;
-                    continue;
-                }
-                Stage::Connecting => conn.connected(),
-                Stage::Sending => conn.send(),
-                Stage::Reading => return self.read(slot),
-                Stage::Draining | Stage::Lingering => return self.discard(slot),
-                Stage::Ending(gone) => {
-                    conn.stage = Stage::Over;
-                    return Some(gone.map_or(Told::Done, Told::Gone));
-                }
-                Stage::Told | Stage::Over => return None,
-            };
-            match (progress, conn.stage) {
-                (Progress::Done, Stage::Connecting) => conn.stage = Stage::Sending,
-                (Progress::Done, _) => {
-                    conn.stage = match (conn.theirs, conn.due) {
-                        (true, _) => Stage::Ending(None),
-                        (false, Some(_)) => Stage::Reading,
-                        (false, None) => Stage::Draining,
-                    };
-                    self.enqueue(slot);
-                    return Some(Told::Sent);
-                }
-                (Progress::Blocked, _) => return None,
-                (Progress::Broken(gone), _) => conn.stage = Stage::Ending(Some(gone)),
-            }
-        }
-    }
-
-    /// Reads on, one piece at a time so that no connection keeps the others waiting.
-    fn read(&mut self, slot: usize) -> Option<Told> {
-        let entry = self.slots.get_mut(slot)?;
-        let conn = entry.conn.as_mut()?;
-        match conn.read(&mut self.buffer) {
-            Ok(0) => Some(self.closed_early(slot)),
-            Ok(count) => match entry.reader.push(self.buffer.get(..count).unwrap_or(&[])) {
-                Ok(Some(_)) => Some(self.understand(slot)),
-                Ok(None) => {
-                    // There is more, or there will be.
-                    self.enqueue(slot);
-                    None
-                }
-                Err(refused) => Some(self.not_a_message(slot, &refused.to_string())),
-            },
-            Err(Progress::Broken(gone)) => {
-                conn.stage = Stage::Over;
-                Some(Told::Gone(gone))
-            }
-            Err(_) => None,
-        }
-    }
-
-    /// The peer closed its end before its message was whole.
-    fn closed_early(&mut self, slot: usize) -> Told {
-        let received = self.conn(slot).map_or(0, |conn| conn.received);
-        if received == 0 {
-            // It chose to say nothing.
-            return self.over(slot, Told::Done);
-        }
-        let why = format!("it ends after {received} bytes, in the middle of a message");
-        self.not_a_message(slot, &why)
-    }
-
-    /// What came is no message, for the reason `why`.
-    fn not_a_message(&mut self, slot: usize, why: &str) -> Told {
-        let Some(entry) = self.slots.get_mut(slot) else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let Some(conn) = entry.conn.as_mut() else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let beginning = entry.reader.beginning();
-        if conn.due == Some(Due::Members) {
-            // A coordinator that cannot read us says so without pickling it.
-            self.refusal = Some(message::raw_text(beginning));
-            return self.over(slot, Told::Refused);
-        }
-        let shown = message::bytes_repr(beginning);
-        let (peer, theirs) = (conn.peer, conn.theirs);
-        conn.detail = Some(shown.clone());
-        self.note(peer, format!("not a lab message: {why}: {shown}"));
-        if theirs {
-            self.told(slot, Told::Unfit(Refusal::NotAMessage))
-        } else {
-            self.over(slot, Told::Gone(Gone::Malformed))
-        }
-    }
-
-    /// The message is whole: what it says.
-    fn understand(&mut self, slot: usize) -> Told {
-        let Some(entry) = self.slots.get_mut(slot) else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let Some(conn) = entry.conn.as_mut() else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let (peer, due) = (conn.peer, conn.due);
-        let (names, members) = (&mut self.names, &mut self.members);
-        let mut unfit = None;
-        let told = match due {
-            None => match message::request(&entry.reader, names, members) {
-                Heard::Join(member) if !self.config.local_only => Told::Join(member),
-                Heard::Join(member) => match local(names, member) {
-                    Some(member) => Told::Join(member),
-                    None => Told::Unfit(Refusal::NotLocal),
-                },
-                Heard::Election(_) => Told::Election,
-                Heard::Coordinator(_) => Told::Coordinator,
-                Heard::Probe(_) => Told::Probe,
-                Heard::Unfit { refusal, detail } => {
-                    unfit = Some(message::refusal_text(refusal, Some(&detail)));
-                    conn.detail = Some(detail);
-                    Told::Unfit(refusal)
-                }
-            },
-            Some(due) => match message::answer(&entry.reader, due, names, members) {
-                Answer::Ok(_) => Told::Ok,
-                Answer::Members(Listed { keyed, .. }) => {
-                    if let (None, Some(keyed)) = (self.config.keyed, keyed) {
-                        self.config.forms.keyed = keyed;
-                    }
-                    Told::Members
-                }
-                Answer::Text(text) => {
-                    self.refusal = Some(message::raw_text(text.as_bytes()));
-                    Told::Refused
-                }
-                Answer::Unfit(shown) => {
-                    unfit = Some(format!("not an answer: {shown}"));
-                    Told::Gone(Gone::Malformed)
-                }
-            },
-        };
-        if conn.received > KEEP_MAX {
-            entry.reader = Reader::new(Limits::default());
-        } else {
-            entry.reader.clear();
-        }
-        if let Some(why) = unfit {
-            self.note(peer, why);
-        }
-        match due {
-            None => self.told(slot, told),
-            Some(_) => self.over(slot, told),
-        }
-    }
-
-    fn conn(&mut self, slot: usize) -> Option<&mut Conn> {
-        self.slots.get_mut(slot)?.conn.as_mut()
-    }
-
-    /// Tells a message of theirs; the next word is the core's.
-    fn told(&mut self, slot: usize, told: Told) -> Told {
-        if let Some(conn) = self.conn(slot) {
-            conn.stage = Stage::Told;
-        }
-        told
-    }
-
-    /// Tells the last there is to tell, or all but an end that goes without saying.
-    fn over(&mut self, slot: usize, told: Told) -> Told {
-        let last = matches!(told, Told::Done | Told::Gone(_));
-        if let Some(conn) = self.conn(slot) {
-            conn.stage = if last {
-                Stage::Over
-            } else {
-                Stage::Ending(None)
-            };
-        }
-        if !last {
-            self.enqueue(slot);
-        }
-        told
-    }
-
-    /// Throws away what comes after the end; the peer's own end is all that matters.
-    fn discard(&mut self, slot: usize) -> Option<Told> {
-        let conn = self.slots.get_mut(slot)?.conn.as_mut()?;
-        let lingering = conn.stage == Stage::Lingering;
-        let over = loop {
-            match conn.read(&mut self.buffer) {
-                Ok(0) | Err(Progress::Broken(_) | Progress::Done) => break true,
-                Ok(_) if conn.received > DISCARD_MAX => break lingering,
-                Ok(_) => {}
-                Err(Progress::Blocked) => break false,
-            }
-        };
-        if !over {
-            return None;
-        }
-        if lingering {
-            self.release(slot);
-            return None;
-        }
-        Some(self.over(slot, Told::Done))
     }
 }
 
@@ -651,15 +450,6 @@ impl Net for Tcp {
         // A door that could not be opened is tried again.
         self.knocked = on;
     }
-}
-
-/// A newcomer on this machine as the coordinator knows it, by the address that all programs read.
-fn local(names: &mut Names, member: Member) -> Option<Member> {
-    let addr = names
-        .is_local(member.addr)
-        .then(|| names.addr("127.0.0.1", names::port(member.addr)))
-        .flatten()?;
-    Some(Member { addr, ..member })
 }
 
 /// The slot number of the door; connections follow it.

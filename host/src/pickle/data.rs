@@ -2,12 +2,9 @@
 
 use super::fault::{Fault, Limits};
 
-/// A text: a range of the one string that holds them all.
+/// A text, by its place among the texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    start: u32,
-    len: u32,
-}
+pub(super) struct Text(u32);
 
 /// A Python value. The two pairs that members are made of need no storage of their own; `True`
 /// and `False` are the numbers they equal.
@@ -16,21 +13,105 @@ pub(super) enum Value {
     /// In the memo: nothing was put here. Nowhere else.
     Unset,
     None,
+    /// A number of at most 48 bits.
     Int(i64),
+    /// A number that is greater than anything a lab message has use for.
+    Huge,
     Text(Text),
-    /// A tuple of two numbers of 32 bits.
-    Ints(u32, u32),
-    /// A tuple of a text and a number of 16 bits.
+    /// A tuple of two numbers, such as a process id.
+    Ints(u16, u32),
+    /// A tuple of a text and a number, such as an address.
     Address(Text, u16),
-    /// Any other tuple: where its items begin, and how many they are.
-    Tuple(u32, u32),
+    /// Any other tuple, by its place among the sequences.
+    Tuple(u32),
+    /// A list, by its place among the sequences.
     List(u32),
+    /// A dict, by its number.
     Dict(u32),
 }
 
-/// A list's length and, from `start` on, its first two items: no lab message has use for more.
+impl Value {
+    #[inline]
+    pub(super) fn int(number: i64) -> Self {
+        let unused_bits = u64::BITS - CONTENT_BITS;
+        if number << unused_bits >> unused_bits == number {
+            Self::Int(number)
+        } else {
+            Self::Huge
+        }
+    }
+
+    /// A tuple of two, if it takes no room of its own.
+    #[inline]
+    fn pair(first: Self, second: Self) -> Option<Self> {
+        let Self::Int(second) = second else {
+            return None;
+        };
+        match first {
+            Self::Int(first) => {
+                let (first, second) = (first.try_into().ok()?, second.try_into().ok()?);
+                Some(Self::Ints(first, second))
+            }
+            Self::Text(host) => Some(Self::Address(host, second.try_into().ok()?)),
+            _ => None,
+        }
+    }
+
+    fn is_plain(self) -> bool {
+        matches!(self, Self::None | Self::Int(_) | Self::Huge | Self::Text(_))
+    }
+}
+
+/// A [`Value`] as it is stored: 16 bits that tell what it is, and 48 of what is in it. In one
+/// word since the processor stalls where it writes a value in parts and reads it back whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word(u64);
+
+impl From<Value> for Word {
+    #[inline(always)]
+    fn from(value: Value) -> Self {
+        let (kind, content) = match value {
+            Value::Unset => (0, 0),
+            Value::None => (1, 0),
+            Value::Int(number) => (2, number as u64 & CONTENT),
+            Value::Huge => (3, 0),
+            Value::Text(Text(text)) => (4, text.into()),
+            Value::Ints(a, b) => (5, u64::from(a) << 32 | u64::from(b)),
+            Value::Address(Text(host), port) => (6, u64::from(port) << 32 | u64::from(host)),
+            Value::Tuple(at) => (7, at.into()),
+            Value::List(at) => (8, at.into()),
+            Value::Dict(at) => (9, at.into()),
+        };
+        Self(kind << CONTENT_BITS | content)
+    }
+}
+
+impl From<Word> for Value {
+    #[inline(always)]
+    fn from(Word(word): Word) -> Self {
+        let (upper, lower) = ((word >> 32) as u16, word as u32);
+        match word >> CONTENT_BITS {
+            0 => Self::Unset,
+            1 => Self::None,
+            2 => Self::Int((word << 16) as i64 >> 16),
+            3 => Self::Huge,
+            4 => Self::Text(Text(lower)),
+            5 => Self::Ints(upper, lower),
+            6 => Self::Address(Text(lower), upper),
+            7 => Self::Tuple(lower),
+            8 => Self::List(lower),
+            _ => Self::Dict(lower),
+        }
+    }
+}
+
+const CONTENT_BITS: u32 = 48;
+const CONTENT: u64 = (1 << CONTENT_BITS) - 1;
+
+/// Where a text, or the items of a tuple, begin, and how many they are. Of a list only the first
+/// two are there: no lab message has use for more.
 #[derive(Clone, Copy, Debug, Default)]
-struct List {
+struct Span {
     start: u32,
     len: u32,
 }
@@ -39,8 +120,8 @@ struct List {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     dict: u32,
-    key: Value,
-    value: Value,
+    key: Word,
+    value: Word,
 }
 
 /// All that a message has built so far. Lists and dicts are known by their numbers, so they may
@@ -48,17 +129,17 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Data {
     limits: Limits,
-    stack: Vec<Value>,
+    stack: Vec<Word>,
     marks: Vec<u32>,
     /// Where on the stack the innermost mark stands: nothing below it may be taken.
     fence: usize,
-    memo: Vec<Value>,
+    memo: Vec<Word>,
     memo_set: usize,
+    /// All texts, one after the other.
     text: String,
-    /// Where in `text` the last one begins.
-    last_text: usize,
-    items: Vec<Value>,
-    lists: Vec<List>,
+    texts: Vec<Span>,
+    items: Vec<Word>,
+    sequences: Vec<Span>,
     dicts: u32,
     entries: Vec<Entry>,
 }
@@ -66,45 +147,48 @@ pub(super) struct Data {
 /// Looking at it.
 impl Data {
     pub(super) fn text(&self, text: Text) -> &str {
-        let start = text.start as usize;
+        let span = self.texts.get(text.0 as usize).copied().unwrap_or_default();
+        let start = span.start as usize;
         self.text
-            .get(start..start + text.len as usize)
+            .get(start..start + span.len as usize)
             .unwrap_or("")
     }
 
     /// The items of a tuple or list of two.
     pub(super) fn pair(&self, value: Value) -> Option<[Value; 2]> {
-        match value {
-            Value::Ints(a, b) => Some([Value::Int(a.into()), Value::Int(b.into())]),
-            Value::Address(host, port) => Some([Value::Text(host), Value::Int(port.into())]),
-            _ if self.len(value) == 2 => self.items(value).try_into().ok(),
-            _ => None,
+        if self.len(value) != 2 {
+            return None;
         }
+        let mut items = self.items(value);
+        Some([items.next()?, items.next()?])
     }
 
-    /// The items of a tuple that is not one of the two special pairs, or the first two of a list.
-    pub(super) fn items(&self, value: Value) -> &[Value] {
-        let (start, len) = match value {
-            Value::Tuple(start, len) => (start, len),
-            Value::List(list) => {
-                let list = self.lists.get(list as usize).copied().unwrap_or_default();
-                (list.start, list.len.min(2))
+    /// The items of a tuple, or the first two of a list.
+    pub(super) fn items(&self, value: Value) -> impl Iterator<Item = Value> {
+        let (inline, stored) = match value {
+            Value::Ints(a, b) => (Some([Value::Int(a.into()), Value::Int(b.into())]), &[][..]),
+            Value::Address(a, b) => (Some([Value::Text(a), Value::Int(b.into())]), &[][..]),
+            Value::Tuple(at) | Value::List(at) => {
+                let span = self.span(at);
+                let len = match value {
+                    Value::List(_) => span.len.min(2),
+                    _ => span.len,
+                };
+                let start = span.start as usize;
+                let items = self.items.get(start..start + len as usize);
+                (None, items.unwrap_or(&[]))
             }
-            _ => (0, 0),
+            _ => (None, &[][..]),
         };
-        let start = start as usize;
-        self.items.get(start..start + len as usize).unwrap_or(&[])
+        let stored = stored.iter().map(|word| Value::from(*word));
+        inline.into_iter().flatten().chain(stored)
     }
 
     /// How many items a tuple or list has, or how often something was set in a dict.
     pub(super) fn len(&self, value: Value) -> usize {
         match value {
             Value::Ints(..) | Value::Address(..) => 2,
-            Value::Tuple(_, len) => len as usize,
-            Value::List(list) => self
-                .lists
-                .get(list as usize)
-                .map_or(0, |list| list.len as usize),
+            Value::Tuple(at) | Value::List(at) => self.span(at).len as usize,
             Value::Dict(dict) => self.entries(dict).count(),
             _ => 0,
         }
@@ -115,7 +199,11 @@ impl Data {
         self.entries
             .iter()
             .filter(move |entry| entry.dict == dict)
-            .map(|entry| (entry.key, entry.value))
+            .map(|entry| (entry.key.into(), entry.value.into()))
+    }
+
+    fn span(&self, at: u32) -> Span {
+        self.sequences.get(at as usize).copied().unwrap_or_default()
     }
 }
 
@@ -136,37 +224,52 @@ impl Data {
         self.memo.clear();
         self.memo_set = 0;
         self.text.clear();
-        self.last_text = 0;
+        self.texts.clear();
         self.items.clear();
-        self.lists.clear();
+        self.sequences.clear();
         self.dicts = 0;
         self.entries.clear();
     }
 
+    #[inline]
     pub(super) fn push(&mut self, value: Value) -> Result<(), Fault> {
         if self.stack.len() >= self.limits.values {
             return Err(Fault::Values(self.limits.values));
         }
-        self.stack.push(value);
+        self.stack.push(value.into());
         Ok(())
     }
 
+    #[inline]
     pub(super) fn push_text(&mut self, text: &[u8]) -> Result<(), Fault> {
         // A peer that writes each host out writes the same one over and over: it is kept once.
-        if self.text.as_bytes().get(self.last_text..) != Some(text) {
+        let last = self.texts.last().map(|span| span.start as usize..);
+        if last.and_then(|last| self.text.as_bytes().get(last)) != Some(text) {
+            let (start, len) = (self.text.len() as u32, text.len() as u32);
             let text = core::str::from_utf8(text).map_err(|_| Fault::Unicode)?;
-            self.last_text = self.text.len();
+            self.room(self.texts.len(), 1)?;
             self.text.push_str(text);
+            self.texts.push(Span { start, len });
         }
-        self.push(Value::Text(Text {
-            start: self.last_text as u32,
-            len: text.len() as u32,
-        }))
+        self.push(Value::Text(Text(self.texts.len() as u32 - 1)))
+    }
+
+    /// Makes the topmost value and `second` a tuple, if that takes no room of its own.
+    #[inline]
+    pub(super) fn pair_with(&mut self, second: Value) -> bool {
+        let Some(pair) = self.top().ok().and_then(|first| Value::pair(first, second)) else {
+            return false;
+        };
+        if let Some(top) = self.stack.last_mut() {
+            *top = pair.into();
+        }
+        true
     }
 
     /// The topmost value.
+    #[inline]
     pub(super) fn top(&self) -> Result<Value, Fault> {
-        Ok(self.stack[self.last(1)?])
+        Ok(self.stack[self.last(1)?].into())
     }
 
     pub(super) fn mark(&mut self) -> Result<(), Fault> {
@@ -179,6 +282,7 @@ impl Data {
     }
 
     /// Where the last `count` values begin, if there are so many above the innermost mark.
+    #[inline]
     pub(super) fn last(&self, count: usize) -> Result<usize, Fault> {
         match self.stack.len().checked_sub(count) {
             Some(start) if start >= self.fence => Ok(start),
@@ -194,24 +298,20 @@ impl Data {
     }
 
     /// Makes the values from `start` on a tuple.
+    #[inline]
     pub(super) fn tuple(&mut self, start: usize) -> Result<(), Fault> {
-        let tuple = match self.stack[start..] {
-            [Value::Int(a), Value::Int(b)] => u32::try_from(a)
-                .ok()
-                .zip(u32::try_from(b).ok())
-                .map(|(a, b)| Value::Ints(a, b)),
-            [Value::Text(host), Value::Int(port)] => u16::try_from(port)
-                .ok()
-                .map(|port| Value::Address(host, port)),
+        let values = &self.stack[start..];
+        let pair = match *values {
+            [first, second] => Value::pair(first.into(), second.into()),
             _ => None,
         };
-        let tuple = match tuple {
-            Some(tuple) => tuple,
+        let tuple = match pair {
+            Some(pair) => pair,
             None => {
-                let (from, len) = (self.items.len(), self.stack.len() - start);
-                self.room_for_items(len)?;
-                self.items.extend_from_slice(&self.stack[start..]);
-                Value::Tuple(from as u32, len as u32)
+                self.room(self.items.len(), values.len())?;
+                let (start, len) = (self.items.len() as u32, values.len() as u32);
+                self.items.extend_from_slice(values);
+                Value::Tuple(self.new_sequence(Span { start, len })?)
             }
         };
         self.stack.truncate(start);
@@ -220,11 +320,7 @@ impl Data {
 
     /// Makes the values from `start` on a list.
     pub(super) fn list(&mut self, start: usize) -> Result<(), Fault> {
-        if self.lists.len() >= self.limits.members {
-            return Err(Fault::Members(self.limits.members));
-        }
-        let list = self.lists.len() as u32;
-        self.lists.push(List::default());
+        let list = self.new_sequence(Span::default())?;
         self.fill_list(list, start)?;
         self.push(Value::List(list))
     }
@@ -255,59 +351,76 @@ impl Data {
     }
 
     /// Puts the topmost value under `index`, or under the next one; `bytes` came before.
+    #[inline]
     pub(super) fn memoize(&mut self, index: Option<u64>, bytes: usize) -> Result<(), Fault> {
-        let value = self.top()?;
+        let value = self.stack[self.last(1)?];
         let index = index.unwrap_or(self.memo_set as u64);
         let at = usize::try_from(index).unwrap_or(usize::MAX);
+        if at == self.memo.len() && at < self.limits.values {
+            self.memo.push(value);
+            self.memo_set += 1;
+            return Ok(());
+        }
+        self.memoize_at(at, value, bytes)
+    }
+
+    /// Pushes what was put under `index`.
+    #[inline]
+    pub(super) fn recall(&mut self, index: u64) -> Result<(), Fault> {
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        match self.memo.get(at).map(|word| Value::from(*word)) {
+            None | Some(Value::Unset) => Err(Fault::Unset(index)),
+            Some(value) => self.push(value),
+        }
+    }
+
+    /// Puts a value where one has been put before, or where that leaves a gap.
+    #[cold]
+    fn memoize_at(&mut self, at: usize, value: Word, bytes: usize) -> Result<(), Fault> {
         if at >= self.limits.values {
             return Err(Fault::Values(self.limits.values));
         }
         if at > bytes {
-            return Err(Fault::Sparse(index));
+            return Err(Fault::Sparse(at as u64));
         }
         if at >= self.memo.len() {
-            self.memo.resize(at, Value::Unset);
-            self.memo.push(value);
-            self.memo_set += 1;
-        } else {
-            self.memo_set += usize::from(self.memo[at] == Value::Unset);
-            self.memo[at] = value;
+            self.memo.resize(at + 1, Value::Unset.into());
         }
+        let slot = &mut self.memo[at];
+        self.memo_set += usize::from(*slot == Value::Unset.into());
+        *slot = value;
         Ok(())
-    }
-
-    /// Pushes what was put under `index`.
-    pub(super) fn recall(&mut self, index: u64) -> Result<(), Fault> {
-        let at = usize::try_from(index).unwrap_or(usize::MAX);
-        match self.memo.get(at) {
-            None | Some(Value::Unset) => Err(Fault::Unset(index)),
-            Some(value) => self.push(*value),
-        }
     }
 
     /// The value before `start`, if it is above the innermost mark.
     fn below(&self, start: usize) -> Result<Value, Fault> {
         match start.checked_sub(1) {
-            Some(at) if at >= self.fence => Ok(self.stack[at]),
+            Some(at) if at >= self.fence => Ok(self.stack[at].into()),
             _ => Err(Fault::Operand),
         }
     }
 
+    fn new_sequence(&mut self, span: Span) -> Result<u32, Fault> {
+        self.room(self.sequences.len(), 1)?;
+        self.sequences.push(span);
+        Ok(self.sequences.len() as u32 - 1)
+    }
+
     fn fill_list(&mut self, list: u32, start: usize) -> Result<(), Fault> {
-        let mut filled = self.lists[list as usize];
+        let mut span = self.span(list);
         for &value in &self.stack[start..] {
-            match filled.len {
+            match span.len {
                 0 => {
-                    self.room_for_items(2)?;
-                    filled.start = self.items.len() as u32;
-                    self.items.extend([value, Value::None]);
+                    self.room(self.items.len(), 2)?;
+                    span.start = self.items.len() as u32;
+                    self.items.extend([value; 2]);
                 }
-                1 => self.items[filled.start as usize + 1] = value,
+                1 => self.items[span.start as usize + 1] = value,
                 _ => {}
             }
-            filled.len += 1;
+            span.len += 1;
         }
-        self.lists[list as usize] = filled;
+        self.sequences[list as usize] = span;
         self.stack.truncate(start);
         Ok(())
     }
@@ -321,7 +434,7 @@ impl Data {
             return Err(Fault::Members(self.limits.members));
         }
         for &[key, value] in pairs {
-            if !self.can_be_key(key) {
+            if !self.can_be_key(key.into()) {
                 return Err(Fault::Key);
             }
             self.entries.push(Entry { dict, key, value });
@@ -331,16 +444,17 @@ impl Data {
     }
 
     fn can_be_key(&self, key: Value) -> bool {
-        let plain = |value: &Value| matches!(value, Value::None | Value::Int(_) | Value::Text(_));
         match key {
+            Value::Tuple(_) if self.len(key) > 3 => false,
+            Value::Tuple(_) => self.items(key).all(Value::is_plain),
             Value::Ints(..) | Value::Address(..) => true,
-            Value::Tuple(_, 0..=3) => self.items(key).iter().all(plain),
-            key => plain(&key),
+            key => key.is_plain(),
         }
     }
 
-    fn room_for_items(&self, more: usize) -> Result<(), Fault> {
-        if more > self.limits.values - self.items.len() {
+    /// Whether a table of `len` values has room for `more`.
+    fn room(&self, len: usize, more: usize) -> Result<(), Fault> {
+        if more > self.limits.values.saturating_sub(len) {
             return Err(Fault::Values(self.limits.values));
         }
         Ok(())

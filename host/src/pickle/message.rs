@@ -320,6 +320,7 @@ fn keep_last<K: Ord>(members: &mut Vec<Member>, key: impl Fn(&Member) -> K) {
 
 fn pid_of(data: &Data, value: Value) -> Option<Pid> {
     if let Value::Ints(days, id) = value {
+        let days = days.into();
         return Some(Pid { days, id });
     }
     match data.pair(value)? {
@@ -390,6 +391,7 @@ fn show(out: &mut String, data: &Data, value: Value, depth: usize) {
     match value {
         Value::Unset | Value::None => out.push_str("None"),
         Value::Int(number) => out.push_str(&number.to_string()),
+        Value::Huge => out.push_str("<a huge number>"),
         Value::Text(text) => {
             let mut letters = data.text(text).chars();
             out.push('\'');
@@ -414,27 +416,23 @@ fn show(out: &mut String, data: &Data, value: Value, depth: usize) {
             }
             out.push('}');
         }
-        Value::Ints(..) | Value::Address(..) | Value::Tuple(..) | Value::List(_) => {
-            let pair = data.pair(value);
-            let items = pair
-                .as_ref()
-                .map_or_else(|| data.items(value), |pair| &pair[..]);
+        Value::Ints(..) | Value::Address(..) | Value::Tuple(_) | Value::List(_) => {
             let (open, close) = match value {
                 Value::List(_) => ('[', "]"),
-                _ if items.len() == 1 => ('(', ",)"),
+                _ if data.len(value) == 1 => ('(', ",)"),
                 _ => ('(', ")"),
             };
+            let mut left = data.len(value);
             out.push(open);
-            for (at, item) in items.iter().enumerate() {
-                out.push_str(if at > 0 { ", " } else { "" });
+            for item in data.items(value) {
                 if out.len() > BYTES_MAX {
                     break;
                 }
-                inner(out, *item);
+                inner(out, item);
+                left -= 1;
+                out.push_str(if left > 0 { ", " } else { "" });
             }
-            if data.len(value) > items.len() || out.len() > BYTES_MAX {
-                out.push('…');
-            }
+            out.push_str(if left > 0 { "…" } else { "" });
             out.push_str(close);
         }
     }

@@ -1,0 +1,61 @@
+//! The command line: what is asked for, what comes of it, and the exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{Failure, gcd, lab, node};
+
+/// Leader election in a lab group: the bully algorithm over pickled messages
+///
+/// Programs of the lab, in Python or otherwise, find each other through a group coordinator (GCD)
+/// and elect the greatest of them: the one with the most days to the next birthday, and then the
+/// greatest SU ID.
+#[derive(Debug, Parser)]
+#[command(name = "bully", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bully lab --for 5s                          watch five members elect, all in this process
+  bully gcd                                   start a group coordinator on port 23600
+  bully node localhost 23600 1234567 04-01    join its group, in another shell
+
+The log goes to stderr as text, or with --log json to stdout, one object a line.
+Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Node(node::Args),
+    Gcd(gcd::Args),
+    Lab(lab::Args),
+}
+
+/// Runs the program: reads the arguments of this process, does what they ask for, and returns what
+/// the process is to exit with, 0 for done, 1 for failed, 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody listens if this fails, and there is nobody else to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match &cli.command {
+        Command::Node(args) => node::run(args),
+        Command::Gcd(args) => gcd::run(args),
+        Command::Lab(args) => lab::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { what, tip, usage }) => {
+            let _ = writeln!(std::io::stderr(), "error: {what}\n  tip: {tip}");
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `bully lab`: a whole group in one process, to practise with and to watch.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+use bully::{Addr, Config, Instant, Member, Messages, Pid};
+
+use super::gcd::{Desk, Rejoice};
+use super::log::{Format, Log};
+use super::node::Mode;
+use super::seat::Seat;
+use super::told::{Summary, Told};
+use super::{EXCHANGES_MAX, Failure, Stop, birthday, drawn_seed, duration};
+use crate::net::{Clock, Poll, Tcp, TcpConfig};
+use crate::pickle::message::Keyed;
+use crate::pickle::writer::Forms;
+
+/// Run a whole group in one process and watch it elect
+///
+/// Starts a coordinator and N members on free ports of this machine; they talk over real
+/// connections. Ends with a summary on stdout: who leads, and what was sent. If an election is
+/// under way when the time of --for is over, the group gets up to 5 s more to finish it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How many members, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    members: u16,
+
+    /// End after this time: 5s, 500ms, 2m, 1h; a plain number is seconds [default: at Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    limit: Option<Duration>,
+
+    /// Members play dead now and then: refuse connections, or ignore them [default: never]
+    ///
+    /// Each fails 0 to 10 s after its start or last recovery, for 1 to 4 s.
+    #[arg(long, value_name = "HOW")]
+    feign: Option<Mode>,
+
+    /// Follow the assignment to the letter, without the rules that prevent message storms
+    #[arg(long)]
+    strict: bool,
+
+    /// Seed of everything random: of probes and failures, not of the network [default: drawn]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Form of the log; json also has the summary as its last line
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bully lab --for 5s                         five members elect
+  bully lab --feign close                    leaders come and go, until Ctrl-C
+  bully lab --members 30 --for 15s --log json
+
+Exit status: 0 if every member that is up names the greatest member that is up, 1 if not,
+2 for wrong usage.";
+
+/// How much longer than `--for` an election may take that is under way at its end: above the
+/// 1 s + 3 s that an election takes which falls on a member going silent.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a group until it is stopped.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
+    let stop = Stop::new(&poll, args.limit)?;
+    let clock = poll.clock();
+    let mut log = Log::new(args.log);
+    let seed = args.seed.unwrap_or_else(drawn_seed);
+    if args.seed.is_none() || log.traces() {
+        log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
+    }
+    log.heading();
+    let mut lab = Lab::open(args, &poll, seed)?;
+    for seat in &lab.seats {
+        seat.introduce(clock.now(), &mut log);
+    }
+    let grace_until = stop.until.map(|until| until + GRACE);
+    let summary = loop {
+        lab.turn(clock, &mut log);
+        if log.closed() {
+            return Ok(());
+        }
+        let now = clock.now();
+        let over = grace_until.is_some_and(|until| until <= now);
+        if stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
+            break lab.summary(now);
+        }
+        let end = if stop.expired(now) {
+            grace_until
+        } else {
+            stop.until
+        };
+        let until = lab.until().into_iter().chain(end).min();
+        poll.wait(until, |ready| match lab.seats.get_mut(ready.owner) {
+            Some(seat) => {
+                seat.ready(ready);
+                lab.due[ready.owner] = Some(Instant::ZERO);
+            }
+            None => lab.desk.ready(ready),
+        })
+        .map_err(|error| Failure::system(&error))?;
+    };
+    let (agreed, now) = (summary.agreed, clock.now());
+    if !log.traces() {
+        // People have the summary, and thirty more lines would push the end off the screen.
+        for seat in &lab.seats {
+            log.tell(now, Some(seat.pid()), &Told::Stopped);
+        }
+    }
+    log.tell(now, None, &Told::Summary(summary));
+    if agreed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the members that are up do not all name the greatest of them",
+        "an election may have been under way; give the group longer with --for",
+    ))
+}
+
+/// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
+struct Lab {
+    desk: Desk,
+    seats: Vec<Seat>,
+    /// When each seat's next turn is due, so that members at rest cost nothing.
+    due: Vec<Option<Instant>>,
+}
+
+impl Lab {
+    fn open(args: &Args, poll: &Poll, seed: u64) -> Result<Self, Failure> {
+        let count = usize::from(args.members);
+        let desk = Desk::open(poll, count, 0, Keyed::Address)?;
+        let seats = (0..count)
+            .map(|number| Self::seat(args, poll, number, seed, desk.addr()))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            desk,
+            due: vec![Some(Instant::ZERO); seats.len()],
+            seats,
+        })
+    }
+
+    fn seat(
+        args: &Args,
+        poll: &Poll,
+        number: usize,
+        seed: u64,
+        directory: Addr,
+    ) -> Result<Seat, Failure> {
+        let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let tcp = TcpConfig {
+            bind,
+            advertise: None,
+            exchanges: EXCHANGES_MAX,
+            forms: Forms::default(),
+            keyed: None,
+            local_only: false,
+        };
+        let tcp = Tcp::bind(poll, number, tcp)
+            .map_err(|error| Failure::bind(bind, &error, "start fewer members"))?;
+        let me = Member {
+            pid: identity(number),
+            addr: tcp.addr(),
+        };
+        let config = Config {
+            directory: Some(directory),
+            seed: seed.wrapping_add(number as u64),
+            feign: args.feign.map(Mode::feign),
+            strict: args.strict,
+            ..Config::new(me)
+        };
+        Ok(Seat::new(config, tcp, false))
+    }
+
+    /// Gives a turn to everyone who has something to do.
+    fn turn(&mut self, clock: Clock, log: &mut Log) {
+        self.desk.turn(clock, log, Rejoice::Silently);
+        for (seat, due) in self.seats.iter_mut().zip(&mut self.due) {
+            if due.is_some_and(|due| due <= clock.now()) {
+                seat.turn(clock, log);
+                *due = seat.until();
+            }
+        }
+    }
+
+    /// When the next turn is due.
+    fn until(&self) -> Option<Instant> {
+        let seats = self.due.iter().flatten().copied();
+        seats.chain(self.desk.until()).min()
+    }
+
+    fn up(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter(|seat| seat.is_up())
+    }
+
+    fn agreed(&self) -> bool {
+        let greatest = self.up().map(Seat::pid).max();
+        self.up().all(|seat| seat.leader() == greatest)
+    }
+
+    fn summary(&self, now: Instant) -> Summary {
+        let agreed = self.agreed();
+        let mut messages = Messages::default();
+        for sent in self.seats.iter().map(|seat| seat.counters().sent) {
+            messages.join += sent.join;
+            messages.election += sent.election;
+            messages.ok += sent.ok;
+            messages.coordinator += sent.coordinator;
+            messages.probe += sent.probe;
+        }
+        Summary {
+            agreed,
+            leader: self.up().map(Seat::pid).max().filter(|_| agreed),
+            members: self.seats.len(),
+            up: self.up().count(),
+            messages,
+            elapsed_s: now.as_micros() as f64 / 1e6,
+        }
+    }
+}
+
+/// A process id for member `number`: the ids ascend, the days are spread over the year, so that
+/// the greatest is none that a reader would guess from the order.
+fn identity(number: usize) -> Pid {
+    let number = u32::try_from(number).unwrap_or(u32::MAX >> 8);
+    Pid {
+        // 97 has no factor in common with 365, so a year passes before days repeat.
+        days: 1 + 97 * (number + 1) % birthday::DAYS_MAX,
+        id: 1_000_001 + number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_distinct_and_in_the_labs_ranges() {
+        let mut pids: Vec<_> = (0..1000).map(identity).collect();
+        for pid in &pids {
+            assert!((1..=365).contains(&pid.days), "{pid:?}");
+            assert!((1_000_000..10_000_000).contains(&pid.id), "{pid:?}");
+        }
+        pids.sort();
+        pids.dedup();
+        assert_eq!(pids.len(), 1000);
+    }
+}

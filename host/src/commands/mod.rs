@@ -1,0 +1,203 @@
+//! What the program can do, a file for each command, and what the commands share.
+
+pub(crate) mod gcd;
+pub(crate) mod lab;
+pub(crate) mod node;
+
+mod birthday;
+mod log;
+mod seat;
+mod told;
+mod trace;
+
+use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::io;
+use std::net::{ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
+
+use bully::Instant;
+
+use crate::net::Poll;
+
+/// How many members a node or the coordinator has room for. A lab group has fewer than a hundred;
+/// this leaves room for a whole year's students and costs 24 bytes each.
+pub(crate) const MEMBERS_MAX: usize = 1_024;
+
+/// How many connections a node has open at once. Everyone in a lab group can be written to in one
+/// round, and a member stays far below the usual limit of 1,024 descriptors.
+pub(crate) const EXCHANGES_MAX: usize = 64;
+
+/// Where `bully gcd` listens unless told otherwise. Fixed, so that the commands in a README, on a
+/// blackboard and in two shells fit together; below the ranges from which systems hand out ports
+/// to clients (from 32768 on Linux), so that none of those takes it by chance.
+pub(crate) const GCD_PORT: u16 = 23_600;
+
+/// Why a command could not do what it was asked for, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// One line: what is wrong.
+    pub(crate) what: String,
+    /// One line: what to do next.
+    pub(crate) tip: String,
+    /// Whether the command was not understood (exit 2) rather than could not be done (exit 1).
+    pub(crate) usage: bool,
+}
+
+impl Failure {
+    /// What was asked for could not be done.
+    pub(crate) fn new(what: impl Into<String>, tip: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            tip: tip.into(),
+            usage: false,
+        }
+    }
+
+    /// What was asked for makes no sense.
+    pub(crate) fn usage(what: impl Into<String>, tip: impl Into<String>) -> Self {
+        Self {
+            usage: true,
+            ..Self::new(what, tip)
+        }
+    }
+
+    /// The system gave out in the middle of everything.
+    fn system(error: &io::Error) -> Self {
+        Self::new(
+            format!("the system does not let us go on: {error}"),
+            "start again; if it is about open files, raise their limit: ulimit -n 65536",
+        )
+    }
+
+    /// Nobody could be let in at `at`.
+    fn bind(at: SocketAddr, error: &io::Error, elsewhere: &str) -> Self {
+        let port = at.port();
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::new(
+                format!("port {port} is taken: another program listens at {at}"),
+                format!("end that program, or choose another port: {elsewhere}"),
+            ),
+            io::ErrorKind::AddrNotAvailable => Self::new(
+                format!("{} is not an address of this machine", at.ip()),
+                "choose one that is, 127.0.0.1 for instance, or 0.0.0.0 for all of them",
+            ),
+            io::ErrorKind::PermissionDenied => Self::new(
+                format!("the system does not let us listen at {at}"),
+                format!("choose a port from 1024 on: {elsewhere}"),
+            ),
+            _ => Self::system(error),
+        }
+    }
+}
+
+/// What ends a command: a signal, or the end of its time.
+pub(crate) struct Stop {
+    signalled: Arc<AtomicBool>,
+    until: Option<Instant>,
+}
+
+impl Stop {
+    /// Listens for Ctrl-C, SIGTERM and the terminal's end, and to the clock if there is a `limit`.
+    ///
+    /// A second signal ends the process on the spot.
+    fn new(poll: &Poll, limit: Option<Duration>) -> Result<Self, Failure> {
+        let signalled = Arc::new(AtomicBool::new(false));
+        let (flag, waker) = (Arc::clone(&signalled), poll.waker());
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            waker.wake();
+        })
+        .map_err(|error| Failure::system(&io::Error::other(error)))?;
+        Ok(Self {
+            signalled,
+            until: limit.map(|limit| poll.clock().now() + limit),
+        })
+    }
+
+    /// Whether somebody wants it to end now.
+    fn signalled(&self) -> bool {
+        self.signalled.load(Ordering::SeqCst)
+    }
+
+    /// Whether its time is over.
+    fn expired(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// The time to wait for: `other`, or the end if that is sooner.
+    fn or(&self, other: Option<Instant>) -> Option<Instant> {
+        other.into_iter().chain(self.until).min()
+    }
+}
+
+/// Finds the machine called `host`; blocks for as long as the system's resolver does. Plain IPv4
+/// comes first, since that is what the lab's programs listen on.
+fn look_up(host: &str) -> io::Result<IpAddr> {
+    let found: Vec<_> = (host, 0).to_socket_addrs()?.map(|at| at.ip()).collect();
+    let first = found.iter().find(|ip| ip.is_ipv4()).or(found.first());
+    first
+        .copied()
+        .ok_or_else(|| io::Error::other("the name is known, but has no address"))
+}
+
+/// Whether `ip` is one of this machine's own: only those can be listened on.
+fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// A seed when none is given: short enough to be typed again.
+fn drawn_seed() -> u64 {
+    rand::random::<u32>().into()
+}
+
+/// Reads `5s`, `500ms`, `1h 30m` or a plain number of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let span = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|span| Duration::try_from(span).ok()),
+    };
+    span.filter(|span| !span.is_zero())
+        .ok_or_else(|| "a time is written 5s, 500ms, 2m, 1h, or 5 for five seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, millis) in [
+            ("5s", 5_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("1h 30m", 5_400_000),
+            ("5", 5_000),
+            ("0.5", 500),
+            ("1.5s", 1_500),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in [
+            "",
+            "soon",
+            "0",
+            "0s",
+            "-1",
+            "-5s",
+            "nan",
+            "inf",
+            "5 parsecs",
+            "1e300",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

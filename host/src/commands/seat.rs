@@ -1,0 +1,210 @@
+//! One member in this process: its node, its sockets, and what is told of them.
+
+use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Node, Phase, Pid, State};
+
+use super::log::{Log, Passing, Tone};
+use super::told::{Place, Told};
+use super::trace::{Book, Traced};
+use super::{EXCHANGES_MAX, MEMBERS_MAX};
+use crate::names;
+use crate::net::{Clock, Ready, Tcp};
+
+/// A member that is driven by [`turn`](Self::turn) when [`until`](Self::until) has come or its
+/// sockets are ready.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    me: Member,
+    node: Box<Node<MEMBERS_MAX, EXCHANGES_MAX>>,
+    tcp: Tcp,
+    book: Book,
+    /// Where the coordinator is, as the user wrote it.
+    directory: Option<Place>,
+    directory_is_here: bool,
+    swept: Option<u32>,
+    joining: Joining,
+}
+
+/// How far a member has come with the coordinator.
+#[derive(Clone, Debug)]
+pub(crate) enum Joining {
+    /// It is in the group.
+    Done,
+    /// The coordinator has not answered; the last failure, if there was one, and what to do.
+    Trying(Option<(String, String)>),
+    /// The coordinator's own words.
+    Refused(String),
+}
+
+impl Seat {
+    /// A member that has done nothing yet. `alone` says that no other member is in this process:
+    /// then messages from others are told too.
+    pub(crate) fn new(config: Config, tcp: Tcp, alone: bool) -> Self {
+        let directory = config.directory;
+        let place = directory.map(|addr| Place(tcp.names().host(addr).into(), names::port(addr)));
+        Self {
+            me: config.me,
+            book: Book::new(config.me.pid, directory, alone),
+            directory_is_here: directory.is_some_and(|addr| tcp.names().is_local(addr)),
+            directory: place,
+            node: Box::new(Node::new(config)),
+            tcp,
+            swept: None,
+            joining: Joining::Trying(None),
+        }
+    }
+
+    /// Tells where it listens.
+    pub(crate) fn introduce(&self, now: Instant, log: &mut Log) {
+        let addr = self.me.addr;
+        let address = Place(self.tcp.names().host(addr).into(), names::port(addr));
+        log.tell(now, Some(self.me.pid), &Told::Listening { address });
+    }
+
+    /// Does all there is to do at present.
+    pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log) {
+        loop {
+            let now = clock.now();
+            let before = self.node.state();
+            let event = if log.traces() {
+                self.book.learn(self.node.roster());
+                let mut traced = Traced {
+                    net: &mut self.tcp,
+                    log,
+                    book: &mut self.book,
+                    now,
+                };
+                self.node.poll(now, &mut traced)
+            } else {
+                self.node.poll(now, &mut self.tcp)
+            };
+            self.tell_state(now, before, log);
+            let Some(event) = event else { break };
+            let told = self.told(event);
+            log.tell(now, Some(self.me.pid), &told);
+        }
+        for note in self.tcp.notes() {
+            let peer = Place(note.peer.ip().to_string(), note.peer.port());
+            let why = note.why;
+            log.tell(
+                clock.now(),
+                Some(self.me.pid),
+                &Told::Rejected { peer, why },
+            );
+        }
+        let revision = self.node.roster().revision();
+        if self.swept != Some(revision) {
+            self.swept = Some(revision);
+            self.tcp.sweep(self.node.roster());
+        }
+    }
+
+    /// Takes note of readiness.
+    pub(crate) fn ready(&mut self, ready: Ready) {
+        self.tcp.ready(ready);
+    }
+
+    /// When the next turn is due.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.tcp.until(self.node.poll_at())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.me.pid
+    }
+
+    pub(crate) fn leader(&self) -> Option<Pid> {
+        self.node.leader()
+    }
+
+    /// Whether it is not playing dead.
+    pub(crate) fn is_up(&self) -> bool {
+        self.node.phase() != Phase::Failed
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.node.counters()
+    }
+
+    pub(crate) fn joining(&self) -> &Joining {
+        &self.joining
+    }
+
+    /// The one state of the lab's that a node has by itself.
+    fn tell_state(&self, now: Instant, before: State, log: &mut Log) {
+        let state = self.node.state();
+        if log.traces() && state == State::WaitingForVictor && before != state {
+            let passing = Passing {
+                incoming: true,
+                peer: "anybody",
+                state,
+                what: "",
+                tone: Tone::Election,
+            };
+            log.message(now, self.me.pid, &passing);
+        }
+    }
+
+    fn told(&mut self, event: Event) -> Told {
+        match event {
+            Event::Joined { members } => {
+                self.joining = Joining::Done;
+                Told::Joined { members }
+            }
+            Event::JoinFailed { failure, again_in } => {
+                let (why, tip) = self.explain(failure);
+                self.joining = match failure {
+                    JoinFailure::Refused(_) => Joining::Refused(why.clone()),
+                    _ => Joining::Trying(Some((why.clone(), tip.clone()))),
+                };
+                // There is no JOIN without a coordinator.
+                let peer = self.directory.clone().unwrap_or(Place("?".into(), 0));
+                Told::NotJoined {
+                    peer,
+                    why,
+                    tip,
+                    again_in,
+                }
+            }
+            Event::Election { cause } => Told::Election {
+                cause: cause.name(),
+            },
+            Event::Leader { leader } => Told::Leader { leader },
+            Event::LeaderLost { leader, how } => Told::LeaderLost { leader, how },
+            Event::Failed { length } => Told::Failed { length },
+            Event::Recovered => Told::Recovered,
+            Event::RosterFull { left_out } => Told::RosterFull { left_out },
+        }
+    }
+
+    /// Why a JOIN failed and what to do about it.
+    fn explain(&mut self, failure: JoinFailure) -> (String, String) {
+        let at = self.directory.as_ref();
+        let at = at.map_or_else(String::new, Place::to_string);
+        let check = || format!("check the coordinator's host and port: {at}");
+        match failure {
+            JoinFailure::Gone(Gone::Refused) => {
+                let port = self.directory.as_ref().map_or(0, |place| place.1);
+                let tip = if self.directory_is_here {
+                    format!("start one: bully gcd {port}")
+                } else {
+                    check()
+                };
+                (format!("no coordinator at {at}"), tip)
+            }
+            JoinFailure::Gone(Gone::Reset) => (format!("{at} broke the connection off"), check()),
+            JoinFailure::Gone(Gone::Malformed) => {
+                (format!("{at} answered with no lab message"), check())
+            }
+            JoinFailure::Silent => (
+                format!("{at} gave no answer"),
+                "is it a coordinator? an idle client can hold it up".to_owned(),
+            ),
+            JoinFailure::Refused(refusal) => {
+                let words = self.tcp.refusal();
+                let why =
+                    words.unwrap_or_else(|| crate::pickle::message::refusal_text(refusal, None));
+                (why, "mend what it complains of".to_owned())
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What the log tells, as JSON and as text.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use bully::{Loss, Messages, Pid};
+use serde::Serialize;
+
+use super::log::Tone;
+
+/// Something that happened. The names of variants and fields are those of `--log json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Told {
+    /// The door is open.
+    Listening { address: Place },
+    /// The coordinator let us in.
+    Joined { members: u32 },
+    /// As the coordinator, we let somebody in.
+    #[serde(rename = "joined")]
+    LetIn {
+        #[serde(serialize_with = "pair")]
+        member: Pid,
+        address: Place,
+        members: u32,
+    },
+    /// An election starts here.
+    Election { cause: &'static str },
+    /// It is known who leads.
+    Leader {
+        #[serde(serialize_with = "pair")]
+        leader: Pid,
+    },
+    /// The leader has failed.
+    LeaderLost {
+        #[serde(serialize_with = "pair")]
+        leader: Pid,
+        #[serde(serialize_with = "loss")]
+        how: Loss,
+    },
+    /// Plays dead from now on.
+    Failed {
+        #[serde(rename = "for_ms", serialize_with = "millis")]
+        length: Duration,
+    },
+    /// Back from playing dead.
+    Recovered,
+    /// What a peer sent was of no use.
+    Rejected { peer: Place, why: String },
+    /// The coordinator did not let us in.
+    #[serde(rename = "rejected")]
+    NotJoined {
+        peer: Place,
+        why: String,
+        #[serde(skip)]
+        tip: String,
+        /// When it is tried again.
+        #[serde(skip)]
+        again_in: Duration,
+    },
+    /// There is no room for every member.
+    RosterFull { left_out: u32 },
+    /// The end, in order.
+    Stopped,
+    /// How the practice group ended.
+    Summary(Summary),
+}
+
+/// `[host, port]`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Place(pub(crate) String, pub(crate) u16);
+
+impl core::fmt::Display for Place {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.0.contains(':') {
+            write!(f, "[{}]:{}", self.0, self.1)
+        } else {
+            write!(f, "{}:{}", self.0, self.1)
+        }
+    }
+}
+
+/// What became of a practice group.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    /// Whether every member that is up names the greatest member that is up.
+    pub(crate) agreed: bool,
+    /// Whom they name, if they are agreed.
+    #[serde(serialize_with = "maybe_pair")]
+    pub(crate) leader: Option<Pid>,
+    /// How many members there are.
+    pub(crate) members: usize,
+    /// How many of them are not playing dead.
+    pub(crate) up: usize,
+    /// What all of them sent together.
+    #[serde(serialize_with = "counts")]
+    pub(crate) messages: Messages,
+    /// How long it took, in seconds.
+    pub(crate) elapsed_s: f64,
+}
+
+impl Told {
+    /// What happened, as a sentence about `who`, and how much it matters.
+    pub(crate) fn text(&self, who: Option<Pid>) -> (String, Tone) {
+        match self {
+            Self::Listening { address } => (format!("listens at {address}"), Tone::Plain),
+            Self::Joined { members } => {
+                (format!("joined: {}", members_text(*members)), Tone::Plain)
+            }
+            Self::LetIn {
+                member,
+                address,
+                members,
+            } => {
+                let all = members_text(*members);
+                let text = format!("lets in {} at {address}: {all}", pid_text(*member));
+                (text, Tone::Plain)
+            }
+            Self::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),
+            Self::Leader { leader } if who == Some(*leader) => ("leads".to_owned(), Tone::Leader),
+            Self::Leader { leader } => (format!("follows {}", pid_text(*leader)), Tone::Follower),
+            Self::LeaderLost { leader, how } => {
+                let how = match how {
+                    Loss::Refused => "it refuses connections",
+                    Loss::Reset => "it broke the connection off",
+                    Loss::Unreachable => "it cannot be reached",
+                    Loss::Silent => "it keeps silent",
+                };
+                let text = format!("has lost its leader {}: {how}", pid_text(*leader));
+                (text, Tone::Trouble)
+            }
+            Self::Failed { length } => {
+                let text = format!("plays dead for {:.1} s", length.as_secs_f64());
+                (text, Tone::Trouble)
+            }
+            Self::Recovered => ("is back".to_owned(), Tone::Plain),
+            Self::Rejected { peer, why } => (
+                format!("turns away {peer}: {}", printable(why)),
+                Tone::Trouble,
+            ),
+            Self::NotJoined {
+                why, tip, again_in, ..
+            } => {
+                let why = printable(why);
+                let again = again_in.as_secs_f64();
+                (
+                    format!("{why}, again in {again:.1} s; {tip}"),
+                    Tone::Trouble,
+                )
+            }
+            Self::RosterFull { left_out } => {
+                let left_out = members_text(*left_out);
+                let text = format!("has no room for {left_out}; it keeps the greatest");
+                (text, Tone::Trouble)
+            }
+            Self::Stopped => ("stopped".to_owned(), Tone::Plain),
+            Self::Summary(summary) => (summary.text(), Tone::Plain),
+        }
+    }
+}
+
+impl Summary {
+    fn text(&self) -> String {
+        let (up, of) = (self.up, self.members);
+        let mut text = match self.leader {
+            Some(leader) => format!(
+                "agreed: {up} of {of} members are up, {} leads",
+                pid_text(leader)
+            ),
+            None if up == 0 => format!("agreed: none of {of} members is up"),
+            None => format!("not agreed: {up} of {of} members are up, and do not name one leader"),
+        };
+        let sent = self.messages;
+        let _ = write!(
+            text,
+            "\nsent in {:.1} s: {} JOIN, {} ELECTION, {} OK, {} COORDINATOR, {} PROBE",
+            self.elapsed_s, sent.join, sent.election, sent.ok, sent.coordinator, sent.probe
+        );
+        text
+    }
+}
+
+/// `(days, id)` as Python shows it.
+pub(crate) fn pid_text(pid: Pid) -> String {
+    format!("({}, {})", pid.days, pid.id)
+}
+
+/// `1 member`, `5 members`.
+pub(crate) fn members_text(count: u32) -> String {
+    format!("{count} member{}", if count == 1 { "" } else { "s" })
+}
+
+/// A peer's words with nothing in them that could move the cursor.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| {
+            let escaped = letter.is_control().then(|| letter.escape_default());
+            let kept = escaped.is_none().then_some(letter);
+            escaped.into_iter().flatten().chain(kept)
+        })
+        .collect()
+}
+
+fn pair<S: serde::Serializer>(pid: &Pid, to: S) -> Result<S::Ok, S::Error> {
+    (pid.days, pid.id).serialize(to)
+}
+
+pub(crate) fn maybe_pair<S: serde::Serializer>(
+    pid: &Option<Pid>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    pid.map(|pid| (pid.days, pid.id)).serialize(to)
+}
+
+fn loss<S: serde::Serializer>(how: &Loss, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(match how {
+        Loss::Refused => "refused",
+        Loss::Reset => "reset",
+        Loss::Unreachable => "unreachable",
+        Loss::Silent => "silent",
+    })
+}
+
+fn millis<S: serde::Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn counts<S: serde::Serializer>(sent: &Messages, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Counts {
+        join: u64,
+        election: u64,
+        ok: u64,
+        coordinator: u64,
+        probe: u64,
+    }
+    Counts {
+        join: sent.join,
+        election: sent.election,
+        ok: sent.ok,
+        coordinator: sent.coordinator,
+        probe: sent.probe,
+    }
+    .serialize(to)
+}
