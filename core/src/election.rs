@@ -286,14 +286,16 @@ impl Machine<'_> {
     }
 
     fn follow(&mut self, leader: Pid) {
+        // Hearing of the same leader again, however often, does not put its next PROBE off.
+        let mut probe_at = self.life.probe_at;
         if self.life.phase != Phase::Following(leader) {
             self.life.leader_answers = false;
+            let (shortest, longest) = self.life.config.probe_gap;
+            probe_at = Some(self.now() + self.life.rng.between(shortest, longest));
         }
         self.table.mark(leader, Standing::Alive);
         self.enter(Phase::Following(leader), None);
-        let (shortest, longest) = self.life.config.probe_gap;
-        let gap = self.life.rng.between(shortest, longest);
-        self.life.probe_at = Some(self.now() + gap);
+        self.life.probe_at = probe_at;
         self.be_calm();
         self.tell_leader(leader);
     }

@@ -47,8 +47,8 @@
 //!
 //! # Capacities
 //!
-//! `Node<MEMBERS, EXCHANGES>` takes 17 bytes for each member and some 48 for each exchange, and
-//! half a kilobyte besides.
+//! `Node<MEMBERS, EXCHANGES>` takes 17 bytes for each member and 40 for each exchange, and less than
+//! a kilobyte besides.
 //!
 //! * A member more than `MEMBERS` makes the least one give way, except this node itself and the
 //!   leader: a full table holds the greatest, whatever the order in which they were heard of.
