@@ -3,7 +3,7 @@
     pickles.py golden    one message a line: name, hex, and what it is (see `verdicts`)
     pickles.py judge     for each line of hex on stdin, what those bytes are
     pickles.py load      for each line of hex on stdin, the repr of what they load as, and what is left over
-    pickles.py time      how long pickle.loads takes a member, in nanoseconds, for a line of hex and a count
+    pickles.py large     10,000 members, by each protocol, as hex
     pickles.py opcodes   every opcode of pickletools: its byte and name
 """
 
@@ -11,7 +11,6 @@ import io
 import pickle
 import pickletools
 import sys
-import time
 
 import lab
 
@@ -124,7 +123,8 @@ def verdicts(message):
 
 
 def check_opcodes(data):
-    """Raise Odd for what only the opcodes themselves tell."""
+    """Return the opcodes without their frames; raises Odd for what only the opcodes themselves tell."""
+    bare = b''
     frame_end = 0
     opcodes = list(pickletools.genops(data))
     for (opcode, arg, at), after in zip(opcodes, opcodes[1:] + [(None, None, len(data))]):
@@ -146,8 +146,11 @@ def check_opcodes(data):
             arg.encode()  # a lone surrogate is a UnicodeError
         if name == 'FRAME':
             frame_end = max(frame_end, at + 9 + arg)
+        else:
+            bare += data[at:after[2]]
         if name == 'STOP' and at + 1 < frame_end:
             raise Odd('frame')
+    return bare
 
 
 class Strict(pickle._Unpickler):  # the Python one: its opcodes can be replaced
@@ -193,9 +196,10 @@ typed('DICT', dict)
 def judge(data):
     """Return what `data` is in each of the three places, or that it is refused."""
     try:
-        check_opcodes(data)
-        Strict(io.BytesIO(data)).load()
-        message = lab.loads(data)
+        # Python's readers differ in whether they mind an opcode that crosses its frame's end. What counts is
+        # loads, as nodes use it; by then there is nothing but the whitelist's opcodes in the data.
+        Strict(io.BytesIO(check_opcodes(data))).load()
+        message = pickle.loads(data)
         return verdicts(message)
     except Exception:  # whatever it is: a pickle can fail in a dozen ways
         return ['Refused'] * 3
@@ -292,22 +296,16 @@ def main(task):
         for data in lines():
             stream = io.BytesIO(data)
             print(ascii(pickle.load(stream)), stream.read().hex(), sep='\t')
-    elif task == 'time':
-        data, = lines()
-        best = min(timed(data) for _ in range(20))
-        print(best)
+    elif task == 'large':
+        pids = {(n % 365 + 1, 1000000 + n): ('127.0.0.1', 1024 + n) for n in range(10000)}
+        for members in (pids, {address: pid for pid, address in pids.items()}):
+            for protocol in range(6):
+                print(pickle.dumps(members, protocol).hex())
     elif task == 'opcodes':
         for opcode in pickletools.opcodes:
             print(ord(opcode.code), opcode.name, opcode.name in WHITELIST, sep='\t')
     else:
         sys.exit(__doc__)
-
-
-def timed(data):
-    """Return the seconds one load takes."""
-    begin = time.perf_counter()
-    pickle.loads(data)
-    return time.perf_counter() - begin
 
 
 if __name__ == '__main__':

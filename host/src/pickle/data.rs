@@ -184,12 +184,11 @@ impl Data {
         inline.into_iter().flatten().chain(stored)
     }
 
-    /// How many items a tuple or list has, or how often something was set in a dict.
+    /// How many items a tuple or list has.
     pub(super) fn len(&self, value: Value) -> usize {
         match value {
             Value::Ints(..) | Value::Address(..) => 2,
             Value::Tuple(at) | Value::List(at) => self.span(at).len as usize,
-            Value::Dict(dict) => self.entries(dict).count(),
             _ => 0,
         }
     }

@@ -4,22 +4,23 @@ use core::fmt;
 
 /// What a [`Reader`](super::Reader) accepts at most; beyond it a message is refused.
 ///
-/// The defaults let 10,000 members pass in any protocol. A reader's memory is at most 64 bytes for
-/// each byte received, and never more than some 6 MiB with the defaults.
+/// The defaults let 10,000 members pass in any protocol. A reader's memory is at most 32 bytes for
+/// each byte received and 4 KiB, and with the defaults never more than 6 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a message, its end included. Default 1 MiB: 10,000 members take 0.7 MB in the
+    /// Bytes of a message, its end included. Default 1 MiB: 10,000 members take 0.6 MB in the
     /// wordiest protocol, which is 0.
     pub bytes: usize,
-    /// Bytes of one text. Default 4,096: a host name has at most 253 and an error text is a line,
-    /// but one that quotes what it was sent may quote a whole buffer.
+    /// Bytes of one text or line, as they come. Default 4,096: a host name has at most 253 and an
+    /// error text is a line, but one that quotes what it was sent may quote a whole buffer.
     pub text: usize,
     /// Marks open at once. Default 64: the deepest lab message opens five.
     pub marks: usize,
-    /// Values on the stack, in the memo, and in tuples and lists, each. Default 65,536: CPython
-    /// memoizes three for a member, and 10,000 members under one mark are 20,000.
+    /// Values on the stack, in the memo, and in tuples and lists, each; texts; and tuples and
+    /// lists. Default 65,536: CPython memoizes three values for a member, and 10,000 members under
+    /// one mark are 20,000 values.
     pub values: usize,
-    /// Items of all dicts together, and lists. Default 16,384.
+    /// Items of all dicts together. Default 16,384.
     pub members: usize,
 }
 
@@ -64,15 +65,15 @@ pub enum Fault {
     Text(usize),
     /// More marks open than [`Limits::marks`].
     Marks(usize),
-    /// More values in one place than [`Limits::values`].
+    /// More of something than [`Limits::values`].
     Values(usize),
-    /// More dict items, or more lists, than [`Limits::members`].
+    /// More dict items than [`Limits::members`].
     Members(usize),
     /// A memo index greater than the count of bytes so far: nothing honest leaves such gaps.
     Sparse(u64),
     /// A memo index under which nothing was put.
     Unset(u64),
-    /// A number that is none, or that needs more than 64 bits.
+    /// A number that is none, or of more than 64 bits.
     Number,
     /// A text that is not Unicode.
     Unicode,

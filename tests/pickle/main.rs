@@ -1,0 +1,11 @@
+//! The lab's wire against Python's own pickles, and against hostile ones.
+
+mod attacks; // bounded, whatever comes
+mod dialects; // messages of programs that speak another protocol
+mod differential; // any bytes: what CPython makes of them, and what we do
+mod golden; // every message as CPython pickles it, in any number of pieces
+mod messages; // what is told of a message besides what it is
+mod python; // runs the machine's Python
+mod reading; // what we make of bytes, as text
+mod refused; // each opcode that lab messages have no use for
+mod written; // what we write, as CPython loads it
