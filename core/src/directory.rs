@@ -160,6 +160,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             exchange,
             state: State::WaitingForAnyMessage,
             peer: None,
+            owed: false,
             deadline: self.now + MESSAGE_WITHIN,
         });
         if !placed {

@@ -1,12 +1,14 @@
 //! What time brings.
 
+use core::time::Duration;
+
 use crate::config::FeignMode;
 use crate::election::{Input, Phase};
 use crate::event::{Event, Loss};
-use crate::net::{Net, Reply};
+use crate::net::Net;
 use crate::node::Machine;
 use crate::owe::BLOCKED_PAUSE;
-use crate::roster::{Member, Standing};
+use crate::roster::{Member, Pid, Standing};
 use crate::state::{Row, State};
 use crate::time::Instant;
 
@@ -29,17 +31,23 @@ impl Machine<'_> {
         if due(self.life.phase_until) {
             match self.life.phase {
                 Phase::Failed => self.recover(net),
-                // There has been no room to ask anybody: it is tried again.
+                // There has been no room to ask anybody else "within the given time limit".
                 Phase::Electing => {
-                    let pause = self.life.config.ok_within.max(BLOCKED_PAUSE);
-                    self.life.phase_until = Some(now + pause);
+                    self.life.phase_until = None;
+                    self.life.asking = None;
                 }
                 _ => self.decide(Input::TimeOut),
             }
             return true;
         }
         if due(self.life.announce_at) {
-            self.announce();
+            // Not before everybody has been told what is being announced already.
+            match self.life.announcing {
+                None => self.announce(),
+                Some(_) => {
+                    self.life.announce_at = Some(now + self.life.config.window.max(BLOCKED_PAUSE))
+                }
+            }
             return true;
         }
         if self.life.phase != Phase::Failed && self.life.unblocked() {
@@ -59,17 +67,20 @@ impl Machine<'_> {
         match (row.state, row.peer) {
             (State::WaitingForOk, Some(peer)) => {
                 // It no longer holds up the election, but an OK that comes late is news.
-                if self.table.standing(peer.pid) == Standing::Asked {
-                    self.table.mark(peer.pid, Standing::Dead);
-                }
                 if let Some(row) = self.rows.get(row.exchange) {
                     row.state = State::Quiescent;
                     row.deadline = late;
                 }
+                self.life.blocked_until = None;
+                self.asked_in_vain(peer.pid, Standing::Silent);
             }
             (State::SendProbe, Some(peer)) => {
                 self.close(row.exchange, net);
-                self.probe_failed(peer, Loss::Unreachable);
+                self.probe_failed(peer.pid, Loss::Unreachable);
+            }
+            (State::SendElection, Some(peer)) => {
+                self.close(row.exchange, net);
+                self.asked_in_vain(peer.pid, Standing::Gone);
             }
             _ => self.ended(row.exchange, None, net),
         }
@@ -82,36 +93,48 @@ impl Machine<'_> {
                 row.state = State::Quiescent;
             }
         }
+        self.life.blocked_until = None;
     }
 
+    /// Whom to probe: the leader, or somebody greater who is said to lead.
+    fn probed(&self) -> Option<Pid> {
+        match self.life.phase {
+            Phase::Following(leader) if self.life.config.probing => {
+                let greater = self.life.doubt.map_or(leader, |doubt| doubt.greater);
+                Some(greater.max(leader))
+            }
+            _ => None,
+        }
+    }
+
+    /// Probes at once, unless a PROBE is under way that will tell as much.
     pub(crate) fn probe_now(&mut self) {
-        if self.life.config.probing {
+        if self.probed().is_some_and(|pid| !self.rows.probing(pid)) {
             self.life.probe_at = Some(self.now());
         }
     }
 
-    /// Probes the leader, or the greater one who is said to lead; whether anything was done.
+    /// Sends the PROBE that is due; whether anything was done.
     fn send_probe(&mut self, net: &mut dyn Net) -> bool {
-        let (Phase::Following(leader), true) = (self.life.phase, self.life.config.probing) else {
+        let Some(pid) = self.probed() else {
             self.life.probe_at = None;
             return true;
         };
         let (shortest, longest) = self.life.config.probe_gap;
-        let gap = self.life.rng.between(shortest, longest);
-        let whom = self.life.claim.map_or(leader, |claim| claim.max(leader));
-        let Some(member) = self.table.find(whom) else {
-            self.life.probe_at = Some(self.now() + gap);
-            let addr = self.life.config.me.addr;
-            self.probe_failed(Member { pid: whom, addr }, Loss::Unreachable);
-            return true;
-        };
-        if !self.rows.probing(whom) {
-            let until = self.now() + self.life.config.probe_within;
-            if self.open(member, State::SendProbe, until, net).is_err() {
-                return false;
+        // A gap of nothing would be a poll without end.
+        let gap = self.life.rng.between(shortest, longest).max(SHORTEST_GAP);
+        match self.table.find(pid) {
+            Some(member) => {
+                let until = self.now() + self.life.config.probe_within;
+                if self.open(member, State::SendProbe, until, net).is_err() {
+                    return false;
+                }
             }
+            None => self.probe_failed(pid, Loss::Unreachable),
         }
-        self.life.probe_at = Some(self.now() + gap);
+        if self.probed() == Some(pid) {
+            self.life.probe_at = Some(self.now() + gap);
+        }
         true
     }
 
@@ -153,10 +176,12 @@ impl Machine<'_> {
         if !self.life.joined {
             self.life.join_at = Some(self.now());
         }
-        for row in self.rows.iter().filter(|row| row.state == State::SendOk) {
-            self.life.counters.sent.ok += 1;
-            net.reply(row.exchange, Reply::Ok(self.table.all()));
+        while let Some(owed) = self.rows.owed() {
+            self.answer(owed, net);
         }
         self.decide(Input::Recover);
     }
 }
+
+/// The shortest time between two PROBEs, whatever is configured.
+const SHORTEST_GAP: Duration = Duration::from_millis(1);

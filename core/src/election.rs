@@ -48,9 +48,9 @@ pub(crate) enum Input {
     Coordinator(Pid),
     /// COORDINATOR was heard and names me, or somebody lesser.
     LesserCoordinator,
-    /// COORDINATOR was heard and names `dead`, who has not answered when last asked; `instead` is
-    /// the greatest in it of whom that is not known, if greater than me.
-    DoubtfulCoordinator { dead: Pid, instead: Option<Pid> },
+    /// COORDINATOR was heard and names `doubtful`, who was last asked in vain or has yet to answer;
+    /// `instead` is the greatest in it of whom that is not known, if greater than me.
+    DoubtfulCoordinator { doubtful: Pid, instead: Option<Pid> },
     /// The leader I follow has failed.
     LeaderGone,
     /// Of two who are said to lead, this one does.
@@ -76,11 +76,18 @@ enum Move {
     Follow(Pid),
     /// Follow the first, but ask the second, who is greater.
     FollowAndAsk(Pid, Pid),
-    /// Follow whom I follow, but find out by a PROBE whether this other one leads.
-    Doubt(Pid),
+    /// Two are said to lead: find out whether the greater one is there.
+    Doubt(Doubt),
     ProbeLeader,
     PlayDead,
     Return,
+}
+
+/// Two are said to lead. The greater one is being asked; if it answers it leads, or else the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    pub(crate) greater: Pid,
+    pub(crate) lesser: Pid,
 }
 
 /// Why an election was started.
@@ -134,6 +141,8 @@ struct Rules {
     probed_lately: bool,
     /// Doubts may be resolved by a PROBE (never if strict).
     asking: bool,
+    /// The doubtful one has our ELECTION, and time to answer it.
+    asked: bool,
     /// The coordinator has answered JOIN, or there is none.
     joined: bool,
 }
@@ -175,8 +184,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
 
         // "Change your state to not be election-in-progress [...] Note the (possibly) new leader."
         // Doubt: whom I follow is greater, and may just have been overtaken.
-        (P::Following(leader), I::Coordinator(named)) if named < leader && rules.asking => {
-            M::Doubt(named)
+        (P::Following(greater), I::Coordinator(lesser)) if lesser < greater && rules.asking => {
+            M::Doubt(Doubt { greater, lesser })
         }
         (_, I::Coordinator(named)) => M::Follow(named),
 
@@ -186,28 +195,39 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (P::Following(_), I::LesserCoordinator) if rules.asking => M::ProbeLeader,
         (_, I::LesserCoordinator) => M::Elect(C::LesserLeader),
 
-        // It names somebody who is known dead: its sender, if alive after all, or the next one,
-        // who announced with everybody in the list. Ask.
-        (P::Following(leader), I::DoubtfulCoordinator { dead, instead }) if rules.asking => {
+        // It names somebody who does not answer: its sender, if alive after all, or else the next
+        // one announced with everybody in the list. Ask.
+        (P::Following(leader), I::DoubtfulCoordinator { doubtful, instead }) if rules.asking => {
             match instead {
-                Some(named) if named >= leader => M::FollowAndAsk(named, dead),
-                _ => M::Doubt(dead),
+                Some(named) if named >= leader => M::FollowAndAsk(named, doubtful),
+                _ => M::Doubt(Doubt {
+                    greater: doubtful,
+                    lesser: leader,
+                }),
             }
         }
+        // It has been asked already, and the answer is still out.
+        (
+            P::Waiting,
+            I::DoubtfulCoordinator {
+                doubtful: greater,
+                instead: Some(lesser),
+            },
+        ) if rules.asked => M::Doubt(Doubt { greater, lesser }),
         (
             _,
             I::DoubtfulCoordinator {
-                dead,
+                doubtful,
                 instead: Some(named),
             },
-        ) => M::FollowAndAsk(named, dead),
+        ) => M::FollowAndAsk(named, doubtful),
         (P::Electing | P::Waiting, I::DoubtfulCoordinator { .. }) => M::Stay,
         (_, I::DoubtfulCoordinator { .. }) => M::Elect(C::DoubtfulLeader),
 
         // "Notice when the current leader has failed and initiate an election."
         (P::Following(_), I::LeaderGone) => M::Elect(C::LeaderLost),
         (_, I::LeaderGone) => M::Stay,
-        (P::Following(_), I::DoubtSettled(named)) => M::Follow(named),
+        (P::Following(_) | P::Waiting, I::DoubtSettled(named)) => M::Follow(named),
         (_, I::DoubtSettled(_)) => M::Stay,
 
         // Somebody takes me for the leader: have the leader announce itself again.
@@ -222,9 +242,18 @@ impl Machine<'_> {
     /// Moves the node; nothing else does.
     pub(crate) fn decide(&mut self, input: Input) {
         let life = &*self.life;
+        let asked = match input {
+            Input::DoubtfulCoordinator { doubtful, .. } => {
+                self.table.standing(doubtful) == Standing::Asked
+            }
+            _ => false,
+        };
+        // It stays calm until everybody has been told.
+        let calm = self.now() < life.calm_until || life.announcing.is_some();
         let rules = Rules {
             strict: life.config.strict,
-            calm: !life.config.strict && self.now() < life.calm_until,
+            calm: !life.config.strict && calm,
+            asked,
             probed_lately: self.now() < life.probed_until,
             asking: !life.config.strict && life.config.probing,
             joined: life.joined,
@@ -242,11 +271,11 @@ impl Machine<'_> {
             Move::Lead => self.lead(),
             Move::AnnounceOnceMore => self.life.announce_at = Some(self.life.calm_until),
             Move::Follow(leader) => self.follow(leader),
-            Move::FollowAndAsk(leader, greater) => {
-                self.follow(leader);
-                self.doubt(greater);
+            Move::FollowAndAsk(lesser, greater) => {
+                self.follow(lesser);
+                self.doubt(Doubt { greater, lesser });
             }
-            Move::Doubt(other) => self.doubt(other),
+            Move::Doubt(doubt) => self.doubt(doubt),
             Move::ProbeLeader => {
                 if !(rules.calm && self.life.probed_in_calm) {
                     self.life.probed_in_calm = true;
@@ -263,7 +292,11 @@ impl Machine<'_> {
             self.life.probed_until = self.now() + self.life.config.window;
         }
         self.retire_asked();
-        self.table.ask_anew();
+        // Who has answered twice and not announced itself is not waited for a third time: it may
+        // be somebody lesser at the port of a greater one who is gone.
+        let again = cause == Cause::NoVictor && !self.life.config.strict;
+        self.table.ask_anew(again && self.life.no_victor);
+        self.life.no_victor = again && !self.life.no_victor;
         let until = self.now() + self.life.config.ok_within;
         self.enter(Phase::Electing, Some(until));
         self.life.asking = Some(TOP);
@@ -289,7 +322,6 @@ impl Machine<'_> {
         // Hearing of the same leader again, however often, does not put its next PROBE off.
         let mut probe_at = self.life.probe_at;
         if self.life.phase != Phase::Following(leader) {
-            self.life.leader_answers = false;
             let (shortest, longest) = self.life.config.probe_gap;
             probe_at = Some(self.now() + self.life.rng.between(shortest, longest));
         }
@@ -300,10 +332,20 @@ impl Machine<'_> {
         self.tell_leader(leader);
     }
 
-    /// Notes a second one who is said to lead, and probes the greater of the two at once.
-    fn doubt(&mut self, other: Pid) {
-        if self.life.config.probing {
-            self.life.claim = self.life.claim.max(Some(other));
+    /// Notes that two are said to lead, unless somebody still greater is in doubt already, and
+    /// probes the greater one at once if it has not been asked otherwise.
+    fn doubt(&mut self, doubt: Doubt) {
+        if self
+            .life
+            .doubt
+            .is_some_and(|other| other.greater > doubt.greater)
+        {
+            return;
+        }
+        if self.life.phase == Phase::Waiting {
+            self.life.doubt = Some(doubt);
+        } else if self.life.config.probing {
+            self.life.doubt = Some(doubt);
             self.probe_now();
         }
     }
@@ -316,7 +358,7 @@ impl Machine<'_> {
     fn enter(&mut self, phase: Phase, until: Option<Instant>) {
         self.life.phase = phase;
         self.life.phase_until = until;
-        self.life.claim = None;
+        self.life.doubt = None;
         self.life.probe_at = None;
         self.life.announce_at = None;
         self.life.announcing = None;

@@ -6,7 +6,7 @@ use crate::election::{Input, Phase, TOP};
 use crate::event::{Event, JoinFailure, Loss};
 use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::node::Machine;
-use crate::roster::{Member, Pid, Roster, Standing};
+use crate::roster::{Pid, Roster, Standing, admits};
 use crate::state::{Row, State};
 
 impl Machine<'_> {
@@ -21,7 +21,7 @@ impl Machine<'_> {
             Incoming::Request(request) => match request {
                 Request::Election(roster) if self.life.phase != Phase::Failed => {
                     self.life.counters.heard.election += 1;
-                    self.merge(roster, self.life.leader());
+                    self.merge(roster, None);
                     self.answer(exchange, net);
                     self.decide(Input::Election);
                 }
@@ -32,9 +32,13 @@ impl Machine<'_> {
                 }
                 Request::Coordinator(roster) if self.life.phase != Phase::Failed => {
                     self.life.counters.heard.coordinator += 1;
-                    // Whoever is announced must find a place in the table.
-                    self.merge(roster, self.life.leader().max(roster.greatest()));
                     let input = self.read_announcement(roster);
+                    let announced = match input {
+                        Some(Input::Coordinator(named)) => Some(named),
+                        Some(Input::DoubtfulCoordinator { instead, .. }) => instead,
+                        _ => None,
+                    };
+                    self.merge(roster, announced);
                     self.retire(exchange, self.life.config.heard_linger);
                     if let Some(input) = input {
                         self.decide(input);
@@ -42,8 +46,12 @@ impl Machine<'_> {
                 }
                 // Playing dead: the OK stays owed until we are back.
                 Request::Election(_) | Request::Probe(_) => {
+                    let back = self.life.phase_until.unwrap_or(self.now());
+                    let deadline = back + self.life.config.ok_within;
                     if let Some(row) = self.rows.get(exchange) {
                         row.state = State::SendOk;
+                        row.owed = true;
+                        row.deadline = row.deadline.max(deadline);
                     }
                 }
                 Request::Coordinator(_) => self.retire(exchange, self.life.config.heard_linger),
@@ -55,7 +63,7 @@ impl Machine<'_> {
             Incoming::Reply(Reply::Ok(_)) => self.answered(exchange),
             Incoming::Reply(Reply::Members(roster)) => {
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    let greater = self.merge(roster, self.life.leader());
+                    let greater = self.merge(roster, None);
                     self.retire(exchange, Duration::ZERO);
                     self.joined(greater);
                 }
@@ -84,6 +92,7 @@ impl Machine<'_> {
             exchange,
             state: State::WaitingForAnyMessage,
             peer: None,
+            owed: false,
             deadline: self.now() + self.life.config.message_within,
         };
         if !self.make_room(false, net) || !self.rows.push(row) {
@@ -108,9 +117,12 @@ impl Machine<'_> {
     }
 
     /// OK, at once.
-    fn answer(&mut self, exchange: Exchange, net: &mut dyn Net) {
+    pub(crate) fn answer(&mut self, exchange: Exchange, net: &mut dyn Net) {
+        let deadline = self.now() + self.life.config.ok_within;
         if let Some(row) = self.rows.get(exchange) {
             row.state = State::SendOk;
+            row.owed = false;
+            row.deadline = row.deadline.max(deadline);
             self.life.counters.sent.ok += 1;
             net.reply(exchange, Reply::Ok(self.table.all()));
         }
@@ -125,10 +137,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Takes in a list, and keeps `leader` whatever happens. Returns the greatest that was new, if
-    /// greater than whoever leads, or than me.
-    pub(crate) fn merge(&mut self, roster: Roster<'_>, leader: Option<Pid>) -> Option<Pid> {
-        let merged = self.table.merge(roster, leader);
+    /// Takes in a list; there is always a place for who leads, who is said to, and `announced`.
+    /// Returns the greatest that was new, if greater than whoever leads, or than me.
+    fn merge(&mut self, roster: Roster<'_>, announced: Option<Pid>) -> Option<Pid> {
+        let claimant = self.life.doubt.map(|doubt| doubt.lesser);
+        let keep = [self.life.leader(), claimant, announced];
+        let merged = self.table.merge(roster, keep);
         if merged.left_out > self.life.told_left_out {
             self.life.told_left_out = merged.left_out;
             self.tell(Event::RosterFull {
@@ -147,25 +161,36 @@ impl Machine<'_> {
 
     /// Who leads according to a COORDINATOR, which does not say who sent it.
     fn read_announcement(&self, roster: Roster<'_>) -> Option<Input> {
-        let me = self.life.config.me.pid;
-        let greatest = roster.greatest()?;
-        if greatest <= me {
-            return Some(Input::LesserCoordinator);
-        }
-        if self.table.standing(greatest) != Standing::Dead {
-            return Some(Input::Coordinator(greatest));
-        }
-        let instead = roster
+        let me = self.table.me;
+        let mut named = roster
             .members()
             .iter()
             .rev()
-            .map(|member| member.pid)
-            .take_while(|pid| *pid > me)
-            .find(|pid| self.table.standing(*pid) != Standing::Dead);
-        Some(Input::DoubtfulCoordinator {
-            dead: greatest,
-            instead,
-        })
+            .filter(|member| **member == me || admits(me, member))
+            .map(|member| member.pid);
+        let greatest = named.next()?;
+        if greatest <= me.pid {
+            return Some(Input::LesserCoordinator);
+        }
+        let mut instead = named.take_while(|pid| *pid > me.pid);
+        match self.table.standing(greatest) {
+            // It has yet to answer, and somebody in the list has answered: some send everybody.
+            Standing::Asked if self.life.phase == Phase::Waiting => {
+                let answered = |pid: &Pid| self.table.standing(*pid) == Standing::Alive;
+                match instead.find(answered) {
+                    None => Some(Input::Coordinator(greatest)),
+                    instead => Some(Input::DoubtfulCoordinator {
+                        doubtful: greatest,
+                        instead,
+                    }),
+                }
+            }
+            standing if standing.is_dead() => Some(Input::DoubtfulCoordinator {
+                doubtful: greatest,
+                instead: instead.find(|pid| !self.table.standing(*pid).is_dead()),
+            }),
+            _ => Some(Input::Coordinator(greatest)),
+        }
     }
 
     /// An OK came.
@@ -177,13 +202,21 @@ impl Machine<'_> {
         self.retire(exchange, Duration::ZERO);
         match row.state {
             State::WaitingForOk | State::Quiescent => {
+                self.life.counters.heard.ok += 1;
                 self.table.mark(peer.pid, Standing::Alive);
                 self.decide(Input::Ok);
-                if self.life.claim == Some(peer.pid) {
+                if self
+                    .life
+                    .doubt
+                    .is_some_and(|doubt| doubt.greater == peer.pid)
+                {
                     self.decide(Input::DoubtSettled(peer.pid));
                 }
             }
-            State::WaitingForProbeOk => self.probe_answered(peer),
+            State::WaitingForProbeOk => {
+                self.life.counters.heard.ok += 1;
+                self.probe_answered(peer.pid);
+            }
             State::WaitingForMembers => {
                 self.join_failed(JoinFailure::Refused(Refusal::Malformed));
             }
@@ -223,10 +256,7 @@ impl Machine<'_> {
         };
         let unreachable = matches!(gone, Some(Gone::Refused | Gone::Reset));
         if gone == Some(Gone::Refused)
-            && matches!(
-                row.state,
-                State::SendElection | State::SendVictory | State::SendProbe
-            )
+            && self.is_due(row.state)
             // Who has moved is known at another address too: the same message goes there.
             && let Some(moved) = self.table.forget_address(peer)
             && self.open(moved, row.state, row.deadline, net).is_ok()
@@ -234,18 +264,19 @@ impl Machine<'_> {
             return;
         }
         match row.state {
+            State::SendElection | State::WaitingForOk if unreachable => {
+                self.asked_in_vain(peer.pid, Standing::Gone);
+                self.ask_directory_again();
+            }
             State::SendElection | State::WaitingForOk => {
-                self.table.mark(peer.pid, Standing::Dead);
-                if unreachable {
-                    self.ask_directory_again();
-                }
+                self.asked_in_vain(peer.pid, Standing::Silent);
             }
             State::SendProbe | State::WaitingForProbeOk => match gone {
-                Some(Gone::Refused) => self.probe_failed(peer, Loss::Refused),
-                Some(Gone::Reset) => self.probe_failed(peer, Loss::Reset),
+                Some(Gone::Refused) => self.probe_failed(peer.pid, Loss::Refused),
+                Some(Gone::Reset) => self.probe_failed(peer.pid, Loss::Reset),
                 // Whatever it said, somebody is there.
-                Some(Gone::Malformed) => self.probe_answered(peer),
-                None => self.probe_failed(peer, Loss::Silent),
+                Some(Gone::Malformed) => self.probe_answered(peer.pid),
+                None => self.probe_failed(peer.pid, Loss::Silent),
             },
             State::SendJoin | State::WaitingForMembers => {
                 self.join_failed(gone.map_or(JoinFailure::Silent, JoinFailure::Gone));
@@ -254,38 +285,68 @@ impl Machine<'_> {
         }
     }
 
-    fn probe_answered(&mut self, peer: Member) {
-        self.table.mark(peer.pid, Standing::Alive);
-        if self.life.leader() == Some(peer.pid) {
-            self.life.leader_answers = true;
-            self.life.claim = self.life.claim.filter(|claim| *claim > peer.pid);
-        } else if self.life.claim == Some(peer.pid) {
-            self.decide(Input::DoubtSettled(peer.pid));
+    /// Whether a message that has not been sent is still to be.
+    fn is_due(&self, state: State) -> bool {
+        match state {
+            State::SendElection => matches!(self.life.phase, Phase::Electing | Phase::Waiting),
+            State::SendVictory => self.life.phase == Phase::Leading,
+            State::SendProbe => matches!(self.life.phase, Phase::Following(_)),
+            _ => false,
         }
     }
 
-    pub(crate) fn probe_failed(&mut self, peer: Member, how: Loss) {
-        if self.life.leader() != Some(peer.pid) {
-            // It claimed to lead, and is not there.
-            self.life.claim = self.life.claim.filter(|claim| *claim != peer.pid);
+    /// Nobody answers our ELECTION there, at least not in time.
+    pub(crate) fn asked_in_vain(&mut self, pid: Pid, standing: Standing) {
+        if self.table.standing(pid) == Standing::Asked {
+            self.table.mark(pid, standing);
+        }
+        if self.life.phase == Phase::Waiting
+            && let Some(doubt) = self.life.doubt.filter(|doubt| doubt.greater == pid)
+        {
+            self.decide(Input::DoubtSettled(doubt.lesser));
+        }
+    }
+
+    fn probe_answered(&mut self, pid: Pid) {
+        self.table.mark(pid, Standing::Alive);
+        let doubted = self.life.doubt.take_if(|doubt| doubt.greater == pid);
+        if self.life.leader() == Some(pid) {
+            self.life.answers_probes = Some(pid);
+        } else if doubted.is_some() {
+            self.decide(Input::DoubtSettled(pid));
+        }
+    }
+
+    pub(crate) fn probe_failed(&mut self, pid: Pid, how: Loss) {
+        let doubt = self.life.doubt.take_if(|doubt| doubt.greater == pid);
+        if self.life.leader() != Some(pid) {
+            // It is said to lead. It did not even accept when last asked: so it is back, and may
+            // never have learned to answer PROBE.
+            let back = how == Loss::Silent && self.table.standing(pid) == Standing::Gone;
+            if doubt.is_some() && back {
+                self.decide(Input::DoubtSettled(pid));
+            }
             return;
         }
-        if how == Loss::Silent && !self.life.leader_answers {
+        if how == Loss::Silent && self.life.answers_probes != Some(pid) {
             // It may never have learned to answer PROBE: as long as it accepts, it lives.
-            self.life.claim = self.life.claim.filter(|claim| *claim > peer.pid);
             return;
         }
-        self.table.mark(peer.pid, Standing::Dead);
+        self.life.answers_probes = None;
+        self.table.mark(
+            pid,
+            match how {
+                Loss::Silent => Standing::Silent,
+                Loss::Refused | Loss::Reset | Loss::Unreachable => Standing::Gone,
+            },
+        );
         self.life.told_leader = None;
-        self.tell(Event::LeaderLost {
-            leader: peer.pid,
-            how,
-        });
+        self.tell(Event::LeaderLost { leader: pid, how });
         self.ask_directory_again();
         let me = self.life.config.me.pid;
-        match self.life.claim {
-            Some(claim) if claim > me && self.table.standing(claim) != Standing::Dead => {
-                self.decide(Input::DoubtSettled(claim));
+        match doubt.map(|doubt| doubt.lesser) {
+            Some(lesser) if lesser > me && !self.table.standing(lesser).is_dead() => {
+                self.decide(Input::DoubtSettled(lesser));
             }
             _ => self.decide(Input::LeaderGone),
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use heapless::{Deque, Vec};
 
 use crate::config::Config;
-use crate::election::{Input, Phase};
+use crate::election::{Doubt, Input, Phase};
 use crate::event::{Counters, Event};
 use crate::net::Net;
 use crate::rng::Rng;
@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// connections at once.
 ///
 /// Drive it with [`poll`](Self::poll) and [`poll_at`](Self::poll_at); the other methods only look.
-/// Nothing is allocated: the size of the value is all the memory there is. At least 2 members and
+/// Nothing is allocated: the size of the value is all the memory there is. At least 4 members and
 /// 4 exchanges; fewer do not compile.
 #[derive(Debug)]
 pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
@@ -45,6 +45,8 @@ pub(crate) struct Life {
     pub(crate) probed_in_calm: bool,
     pub(crate) probed_until: Instant,
 
+    /// The election before this one ended without a victor.
+    pub(crate) no_victor: bool,
     /// Everyone below this and above me is still owed an ELECTION.
     pub(crate) asking: Option<Member>,
     /// Everyone below this is still owed a COORDINATOR.
@@ -54,10 +56,10 @@ pub(crate) struct Life {
 
     /// When to send the next PROBE.
     pub(crate) probe_at: Option<Instant>,
-    /// Whether the leader has ever answered a PROBE since it leads.
-    pub(crate) leader_answers: bool,
-    /// Another one who is said to lead.
-    pub(crate) claim: Option<Pid>,
+    /// Whoever answered a PROBE last: its silence means something.
+    pub(crate) answers_probes: Option<Pid>,
+    /// Two who are said to lead.
+    pub(crate) doubt: Option<Doubt>,
 
     pub(crate) joined: bool,
     /// When to send the next JOIN.
@@ -81,7 +83,10 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
     /// A node that has done nothing yet. The first [`poll`](Self::poll) starts it.
     pub fn new(config: Config) -> Self {
         const {
-            assert!(MEMBERS >= 2, "a group has at least two members");
+            assert!(
+                MEMBERS >= 4,
+                "me, the leader, and two more who may be said to lead"
+            );
             assert!(
                 EXCHANGES >= 4,
                 "each direction keeps a quarter of the places"
@@ -89,7 +94,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
         }
         let mut members = Vec::new();
         let mut standing = Vec::new();
-        // Cannot fail: there are at least two places.
+        // Cannot fail: there are at least four places.
         let _ = members.push(config.me);
         let _ = standing.push(Standing::Unasked);
         Self {
@@ -182,12 +187,13 @@ impl Life {
             calm_until: Instant::ZERO,
             probed_in_calm: false,
             probed_until: Instant::ZERO,
+            no_victor: false,
             asking: None,
             announcing: None,
             announce_at: None,
             probe_at: None,
-            leader_answers: false,
-            claim: None,
+            answers_probes: None,
+            doubt: None,
             joined: false,
             join_at: None,
             join_pause: config.join_again.0,
@@ -248,15 +254,19 @@ impl Machine<'_> {
         if !self.life.started {
             self.start();
         }
-        // News come before deadlines: after a long pause the answers that wait are still read.
+        // News come before deadlines: after a long pause the answers that wait are still read. What
+        // is owed comes before news, so that a group that fits is asked whole.
         let mut news_max = 4 * self.rows.0.capacity();
         loop {
             if let Some(event) = self.life.events.pop_front() {
                 return Some(event);
             }
+            if self.send_owed(net) {
+                continue;
+            }
             if news_max > 0 && self.hear(net) {
                 news_max -= 1;
-            } else if !self.send_owed(net) && !self.pass_time(net) {
+            } else if !self.pass_time(net) {
                 return None;
             }
         }

@@ -35,7 +35,7 @@ impl Machine<'_> {
                         self.table.mark(next.pid, Standing::Asked);
                         self.life.phase_until = self.life.phase_until.max(Some(until));
                     }
-                    self.life.asking = Some(lowest(next.pid));
+                    self.life.asking = Some(next);
                     true
                 }
                 _ => {
@@ -86,6 +86,7 @@ impl Machine<'_> {
                     exchange,
                     state,
                     peer: Some(peer),
+                    owed: false,
                     deadline,
                 }
             })

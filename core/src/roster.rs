@@ -115,9 +115,21 @@ pub(crate) enum Standing {
     Asked,
     /// It answered.
     Alive,
-    /// It refused the connection or kept silent for too long.
-    Dead,
+    /// It accepted the connection and gave no answer.
+    Silent,
+    /// It refused the connection, broke it off, or did not accept it in time.
+    Gone,
 }
+
+impl Standing {
+    /// Whether it was asked in vain.
+    pub(crate) fn is_dead(self) -> bool {
+        matches!(self, Self::Silent | Self::Gone)
+    }
+}
+
+/// Whom a full table keeps besides me, however small: who leads, and who is said to.
+pub(crate) type Keep = [Option<Pid>; 3];
 
 /// What a merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,13 +212,17 @@ impl Table<'_> {
         }
     }
 
-    /// Forgets what is known of everyone greater than me: an election asks anew.
-    pub(crate) fn ask_anew(&mut self) {
+    /// Forgets what is known of everyone greater than me: an election asks anew. With
+    /// `but_those_alive`, those who answered the last one are passed over.
+    pub(crate) fn ask_anew(&mut self, but_those_alive: bool) {
         let from = self
             .members
             .partition_point(|member| member.pid <= self.me.pid);
         for entry in self.standing.get_mut(from..).unwrap_or(&mut []) {
-            *entry = Standing::Unasked;
+            *entry = match entry {
+                Standing::Alive if but_those_alive => Standing::Silent,
+                _ => Standing::Unasked,
+            };
         }
     }
 
@@ -229,23 +245,25 @@ impl Table<'_> {
 
     /// Takes in everyone in `heard`; the one way into the table.
     ///
-    /// When there is no room for all, the greatest stay, and I and the leader whatever we are. So
-    /// the outcome depends on who was heard of and never on the order: merging is commutative,
+    /// When there is no room for all, the greatest stay, and I and those in `keep` whatever we are.
+    /// So the outcome depends on who was heard of and never on the order: merging is commutative,
     /// associative and idempotent. Linear in table and list; nothing is written if nothing is new.
-    pub(crate) fn merge(&mut self, heard: Roster<'_>, leader: Option<Pid>) -> Merged {
+    pub(crate) fn merge(&mut self, heard: Roster<'_>, keep: Keep) -> Merged {
         let me = self.me;
         let fresh = self.count_fresh(heard.members, |member| admits(me, member));
         let excess = (self.members.len() + fresh).saturating_sub(self.members.capacity());
         if fresh == 0 {
             return Merged::default();
         }
-        let pinned = leader.and_then(|leader| self.pinned(leader, heard.members));
-        let floor = excess
-            .checked_sub(1)
-            .and_then(|nth| self.unpinned_from_below(heard.members, pinned).nth(nth));
-        let stays = |member: &Member| {
-            floor.is_none_or(|floor| *member > floor) || *member == me || Some(*member) == pinned
-        };
+        let pinned = keep.map(|pid| pid.and_then(|pid| self.latest(pid, heard.members)));
+        let pinned = |member: &Member| *member == me || pinned.contains(&Some(*member));
+        let floor = excess.checked_sub(1).and_then(|nth| {
+            let mut unpinned = self
+                .union_from_below(heard.members)
+                .filter(|member| !pinned(member));
+            unpinned.nth(nth)
+        });
+        let stays = |member: &Member| floor.is_none_or(|floor| *member > floor) || pinned(member);
         let dropped = self.retain(stays);
         let greatest_added =
             self.insert(heard.members, |member| admits(me, member) && stays(member));
@@ -274,20 +292,16 @@ impl Table<'_> {
             .count()
     }
 
-    /// The leader's entry that must stay: its greatest address, known or just heard.
-    fn pinned(&self, leader: Pid, heard: &[Member]) -> Option<Member> {
-        let end = heard.partition_point(|member| member.pid <= leader);
+    /// The greatest address of a process, known or just heard.
+    fn latest(&self, pid: Pid, heard: &[Member]) -> Option<Member> {
+        let end = heard.partition_point(|member| member.pid <= pid);
         let told = end.checked_sub(1).and_then(|at| heard.get(at)).copied();
-        told.filter(|member| member.pid == leader && admits(self.me, member))
-            .max(self.find(leader))
+        told.filter(|member| member.pid == pid && admits(self.me, member))
+            .max(self.find(pid))
     }
 
-    /// Table and list together, ascending, without those that must stay.
-    fn unpinned_from_below(
-        &self,
-        heard: &[Member],
-        pinned: Option<Member>,
-    ) -> impl Iterator<Item = Member> {
+    /// Table and list together, ascending.
+    fn union_from_below(&self, heard: &[Member]) -> impl Iterator<Item = Member> {
         let me = self.me;
         let mut known = self.members.iter().copied().peekable();
         let mut told = heard
@@ -304,7 +318,6 @@ impl Table<'_> {
             (None, _) => told.next(),
             _ => known.next(),
         })
-        .filter(move |member| *member != me && Some(*member) != pinned)
     }
 
     /// Drops the entries that do not stay; whether there were any.
@@ -375,7 +388,7 @@ impl Table<'_> {
 
 /// Whether `heard` may stand in the table beside me: my pid at another address is my own past, and
 /// my address under another pid is somebody whose port I have now. I never write to myself.
-fn admits(me: Member, heard: &Member) -> bool {
+pub(crate) fn admits(me: Member, heard: &Member) -> bool {
     heard.pid != me.pid && heard.addr != me.addr
 }
 
@@ -424,8 +437,8 @@ mod tests {
         }
 
         fn hear(&mut self, members: &[Member]) -> Merged {
-            let leader = self.leader;
-            self.table().merge(Roster::new(members, 0).unwrap(), leader)
+            let keep = [self.leader, None, None];
+            self.table().merge(Roster::new(members, 0).unwrap(), keep)
         }
     }
 
@@ -434,7 +447,7 @@ mod tests {
         let mut storage = Storage::<8>::of(member(5, 5));
         let merged = storage.hear(&[member(1, 1), member(9, 9)]);
         assert_eq!(merged.greatest_added, Some(member(9, 9)));
-        storage.table().mark(member(9, 9).pid, Standing::Dead);
+        storage.table().mark(member(9, 9).pid, Standing::Gone);
         let revision = storage.revision;
         let merged = storage.hear(&[member(1, 1), member(5, 5), member(7, 7), member(9, 9)]);
         assert_eq!(merged.greatest_added, Some(member(7, 7)));
@@ -443,7 +456,7 @@ mod tests {
             [member(1, 1), member(5, 5), member(7, 7), member(9, 9)]
         );
         // What was known of a member moved along with it.
-        assert_eq!(storage.table().standing(member(9, 9).pid), Standing::Dead);
+        assert_eq!(storage.table().standing(member(9, 9).pid), Standing::Gone);
         assert_eq!(
             storage.table().standing(member(7, 7).pid),
             Standing::Unasked

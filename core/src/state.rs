@@ -74,6 +74,8 @@ pub(crate) struct Row {
     pub(crate) state: State,
     /// Whom we connected to; `None` if they connected to us, for then nobody knows who they are.
     pub(crate) peer: Option<Member>,
+    /// Whether they are still owed an OK: they asked while we played dead.
+    pub(crate) owed: bool,
     /// When this state has lasted too long.
     pub(crate) deadline: Instant,
 }
@@ -102,10 +104,6 @@ impl Rows<'_> {
         self.0.iter_mut().find(|row| row.exchange == exchange)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.0.iter()
-    }
-
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Row> {
         self.0.iter_mut()
     }
@@ -121,6 +119,11 @@ impl Rows<'_> {
             .iter()
             .find(|row| row.peer.is_some())
             .map(|row| row.exchange)
+    }
+
+    /// Any exchange on which an OK is owed.
+    pub(crate) fn owed(&self) -> Option<Exchange> {
+        self.0.iter().find(|row| row.owed).map(|row| row.exchange)
     }
 
     /// Whether a PROBE to `pid` is under way.

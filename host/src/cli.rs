@@ -13,7 +13,7 @@ use crate::commands::{Failure, gcd, lab, node};
 /// and elect the greatest of them: the one with the most days to the next birthday, and then the
 /// greatest SU ID.
 #[derive(Debug, Parser)]
-#[command(name = "bully", version, after_help = EXAMPLES)]
+#[command(name = "bully", bin_name = "bully", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

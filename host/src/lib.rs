@@ -5,3 +5,4 @@ mod commands;
 pub mod names;
 pub mod net;
 pub mod pickle;
+pub mod sim;

@@ -1,1 +1,12 @@
-//! Tests.
+//! Doubles and checkers that the tests share.
+//!
+//! [`checked::Checked`] watches the border between a core and its network, [`script::Script`] is a
+//! network played by the test itself, and [`group::Group`] is a small one in memory for several
+//! nodes. Time is virtual in all of them.
+
+pub mod checked;
+pub mod group;
+pub mod owned;
+pub mod people;
+pub mod process;
+pub mod script;

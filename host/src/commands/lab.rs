@@ -10,7 +10,7 @@ use super::log::{Format, Log};
 use super::node::Mode;
 use super::seat::Seat;
 use super::told::{Summary, Told};
-use super::{EXCHANGES_MAX, Failure, Stop, birthday, drawn_seed, duration};
+use super::{Failure, Stop, birthday, drawn_seed, duration, seed};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
 use crate::pickle::writer::Forms;
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     strict: bool,
 
     /// Seed of everything random: of probes and failures, not of the network [default: drawn]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 
     /// Form of the log; json also has the summary as its last line
@@ -63,8 +63,21 @@ Exit status: 0 if every member that is up names the greatest member that is up, 
 /// 1 s + 3 s that an election takes which falls on a member going silent.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How many connections each member has room for. A quarter of what a node has by itself: here
+/// both ends of each take a descriptor of one process, and a thousand members would have used up
+/// any limit. Elections need fewer messages for it, since the greatest are asked first.
+const EXCHANGES: usize = 16;
+
+/// The time between one member's start and the next one's: nobody starts a group in no time, and
+/// the log shows them come one by one.
+const APART: Duration = Duration::from_millis(1);
+
+/// How many descriptors to ask the system for: two for each connection of a thousand members.
+const DESCRIPTORS: u64 = 65_536;
+
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    raise_descriptor_limit();
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
@@ -124,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
     desk: Desk,
-    seats: Vec<Seat>,
+    seats: Vec<Seat<EXCHANGES>>,
     /// When each seat's next turn is due, so that members at rest cost nothing.
     due: Vec<Option<Instant>>,
 }
@@ -136,9 +149,12 @@ impl Lab {
         let seats = (0..count)
             .map(|number| Self::seat(args, poll, number, seed, desk.addr()))
             .collect::<Result<Vec<_>, _>>()?;
+        let start = poll.clock().now();
         Ok(Self {
             desk,
-            due: vec![Some(Instant::ZERO); seats.len()],
+            due: (0..args.members)
+                .map(|number| Some(start + u32::from(number) * APART))
+                .collect(),
             seats,
         })
     }
@@ -149,12 +165,12 @@ impl Lab {
         number: usize,
         seed: u64,
         directory: Addr,
-    ) -> Result<Seat, Failure> {
+    ) -> Result<Seat<EXCHANGES>, Failure> {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let tcp = TcpConfig {
             bind,
             advertise: None,
-            exchanges: EXCHANGES_MAX,
+            exchanges: EXCHANGES,
             forms: Forms::default(),
             keyed: None,
             local_only: false,
@@ -192,7 +208,7 @@ impl Lab {
         seats.chain(self.desk.until()).min()
     }
 
-    fn up(&self) -> impl Iterator<Item = &Seat> {
+    fn up(&self) -> impl Iterator<Item = &Seat<EXCHANGES>> {
         self.seats.iter().filter(|seat| seat.is_up())
     }
 
@@ -218,6 +234,27 @@ impl Lab {
             up: self.up().count(),
             messages,
             elapsed_s: now.as_micros() as f64 / 1e6,
+        }
+    }
+}
+
+/// Allows this process as many descriptors as the system lets it have: the usual 1,024 are meant
+/// for programs that are one member only.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let wanted = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+        if current.is_some_and(|current| current < wanted) {
+            // Without it fewer connections can be open at once, and that is all.
+            let _ = setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: Some(wanted),
+                    maximum,
+                },
+            );
         }
     }
 }

@@ -154,6 +154,12 @@ fn drawn_seed() -> u64 {
     rand::random::<u32>().into()
 }
 
+/// Reads a seed.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "a seed is a whole number, 0 to 18446744073709551615".to_owned())
+}
+
 /// Reads `5s`, `500ms`, `1h 30m` or a plain number of seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span = match text.parse::<f64>() {

@@ -10,7 +10,7 @@ use super::birthday::{self, Birthday};
 use super::log::{Format, Log};
 use super::seat::{Joining, Seat};
 use super::told::{Place, Told, printable};
-use super::{EXCHANGES_MAX, Failure, Stop, drawn_seed, duration, is_here, look_up};
+use super::{EXCHANGES_MAX, Failure, Stop, drawn_seed, duration, is_here, look_up, seed};
 use crate::names::{HOST_BYTES_MAX, Names};
 use crate::net::{Poll, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     birthday: Option<Birthday>,
 
     /// Days to the birthday, 1 to 365, instead of BIRTHDAY
-    #[arg(long, value_name = "N", value_parser = days)]
+    #[arg(long, value_name = "N", value_parser = days, allow_negative_numbers = true)]
     days: Option<u32>,
 
     /// Where to listen; port 0 takes any that is free
@@ -78,7 +78,7 @@ pub(crate) struct Args {
     probe: Probe,
 
     /// Seed of everything random, so that a run can be repeated [default: drawn]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 
     /// End after this time: 5s, 500ms, 2m, 1h; a plain number is seconds [default: at Ctrl-C]
@@ -180,7 +180,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut seat = Seat::new(config, tcp, true);
+    let mut seat = Seat::<EXCHANGES_MAX>::new(config, tcp, true);
     seat.introduce(clock.now(), &mut log);
     loop {
         seat.turn(clock, &mut log);

@@ -2,19 +2,19 @@
 
 use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Node, Phase, Pid, State};
 
+use super::MEMBERS_MAX;
 use super::log::{Log, Passing, Tone};
 use super::told::{Place, Told};
 use super::trace::{Book, Traced};
-use super::{EXCHANGES_MAX, MEMBERS_MAX};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
 
 /// A member that is driven by [`turn`](Self::turn) when [`until`](Self::until) has come or its
-/// sockets are ready.
+/// sockets are ready, with room for that many connections at once.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Seat<const EXCHANGES: usize> {
     me: Member,
-    node: Box<Node<MEMBERS_MAX, EXCHANGES_MAX>>,
+    node: Box<Node<MEMBERS_MAX, EXCHANGES>>,
     tcp: Tcp,
     book: Book,
     /// Where the coordinator is, as the user wrote it.
@@ -35,7 +35,7 @@ pub(crate) enum Joining {
     Refused(String),
 }
 
-impl Seat {
+impl<const EXCHANGES: usize> Seat<EXCHANGES> {
     /// A member that has done nothing yet. `alone` says that no other member is in this process:
     /// then messages from others are told too.
     pub(crate) fn new(config: Config, tcp: Tcp, alone: bool) -> Self {
@@ -162,7 +162,7 @@ impl Seat {
                     peer,
                     why,
                     tip,
-                    again_in,
+                    again_in: matches!(self.joining, Joining::Trying(_)).then_some(again_in),
                 }
             }
             Event::Election { cause } => Told::Election {

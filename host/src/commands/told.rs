@@ -54,9 +54,9 @@ pub(crate) enum Told {
         why: String,
         #[serde(skip)]
         tip: String,
-        /// When it is tried again.
+        /// When it is tried again; not at all once the coordinator has turned us down.
         #[serde(skip)]
-        again_in: Duration,
+        again_in: Option<Duration>,
     },
     /// There is no room for every member.
     RosterFull { left_out: u32 },
@@ -142,11 +142,11 @@ impl Told {
                 why, tip, again_in, ..
             } => {
                 let why = printable(why);
-                let again = again_in.as_secs_f64();
-                (
-                    format!("{why}, again in {again:.1} s; {tip}"),
-                    Tone::Trouble,
-                )
+                let text = match again_in.map(|again| again.as_secs_f64()) {
+                    Some(again) => format!("{why}, again in {again:.1} s; {tip}"),
+                    None => format!("is turned down: {why}"),
+                };
+                (text, Tone::Trouble)
             }
             Self::RosterFull { left_out } => {
                 let left_out = members_text(*left_out);

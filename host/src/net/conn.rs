@@ -57,6 +57,8 @@ pub(super) struct Conn {
     pub(super) peer: SocketAddr,
     /// What is wrong with their message, for the answer.
     pub(super) detail: Option<String>,
+    /// The name of their message, if it is one a member would serve.
+    pub(super) heard: &'static str,
     out: Rc<[u8]>,
     sent: usize,
     pub(super) received: usize,
@@ -130,6 +132,7 @@ impl Conn {
             theirs,
             peer,
             detail: None,
+            heard: "",
             out: Rc::from([]),
             sent: 0,
             received: 0,

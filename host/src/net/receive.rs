@@ -138,9 +138,18 @@ impl Tcp {
                     Some(member) => Told::Join(member),
                     None => Told::Unfit(Refusal::NotLocal),
                 },
-                Heard::Election(_) => Told::Election,
-                Heard::Coordinator(_) => Told::Coordinator,
-                Heard::Probe(_) => Told::Probe,
+                Heard::Election(_) => {
+                    conn.heard = "ELECTION";
+                    Told::Election
+                }
+                Heard::Coordinator(_) => {
+                    conn.heard = "COORDINATOR";
+                    Told::Coordinator
+                }
+                Heard::Probe(_) => {
+                    conn.heard = "PROBE";
+                    Told::Probe
+                }
                 Heard::Unfit { refusal, detail } => {
                     unfit = Some(message::refusal_text(refusal, Some(&detail)));
                     conn.detail = Some(detail);

@@ -17,7 +17,7 @@ use super::encoded::Encoded;
 use super::poll::{Interest, Poll, Ready};
 use super::receive::Told;
 use crate::names::{self, Names};
-use crate::pickle::message::{Due, Keyed};
+use crate::pickle::message::{self, Due, Keyed};
 use crate::pickle::writer::Forms;
 use crate::pickle::{Limits, Reader};
 
@@ -409,11 +409,21 @@ impl Net for Tcp {
         };
         if conn.stage == Stage::Told {
             let detail = conn.detail.take();
-            let out =
-                self.encoded
-                    .reply(&reply, &self.config.forms, &self.names, detail.as_deref());
+            let (peer, heard) = (conn.peer, Some(conn.heard).filter(|name| !name.is_empty()));
+            // What has a detail was noted when it came; this is turned down by the core.
+            let unnoted = match reply {
+                Reply::Refused(refusal) if detail.is_none() => Some(refusal),
+                _ => None,
+            };
+            let detail = detail.as_deref().or(heard);
+            let out = self
+                .encoded
+                .reply(&reply, &self.config.forms, &self.names, detail);
             conn.answer(out);
             self.enqueue(slot);
+            if let Some(refusal) = unnoted {
+                self.note(peer, message::refusal_text(refusal, heard));
+            }
         }
     }
 

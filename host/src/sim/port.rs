@@ -1,0 +1,183 @@
+//! A machine's side of the simulated network: a [`Net`] that only keeps books.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Refusal, Reply, Request, Roster};
+
+/// A message or an answer on its way, with a list of its own.
+#[derive(Clone, Debug)]
+pub(super) enum Letter {
+    Join(Member),
+    Election(Rc<[Member]>),
+    Coordinator(Rc<[Member]>),
+    Probe,
+    Ok,
+    Members(Rc<[Member]>),
+    Refused(Refusal),
+}
+
+/// Something that is told of an exchange.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    Accepted,
+    Sent,
+    Request(Letter),
+    Reply(Letter),
+    Done,
+    Gone(Gone),
+}
+
+/// What the machine wants done.
+#[derive(Clone, Debug)]
+pub(super) enum Deed {
+    Open { slot: u32, to: Addr, letter: Letter },
+    Reply { slot: u32, letter: Letter },
+    Close { slot: u32 },
+    Listen(bool),
+}
+
+/// The network as one machine sees it.
+#[derive(Debug, Default)]
+pub(super) struct Port {
+    /// Exchanges in use; `true` once nothing more may be told.
+    slots: Vec<Option<bool>>,
+    exchanges_max: usize,
+    inbox: VecDeque<(u32, News)>,
+    pub(super) outbox: Vec<Deed>,
+    /// What is lent out by `recv`.
+    lent: Option<Rc<[Member]>>,
+    /// The last list of each kind that was sent: shared as long as it stays the same.
+    copies: [Option<(u32, Rc<[Member]>)>; 3],
+}
+
+impl Port {
+    pub(super) fn new(exchanges_max: usize) -> Self {
+        Self {
+            exchanges_max,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a connection in, or `None` if there is no room: it has to wait outside.
+    pub(super) fn accept(&mut self) -> Option<u32> {
+        let slot = self.free_slot(self.exchanges_max + SPARE)?;
+        self.inbox.push_back((slot, News::Accepted));
+        Some(slot)
+    }
+
+    /// Tells something of an exchange, unless it is over.
+    pub(super) fn tell(&mut self, slot: u32, news: News) {
+        let Some(Some(over)) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
+        if !*over {
+            *over = matches!(news, News::Done | News::Gone(_));
+            self.inbox.push_back((slot, news));
+        }
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    fn free_slot(&mut self, max: usize) -> Option<u32> {
+        let free = self.slots.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.slots.len());
+        if self.slots.iter().flatten().count() >= max {
+            return None;
+        }
+        match self.slots.get_mut(slot) {
+            Some(entry) => *entry = Some(false),
+            None => self.slots.push(Some(false)),
+        }
+        u32::try_from(slot).ok()
+    }
+
+    fn copy(&mut self, kind: usize, roster: Roster<'_>) -> Rc<[Member]> {
+        if let Some(Some((revision, copy))) = self.copies.get(kind)
+            && *revision == roster.revision()
+            && copy.len() == roster.len()
+        {
+            return Rc::clone(copy);
+        }
+        let copy: Rc<[Member]> = Rc::from(roster.members());
+        if let Some(kept) = self.copies.get_mut(kind) {
+            *kept = Some((roster.revision(), Rc::clone(&copy)));
+        }
+        copy
+    }
+}
+
+/// As many as the real network lets in beyond the core's places.
+const SPARE: usize = 4;
+
+impl Net for Port {
+    fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
+        let slot = self.free_slot(self.exchanges_max).ok_or(Full)?;
+        let letter = match request {
+            Request::Join(member) => Letter::Join(member),
+            Request::Election(roster) => Letter::Election(self.copy(0, roster)),
+            Request::Coordinator(roster) => Letter::Coordinator(self.copy(1, roster)),
+            Request::Probe(_) => Letter::Probe,
+            Request::Unfit(refusal) => Letter::Refused(refusal),
+        };
+        self.outbox.push(Deed::Open { slot, to, letter });
+        Ok(Exchange(slot))
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        let (slot, news) = loop {
+            let (slot, news) = self.inbox.pop_front()?;
+            // What was told of an exchange before it was closed is for nobody.
+            if matches!(self.slots.get(slot as usize), Some(Some(_))) {
+                break (slot, news);
+            }
+        };
+        let incoming = match news {
+            News::Accepted => Incoming::Accepted,
+            News::Sent => Incoming::Sent,
+            News::Done => Incoming::Done,
+            News::Gone(gone) => Incoming::Gone(gone),
+            News::Request(letter) => Incoming::Request(match letter {
+                Letter::Join(member) => Request::Join(member),
+                Letter::Election(list) => Request::Election(lend(&mut self.lent, list)),
+                Letter::Coordinator(list) => Request::Coordinator(lend(&mut self.lent, list)),
+                Letter::Probe => Request::Probe(Roster::EMPTY),
+                _ => Request::Unfit(Refusal::Unexpected),
+            }),
+            News::Reply(letter) => Incoming::Reply(match letter {
+                Letter::Members(list) => Reply::Members(lend(&mut self.lent, list)),
+                Letter::Refused(refusal) => Reply::Refused(refusal),
+                _ => Reply::Ok(Roster::EMPTY),
+            }),
+        };
+        Some((Exchange(slot), incoming))
+    }
+
+    fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        let letter = match reply {
+            Reply::Ok(_) => Letter::Ok,
+            Reply::Members(roster) => Letter::Members(self.copy(2, roster)),
+            Reply::Refused(refusal) => Letter::Refused(refusal),
+        };
+        self.outbox.push(Deed::Reply { slot: on.0, letter });
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        if let Some(slot) = self.slots.get_mut(exchange.0 as usize) {
+            *slot = None;
+        }
+        self.inbox.retain(|(slot, _)| *slot != exchange.0);
+        self.outbox.push(Deed::Close { slot: exchange.0 });
+    }
+
+    fn set_listening(&mut self, on: bool) {
+        self.outbox.push(Deed::Listen(on));
+    }
+}
+
+fn lend(lent: &mut Option<Rc<[Member]>>, list: Rc<[Member]>) -> Roster<'_> {
+    // Lists come from rosters and are ascending.
+    Roster::new(lent.insert(list), 0).unwrap_or(Roster::EMPTY)
+}

@@ -1,0 +1,189 @@
+//! What cannot be done: exit 1, what is wrong and what to do.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::program::{Left, Program, free_port};
+
+fn assert_failed(left: &Left, expected: &[&str]) {
+    assert_eq!(left.code, Some(1), "{left:?}");
+    let at = left.err.rfind("error: ").expect("an error");
+    let error = &left.err[at..];
+    assert_eq!(
+        error.lines().count(),
+        2,
+        "one line what, one line what next: {error}"
+    );
+    assert!(error.contains("\n  tip: "), "{error}");
+    for text in expected {
+        assert!(error.contains(text), "lacks {text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named_with_another_to_take() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = taken.local_addr().expect("bound").port();
+    let left = Program::run(&["gcd", &port.to_string()]);
+    assert_failed(&left, &[&format!("port {port} is taken"), "bully gcd "]);
+
+    let bind = format!("127.0.0.1:{port}");
+    let node = ["node", "localhost", "23600", "1234567", "04-01", "--bind"];
+    let left = Program::run(&[&node[..], &[&bind]].concat());
+    assert_failed(
+        &left,
+        &[&format!("port {port} is taken"), "--bind 127.0.0.1:0"],
+    );
+}
+
+#[test]
+fn an_address_of_another_machine_cannot_be_bound() {
+    // A documentation address: nobody has it.
+    let bind = ["--bind", "192.0.2.1:0"];
+    let node = ["node", "localhost", "23600", "1234567", "04-01"];
+    let left = Program::run(&[&node[..], &bind].concat());
+    assert_failed(
+        &left,
+        &["192.0.2.1 is not an address of this machine", "127.0.0.1"],
+    );
+}
+
+#[test]
+fn a_coordinators_host_that_nobody_knows_is_told() {
+    let left = Program::run(&["node", "no-such-host.invalid", "23600", "1234567", "04-01"]);
+    assert_failed(&left, &["no-such-host.invalid", "localhost"]);
+}
+
+#[test]
+fn an_absent_coordinator_is_a_line_per_try_and_a_failure_at_the_end() {
+    let port = free_port().to_string();
+    let left = Program::run(&[
+        "node",
+        "localhost",
+        &port,
+        "1234567",
+        "04-01",
+        "--for",
+        "2s",
+    ]);
+    assert_failed(
+        &left,
+        &[
+            "never joined",
+            &format!("localhost:{port}"),
+            &format!("bully gcd {port}"),
+        ],
+    );
+    let advice = format!("start one: bully gcd {port}");
+    let tries = left.err.matches(&advice).count();
+    // The pauses are 0.25 to 0.5 s, 0.5 to 1 s, 1 to 2 s.
+    assert!((3..=4).contains(&tries), "{}", left.err);
+    assert!(left.err.contains("stopped"), "{}", left.err);
+}
+
+#[test]
+fn a_coordinator_that_comes_later_is_found() {
+    let port = free_port().to_string();
+    let node = [
+        "node",
+        "localhost",
+        &port,
+        "1234567",
+        "04-01",
+        "--for",
+        "20s",
+    ];
+    let node = Program::start(&[&node[..], &["--log", "json"]].concat());
+    let rejected = node.await_event("rejected");
+    assert_eq!(rejected["peer"][0], "localhost");
+    assert_eq!(rejected["peer"][1].to_string(), port);
+    let _gcd = Program::start(&["gcd", &port]);
+    assert_eq!(node.await_event("joined")["members"], 1);
+    node.await_event("leader");
+}
+
+/// A coordinator that answers everything with these bytes.
+fn coordinator(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    port
+}
+
+#[test]
+fn a_coordinators_refusal_is_told_in_its_own_words() {
+    for (answer, words) in [
+        // As gcd2.py does it, by a pickled text.
+        (
+            &b"VOnly local group members currently allowed\np0\n."[..],
+            "Only local group members currently allowed",
+        ),
+        (b"\x80\x04\x8c\x0bGo away now\x94.", "Go away now"),
+        // And when it was tripped, by text that is no pickle.
+        (
+            b"Expected a pickled message, got b'x'\n",
+            "Expected a pickled message, got b'x'",
+        ),
+    ] {
+        let port = coordinator(answer).to_string();
+        let left = Program::run(&[
+            "node",
+            "localhost",
+            &port,
+            "1234567",
+            "04-01",
+            "--for",
+            "20s",
+        ]);
+        assert_failed(&left, &[words, &format!("localhost:{port}")]);
+    }
+}
+
+#[test]
+fn a_coordinator_that_answers_nothing_is_asked_again() {
+    let port = coordinator(b"").to_string();
+    let node = [
+        "node",
+        "localhost",
+        &port,
+        "1234567",
+        "04-01",
+        "--for",
+        "1s",
+    ];
+    let left = Program::run(&[&node[..], &["--log", "json"]].concat());
+    assert_failed(&left, &["never joined", "no answer"]);
+    let rejected = left
+        .json()
+        .iter()
+        .filter(|line| line["event"] == "rejected")
+        .count();
+    assert!(rejected >= 2, "{left:?}");
+}
+
+#[test]
+fn what_others_may_not_reach_is_warned_of() {
+    let port = free_port().to_string();
+    let node = [
+        "node",
+        "localhost",
+        &port,
+        "1234567",
+        "04-01",
+        "--for",
+        "100ms",
+    ];
+    let left = Program::run(&[&node[..], &["--advertise", "no-such-host.invalid"]].concat());
+    assert!(left.err.contains("warning: "), "{left:?}");
+    let left = Program::run(&[&node[..], &["--advertise", "192.0.2.1"]].concat());
+    assert!(left.err.contains("add --bind 0.0.0.0:0"), "{left:?}");
+    let left = Program::run(&[&node[..], &["--advertise", "localhost"]].concat());
+    assert!(!left.err.contains("warning: "), "{left:?}");
+}

@@ -1,0 +1,158 @@
+//! `--help`: every flag is there, with its default and its unit.
+
+use crate::program::Program;
+
+const NODE: &[&str] = &[
+    "<GCD_HOST>",
+    "<GCD_PORT>",
+    "<SU_ID>",
+    "[BIRTHDAY]",
+    "seven digits",
+    "YYYY-MM-DD or MM-DD",
+    "--days <N>",
+    "1 to 365",
+    "--bind <ADDR:PORT>",
+    "[default: 127.0.0.1:0]",
+    "--advertise <HOST>",
+    "[default: that of --bind]",
+    "--feign <HOW>",
+    "close:",
+    "ignore:",
+    "[default: never]",
+    "0 to 10 s",
+    "1 to 4 s",
+    "--no-probe",
+    "--strict",
+    "--keyed-by <WHAT>",
+    "auto:",
+    "address:",
+    "pid:",
+    "[default: auto]",
+    "--ok <FORM>",
+    "text:",
+    "pair:",
+    "members:",
+    "[default: text]",
+    "--probe <FORM>",
+    "none:",
+    "[default: none]",
+    "--seed <N>",
+    "[default: drawn]",
+    "--for <DURATION>",
+    "5s, 500ms, 2m, 1h",
+    "[default: at Ctrl-C]",
+    "--log <FORM>",
+    "json:",
+    "Examples:",
+    "Exit status:",
+];
+
+const GCD: &[&str] = &[
+    "[PORT]",
+    "[default: 23600]",
+    "0 takes any that is free",
+    "--keyed-by <WHAT>",
+    "address:",
+    "pid:",
+    "[default: address]",
+    "--for <DURATION>",
+    "[default: at Ctrl-C]",
+    "--log <FORM>",
+    "text:",
+    "json:",
+    "[default: text]",
+    "Examples:",
+    "Exit status:",
+    "1024 members",
+];
+
+const LAB: &[&str] = &[
+    "--members <N>",
+    "[default: 5]",
+    "1 to 1000",
+    "--for <DURATION>",
+    "[default: at Ctrl-C]",
+    "up to 5 s more",
+    "--feign <HOW>",
+    "close:",
+    "ignore:",
+    "[default: never]",
+    "--strict",
+    "--seed <N>",
+    "[default: drawn]",
+    "--log <FORM>",
+    "text:",
+    "json:",
+    "[default: text]",
+    "Examples:",
+    "Exit status:",
+];
+
+const ALL: &[&str] = &[
+    "node",
+    "gcd",
+    "lab",
+    "Examples:",
+    "bully lab --for 5s",
+    "bully gcd",
+    "bully node localhost 23600",
+    "Exit status: 0 done, 1 failed, 2 wrong usage",
+    "stderr",
+    "stdout",
+];
+
+#[test]
+fn every_flag_is_told_with_its_default() {
+    for (command, expected) in [("node", NODE), ("gcd", GCD), ("lab", LAB)] {
+        let left = Program::run(&[command, "--help"]);
+        // Lines are broken to fit the terminal.
+        let help = left.out.join(" ");
+        let help: Vec<_> = help.split_whitespace().collect();
+        let help = help.join(" ");
+        assert_eq!(left.code, Some(0));
+        assert_eq!(left.err, "");
+        for text in expected {
+            assert!(
+                help.contains(text),
+                "{command} --help lacks {text:?}: {help}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_overview_shows_how_to_begin() {
+    let left = Program::run(&["--help"]);
+    let help = left.out.join("\n");
+    assert_eq!(left.code, Some(0));
+    for text in ALL {
+        assert!(help.contains(text), "--help lacks {text:?}: {help}");
+    }
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    for command in ["node", "gcd", "lab"] {
+        for flag in ["-h", "--help"] {
+            let left = Program::run(&[command, flag]);
+            for line in &left.out {
+                assert!(line.chars().count() <= 100, "{command} {flag}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_command_the_overview_is_an_answer_but_no_success() {
+    let left = Program::run(&[]);
+    assert_eq!(left.code, Some(2));
+    assert!(left.err.contains("Usage: bully <COMMAND>"), "{left:?}");
+    assert!(left.out.is_empty());
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let left = Program::run(&["--version"]);
+    assert_eq!(left.code, Some(0));
+    assert_eq!(left.out, [format!("bully {}", env!("CARGO_PKG_VERSION"))]);
+}

@@ -1,0 +1,254 @@
+//! Wrong usage: exit 2, nothing on stdout, what is wrong and what to do.
+
+use crate::program::Program;
+
+/// Arguments, and what has to be said about them.
+const WRONG: &[(&[&str], &[&str])] = &[
+    (
+        &["node", "localhost", "23600", "1234567"],
+        &[
+            "birthday is missing",
+            "bully node localhost 23600 1234567 04-01",
+            "--days",
+        ],
+    ),
+    (&["node", "localhost", "23600"], &["<SU_ID>", "--help"]),
+    (
+        &["node", "localhost", "23600", "999999", "04-01"],
+        &["seven digits", "1000000 to 9999999"],
+    ),
+    (
+        &["node", "localhost", "23600", "10000000", "04-01"],
+        &["seven digits"],
+    ),
+    (
+        &["node", "localhost", "23600", "ada", "04-01"],
+        &["seven digits"],
+    ),
+    (
+        &["node", "localhost", "0", "1234567", "04-01"],
+        &["1 to 65535"],
+    ),
+    (
+        &["node", "localhost", "65536", "1234567", "04-01"],
+        &["1 to 65535"],
+    ),
+    (
+        &["node", "localhost", "port", "1234567", "04-01"],
+        &["1 to 65535"],
+    ),
+    (
+        &["node", "localhost", "23600", "1234567", "04-31"],
+        &["no such day"],
+    ),
+    (
+        &["node", "localhost", "23600", "1234567", "2003-02-29"],
+        &["no such day"],
+    ),
+    (
+        &["node", "localhost", "23600", "1234567", "1.4."],
+        &["YYYY-MM-DD or MM-DD"],
+    ),
+    (
+        &["node", "localhost", "23600", "1234567", "--days", "0"],
+        &["1 to 365", "give 365"],
+    ),
+    (
+        &["node", "localhost", "23600", "1234567", "--days", "366"],
+        &["1 to 365", "give 365"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--days",
+            "5",
+        ],
+        &["cannot be used with"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--bind",
+            "40000",
+        ],
+        &["an address and a port", "127.0.0.1:0"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--bind",
+            "0.0.0.0:0",
+        ],
+        &["others cannot connect", "--advertise HOST"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--bind",
+            "[::]:0",
+        ],
+        &["others cannot connect", "--advertise HOST"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--advertise",
+            "0.0.0.0",
+        ],
+        &["others cannot connect"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--advertise",
+            "cs2:40000",
+        ],
+        &["only the host", "--bind"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--advertise",
+            "",
+        ],
+        &["name or address"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--feign",
+            "sleep",
+        ],
+        &["close", "ignore"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--keyed-by",
+            "name",
+        ],
+        &["auto", "address", "pid"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--ok",
+            "yes",
+        ],
+        &["text", "pair", "members"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--probe",
+            "text",
+        ],
+        &["none", "members"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--seed",
+            "-1",
+        ],
+        &["--seed"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--for",
+            "soon",
+        ],
+        &["5s, 500ms, 2m, 1h"],
+    ),
+    (
+        &[
+            "node",
+            "localhost",
+            "23600",
+            "1234567",
+            "04-01",
+            "--log",
+            "xml",
+        ],
+        &["text", "json"],
+    ),
+    (&["gcd", "65536"], &["65536"]),
+    (&["gcd", "--keyed-by", "auto"], &["address", "pid"]),
+    (&["lab", "--members", "0"], &["1..=1000"]),
+    (&["lab", "--members", "1001"], &["1..=1000"]),
+    (&["lab", "--for", "0s"], &["5s, 500ms, 2m, 1h"]),
+    (&["lab", "--for=-1s"], &["5s, 500ms, 2m, 1h"]),
+    (&["practice"], &["unrecognized subcommand", "--help"]),
+];
+
+#[test]
+fn what_is_wrong_is_told_and_what_to_do() {
+    for (args, expected) in WRONG {
+        let left = Program::run(args);
+        assert_eq!(left.code, Some(2), "{args:?}: {left:?}");
+        assert!(left.out.is_empty(), "{args:?}: {left:?}");
+        assert!(left.err.starts_with("error: "), "{args:?}: {left:?}");
+        for text in *expected {
+            assert!(
+                left.err.contains(text),
+                "{args:?} lacks {text:?}: {}",
+                left.err
+            );
+        }
+        let does_tell = left.err.contains("tip: ") || left.err.contains("--help");
+        assert!(does_tell, "{args:?}: {}", left.err);
+    }
+}

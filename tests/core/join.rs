@@ -1,0 +1,241 @@
+//! JOIN: the first thing a node does, and what it does when that fails.
+
+use bully::{Cause, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
+use bully_tests::owned::{Answer, Kind, News};
+use bully_tests::people::{DIRECTORY, config, member, members, pid};
+use bully_tests::script::{Habit, Lab};
+
+/// The pauses between one JOIN's failure and the next JOIN, in milliseconds.
+fn pauses(lab: &Lab, lasting: u128) -> Vec<u128> {
+    let joins = lab.all(Kind::Join);
+    let gap = |pair: &[_]| {
+        let [a, b]: &[bully_tests::script::Opened; 2] = pair.try_into().unwrap();
+        b.at.since(a.at).as_millis() - lasting
+    };
+    joins.windows(2).map(gap).collect()
+}
+
+/// Each pause lies in the upper half of 0.5, 1, 2, 4, 8, 8, 8 … s.
+fn backs_off(pauses: &[u128]) {
+    for (at, pause) in pauses.iter().enumerate() {
+        let longest = (500 << at.min(10)).min(8_000);
+        assert!((longest / 2..=longest).contains(pause), "{at}: {pauses:?}");
+    }
+}
+
+#[test]
+fn pauses_grow_from_half_a_second_to_eight_while_the_coordinator_is_away() {
+    let mut jittered = Vec::new();
+    for seed in 0..20 {
+        let mut me = config(5);
+        me.seed = seed;
+        let mut lab = Lab::asleep(me);
+        lab.habit(DIRECTORY, Habit::Refuses);
+        lab.wait(120_000);
+        let pauses = pauses(&lab, 0);
+        assert!((15..40).contains(&pauses.len()), "{pauses:?}");
+        backs_off(&pauses);
+        assert_eq!(lab.node.phase(), Phase::Joining);
+        jittered.push(pauses[4]);
+        // Told each time, with the pause that really follows.
+        let told = lab.take_events().into_iter().map(|event| match event {
+            Event::JoinFailed {
+                failure: JoinFailure::Gone(Gone::Refused),
+                again_in,
+            } => again_in,
+            other => panic!("{other:?}"),
+        });
+        let told: Vec<u128> = told.map(|pause| pause.as_millis()).collect();
+        assert_eq!(told[..pauses.len()], pauses);
+    }
+    jittered.sort_unstable();
+    jittered.dedup();
+    assert!(
+        jittered.len() > 10,
+        "nodes that start together must not come back together"
+    );
+}
+
+#[test]
+fn a_coordinator_that_comes_up_late_is_found() {
+    let mut lab = Lab::asleep(config(5));
+    lab.habit(DIRECTORY, Habit::Refuses);
+    lab.wait(30_000);
+    lab.habit(DIRECTORY, Habit::Directory(members([3])));
+    lab.wait(8_000);
+    lab.expect_leader(pid(5));
+    assert_eq!(lab.roster(), members([3, 5]));
+}
+
+#[test]
+fn a_silent_coordinator_is_given_three_seconds_and_asked_again() {
+    // Taking the message or not.
+    for habit in [Habit::Silent, Habit::Hangs] {
+        let mut lab = Lab::asleep(config(5));
+        lab.habit(DIRECTORY, habit);
+        lab.wait(60_000);
+        let pauses = pauses(&lab, 3_000);
+        assert!(pauses.len() > 5);
+        backs_off(&pauses);
+        let silent = |event: &Event| {
+            matches!(
+                event,
+                Event::JoinFailed {
+                    failure: JoinFailure::Silent,
+                    ..
+                }
+            )
+        };
+        assert!(lab.take_events().iter().all(silent));
+        assert!(lab.open_exchanges() <= 1, "those given up are closed");
+    }
+}
+
+#[test]
+fn every_failure_is_told_with_its_reason_and_tried_again() {
+    let cases = [
+        (
+            News::Reply(Answer::Refused(Refusal::Pid)),
+            JoinFailure::Refused(Refusal::Pid),
+        ),
+        (
+            News::Reply(Answer::Refused(Refusal::Other)),
+            JoinFailure::Refused(Refusal::Other),
+        ),
+        (News::Gone(Gone::Reset), JoinFailure::Gone(Gone::Reset)),
+        (
+            News::Gone(Gone::Malformed),
+            JoinFailure::Gone(Gone::Malformed),
+        ),
+        (News::Done, JoinFailure::Silent),
+    ];
+    for (news, expected) in cases {
+        let mut lab = Lab::node(config(5));
+        lab.expect_join();
+        let join = lab.latest(Kind::Join).unwrap().exchange;
+        lab.tell(join, news);
+        let [Event::JoinFailed { failure, again_in }] = lab.take_events()[..] else {
+            panic!("{expected:?} was not told");
+        };
+        assert_eq!(failure, expected);
+        assert!(lab.closed_at(join).is_some());
+        lab.wait(again_in.as_millis() as u64 + 1);
+        lab.expect_join();
+        lab.members(&members([3]));
+        lab.expect_leader(pid(5));
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_but_in_time_is_taken() {
+    let mut lab = Lab::node(config(5));
+    lab.wait(2_999);
+    lab.expect_join();
+    lab.members(&members([3, 9]));
+    lab.expect_elections(&members([9]));
+}
+
+#[test]
+fn nobody_joins_twice() {
+    let mut lab = Lab::joined(config(9), &members([3, 5]));
+    lab.wait(60_000);
+    assert_eq!(lab.all(Kind::Join).len(), 1);
+}
+
+#[test]
+fn an_election_heard_while_joining_starts_one_and_the_join_goes_on() {
+    let mut lab = Lab::node(config(5));
+    lab.expect_join();
+    lab.election(&members([3, 7]));
+    assert_eq!(
+        lab.take_events(),
+        [Event::Election {
+            cause: Cause::Asked
+        }]
+    );
+    lab.expect_elections(&members([7]));
+    // What the coordinator tells in the middle of it: the greater one who is new is asked too.
+    lab.members(&members([2, 3, 7, 9]));
+    assert_eq!(lab.take_events(), [Event::Joined { members: 5 }]);
+    lab.expect_elections(&members([9]));
+    lab.wait(1_100);
+    lab.expect_leader(pid(5));
+    lab.expect_coordinators(&members([2, 3, 7, 9]));
+}
+
+#[test]
+fn a_leader_heard_of_while_joining_is_followed_and_asked_again_after_the_join() {
+    let mut lab = Lab::node(config(5));
+    lab.coordinator(&members([3, 7]));
+    lab.expect_leader(pid(7));
+    lab.forget();
+    // "You then start an election."
+    lab.members(&members([3, 5, 7, 9]));
+    let events = lab.take_events();
+    assert!(
+        events.contains(&Event::Election {
+            cause: Cause::Joined
+        }),
+        "{events:?}"
+    );
+    lab.expect_elections(&members([7, 9]));
+}
+
+#[test]
+fn without_a_coordinator_the_election_comes_first() {
+    let mut me = config(5);
+    me.directory = None;
+    let mut lab = Lab::node(me);
+    lab.expect_leader(pid(5));
+    lab.wait(60_000);
+    assert_eq!(lab.all(Kind::Join), []);
+    // Others are known from their messages.
+    lab.election(&members([3, 9]));
+    lab.expect_elections(&members([9]));
+    assert_eq!(lab.roster(), [member(3), member(5), member(9)]);
+}
+
+#[test]
+fn messages_are_counted_by_their_names_both_ways() {
+    let mut lab = Lab::asleep(config(5));
+    lab.habit(member(9).addr, Habit::Answers);
+    lab.wait(0);
+    lab.members(&members([3, 9]));
+    lab.coordinator(&members([3, 5, 9]));
+    lab.election(&members([3]));
+    lab.probe();
+    let asked = [Kind::Election, Kind::Probe].map(|kind| lab.all(kind).len() as u64);
+    let Counters { sent, heard, .. } = lab.node.counters();
+    assert_eq!(
+        (sent.join, sent.election, sent.probe),
+        (1, asked[0], asked[1])
+    );
+    assert_eq!((sent.ok, sent.coordinator), (2, 0));
+    assert_eq!((heard.coordinator, heard.election, heard.probe), (1, 1, 1));
+    assert_eq!(
+        heard.ok,
+        asked[0] + asked[1],
+        "everyone asked has answered OK"
+    );
+}
+
+/// It plays dead before it ever got an answer; back again, it goes on joining.
+#[test]
+fn a_failure_in_the_middle_of_joining_is_followed_by_another_join() {
+    for mode in [FeignMode::Close, FeignMode::Ignore] {
+        let mut me = config(5);
+        me.feign = Some(Feign::new(mode));
+        let mut lab = Lab::asleep(me);
+        lab.habit(DIRECTORY, Habit::Refuses);
+        assert!(lab.wait_for(11_000, |lab| lab.node.phase() == Phase::Failed));
+        lab.forget();
+        lab.habit(DIRECTORY, Habit::Directory(members([3])));
+        assert!(lab.wait_for(4_100, |lab| lab.node.phase() != Phase::Failed));
+        lab.expect_leader(pid(5));
+        assert_eq!(
+            lab.all(Kind::Join).last().unwrap().at,
+            lab.latest(Kind::Coordinator).unwrap().at
+        );
+        assert!(lab.is_listening());
+    }
+}

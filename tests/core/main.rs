@@ -1,0 +1,11 @@
+//! The core under played networks, in virtual time: the protocol is the oracle.
+
+mod assignment; // the rules of the assignment
+mod directory; // the group coordinator
+mod groups; // groups that come and go
+mod hostile; // whatever the laws of a network allow
+mod join; // getting into the group
+mod laws; // what holds whatever the network does
+mod manners; // what real peers depend on
+mod storms; // the five rules, and groups
+mod table; // who stays when there is no room for all

@@ -1,0 +1,176 @@
+//! 9: nodes come back on another port.
+
+use super::*;
+
+#[test]
+fn a_message_refused_at_a_stale_address_goes_to_the_other_one() {
+    // Whichever of the two addresses is the greater number.
+    for (stale, fresh) in [(100, 200), (200, 100)] {
+        let mut lab = Lab::asleep(config(5));
+        lab.habit(at(9, stale).addr, Habit::Refuses);
+        lab.habit(at(9, fresh).addr, Habit::Answers);
+        lab.wait(0);
+        lab.members(&[member(3), at(9, stale), at(9, fresh)]);
+        assert_eq!(lab.node.phase(), Phase::Waiting);
+        lab.coordinator(&[member(3), at(9, fresh)]);
+        lab.wait(10_000);
+        lab.expect_leader(pid(9));
+        assert!(lab.all(Kind::Probe).last().unwrap().to == at(9, fresh).addr);
+    }
+}
+
+#[test]
+fn old_gossip_brings_the_old_address_back_and_does_no_harm() {
+    let mut lab = follower(5, &[member(3), at(9, 100)]);
+    lab.habit(at(9, 100).addr, Habit::Answers);
+    lab.habit(at(9, 200).addr, Habit::Refuses);
+    for _ in 0..5 {
+        lab.wait(4_000);
+        lab.coordinator(&[member(3), at(9, 100), at(9, 200)]);
+    }
+    lab.wait(4_000);
+    lab.expect_leader(pid(9));
+    assert_eq!(lab.all(Kind::Election).len(), 1, "the one at the start");
+}
+
+#[test]
+fn on_refusal_the_coordinator_is_asked_again_and_not_too_often() {
+    let mut lab = Lab::asleep(config(5));
+    lab.habit(DIRECTORY, Habit::Directory(members([3, 5, 9])));
+    lab.habit(member(9).addr, Habit::Refuses);
+    lab.wait(0);
+    for _ in 0..60 {
+        // Every election asks 9 again, and is refused again.
+        lab.election(&members([3]));
+        lab.wait(700);
+    }
+    let joins = lab.all(Kind::Join);
+    assert!(joins.len() >= 5, "{} in 42 s", joins.len());
+    let gap = |pair: &[_]| -> u128 {
+        let [a, b]: &[bully_tests::script::Opened; 2] = pair.try_into().unwrap();
+        b.at.since(a.at).as_millis()
+    };
+    assert!(joins.windows(2).all(|pair| gap(pair) >= 5_000));
+}
+
+#[test]
+fn the_coordinator_is_not_asked_again_about_those_who_answer() {
+    let mut lab = follower(5, &members([3, 9]));
+    lab.habit(member(9).addr, Habit::Answers);
+    lab.wait(60_000);
+    assert_eq!(lab.all(Kind::Join).len(), 1);
+}
+
+/// The group has settled without 9, whom the coordinator then finds somewhere else.
+#[test]
+fn one_revealed_at_a_new_address_gets_its_election() {
+    for fresh in [100, 50_000] {
+        let mut lab = Lab::asleep(config(5));
+        lab.habit(DIRECTORY, Habit::Directory(members([3, 9])));
+        lab.habit(member(9).addr, Habit::Refuses);
+        lab.wait(100);
+        lab.expect_leader(pid(5));
+        lab.habit(DIRECTORY, Habit::Directory(vec![member(3), at(9, fresh)]));
+        lab.habit(at(9, fresh).addr, Habit::Answers);
+        lab.wait(6_000);
+        let asked = lab.all(Kind::Election);
+        assert!(
+            asked.iter().any(|asked| asked.to == at(9, fresh).addr),
+            "{asked:?}"
+        );
+    }
+}
+
+/// The same while the election still waits for somebody else.
+#[test]
+fn one_revealed_during_the_election_gets_its_election() {
+    for fresh in [100, 50_000] {
+        let mut lab = Lab::following(config(5), &members([3, 8]));
+        lab.habit(member(9).addr, Habit::Refuses);
+        lab.habit(at(9, fresh).addr, Habit::Answers);
+        lab.habit(
+            DIRECTORY,
+            Habit::Directory(vec![member(3), member(8), at(9, fresh)]),
+        );
+        // The latest JOIN is long ago, so the next may follow the refusal at once.
+        lab.habit(member(8).addr, Habit::Answers);
+        lab.wait(6_000);
+        lab.habit(member(8).addr, Habit::Silent);
+        lab.election(&members([3, 9]));
+        lab.wait(1_100);
+        let asked = lab.all(Kind::Election);
+        assert!(
+            asked.iter().any(|asked| asked.to == at(9, fresh).addr),
+            "9 at {fresh} was not asked: {:?}",
+            lab.node.phase()
+        );
+    }
+}
+
+#[test]
+fn a_leader_that_moved_is_found_again() {
+    let mut lab = follower(5, &members([3, 9]));
+    lab.habit(member(9).addr, Habit::Answers);
+    lab.wait(6_000);
+    lab.habit(member(9).addr, Habit::Refuses);
+    lab.habit(at(9, 100).addr, Habit::Answers);
+    lab.habit(
+        DIRECTORY,
+        Habit::Directory(vec![member(3), member(5), at(9, 100)]),
+    );
+    lab.wait(4_000);
+    let asked = lab.all(Kind::Election);
+    assert!(
+        asked.iter().any(|asked| asked.to == at(9, 100).addr),
+        "{asked:?}"
+    );
+    lab.coordinator(&[member(3), member(5), at(9, 100)]);
+    lab.wait(4_000);
+    lab.expect_leader(pid(9));
+}
+
+#[test]
+fn a_broken_join_changes_nothing_for_a_member() {
+    let mut lab = follower(5, &members([3, 7, 9]));
+    lab.habit(member(9).addr, Habit::Refuses);
+    lab.habit(member(7).addr, Habit::Answers);
+    lab.wait(6_000);
+    let join = lab.latest(Kind::Join).unwrap();
+    lab.tell(join.exchange, News::Gone(Gone::Reset));
+    let events = lab.take_events();
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, Event::JoinFailed { .. }))
+    );
+}
+
+#[test]
+fn an_announcement_refused_at_a_stale_address_goes_to_the_other_one() {
+    for (stale, fresh) in [(100, 200), (200, 100)] {
+        let mut lab = Lab::asleep(config(9));
+        lab.habit(at(3, stale).addr, Habit::Refuses);
+        lab.wait(0);
+        lab.members(&[at(3, stale), at(3, fresh)]);
+        lab.wait(10);
+        let told = lab.latest(Kind::Coordinator).unwrap();
+        assert_eq!(told.to, at(3, fresh).addr);
+    }
+}
+
+/// The refusal comes when somebody greater has long announced itself.
+#[test]
+fn an_announcement_is_not_repeated_elsewhere_once_another_leads() {
+    let mut lab = Lab::asleep(config(5));
+    lab.habit(at(3, 200).addr, Habit::Hangs);
+    lab.wait(0);
+    lab.members(&[at(3, 100), at(3, 200)]);
+    lab.expect_leader(pid(5));
+    let told = lab.latest(Kind::Coordinator).unwrap();
+    assert_eq!(told.to, at(3, 200).addr);
+    lab.coordinator(&members([3, 9]));
+    lab.expect_leader(pid(9));
+    lab.forget();
+    lab.tell(told.exchange, News::Gone(Gone::Refused));
+    assert_eq!(lab.take(Kind::Coordinator), [], "9 leads");
+}
