@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::config::FeignMode;
-use crate::election::{Input, Phase};
+use crate::election::{Input, Phase, TOP};
 use crate::event::{Event, Loss};
 use crate::net::Net;
 use crate::node::Machine;
@@ -96,7 +96,7 @@ impl Machine<'_> {
         self.life.blocked_until = None;
     }
 
-    /// Whom to probe: the leader, or somebody greater who is said to lead.
+    /// Whom a follower probes: the leader, or somebody greater who is said to lead.
     fn probed(&self) -> Option<Pid> {
         match self.life.phase {
             Phase::Following(leader) if self.life.config.probing => {
@@ -104,6 +104,43 @@ impl Machine<'_> {
                 Some(greater.max(leader))
             }
             _ => None,
+        }
+    }
+
+    /// Whom a leader looks for: every other time the greatest member that is gone, in between one
+    /// of the greater ones after the other. Those who accept and say nothing are left alone.
+    fn sought(&mut self) -> Option<Pid> {
+        let me = self.life.config.me.pid;
+        self.life.seek_greatest = !self.life.seek_greatest;
+        for from in [self.life.sought, TOP] {
+            let mut cursor = if self.life.seek_greatest { TOP } else { from };
+            while let Some((next, standing)) = self.table.below(cursor)
+                && next.pid > me
+            {
+                cursor = next;
+                if standing != Standing::Silent {
+                    if !self.life.seek_greatest {
+                        self.life.sought = next;
+                    }
+                    return Some(next.pid);
+                }
+            }
+        }
+        None
+    }
+
+    /// A leader to whom somebody greater is known looks for them now and then, so that the parts of
+    /// a divided group find each other again.
+    pub(crate) fn seek_greater(&mut self) {
+        let config = &self.life.config;
+        let greater = self
+            .table
+            .below(TOP)
+            .is_some_and(|(top, _)| top.pid > config.me.pid);
+        if greater && config.probing && !config.strict && self.life.probe_at.is_none() {
+            let (shortest, longest) = config.probe_gap;
+            let gap = self.life.rng.between(shortest, longest);
+            self.life.probe_at = Some(self.now() + gap);
         }
     }
 
@@ -116,25 +153,28 @@ impl Machine<'_> {
 
     /// Sends the PROBE that is due; whether anything was done.
     fn send_probe(&mut self, net: &mut dyn Net) -> bool {
-        let Some(pid) = self.probed() else {
+        let probed = match self.life.phase {
+            Phase::Leading => self.sought(),
+            _ => self.probed(),
+        };
+        let Some(pid) = probed else {
             self.life.probe_at = None;
             return true;
         };
         let (shortest, longest) = self.life.config.probe_gap;
         // A gap of nothing would be a poll without end.
         let gap = self.life.rng.between(shortest, longest).max(SHORTEST_GAP);
-        match self.table.find(pid) {
-            Some(member) => {
-                let until = self.now() + self.life.config.probe_within;
-                if self.open(member, State::SendProbe, until, net).is_err() {
-                    return false;
-                }
-            }
-            None => self.probe_failed(pid, Loss::Unreachable),
-        }
-        if self.probed() == Some(pid) {
+        let Some(member) = self.table.find(pid) else {
+            // A leader without an address is no leader.
             self.life.probe_at = Some(self.now() + gap);
+            self.probe_failed(pid, Loss::Unreachable);
+            return true;
+        };
+        let until = self.now() + self.life.config.probe_within;
+        if self.open(member, State::SendProbe, until, net).is_err() {
+            return false;
         }
+        self.life.probe_at = Some(self.now() + gap);
         true
     }
 

@@ -57,6 +57,8 @@ pub(crate) enum Input {
     DoubtSettled(Pid),
     /// I was probed.
     Probed,
+    /// I lead, and somebody greater who was gone is there again.
+    GreaterBack,
     /// The announcement expected for so long has not come.
     TimeOut,
     /// It is time to play dead.
@@ -111,6 +113,8 @@ pub enum Cause {
     Probed,
     /// The coordinator told of somebody greater than the leader.
     GreaterJoined,
+    /// Somebody greater than the leader, who was gone, is there again.
+    GreaterBack,
 }
 
 impl Cause {
@@ -126,6 +130,7 @@ impl Cause {
             Self::NoVictor => "no leader was announced",
             Self::Probed => "probed without leading",
             Self::GreaterJoined => "a greater member joined",
+            Self::GreaterBack => "a greater member is back",
         }
     }
 }
@@ -235,6 +240,10 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
             M::Elect(C::Probed)
         }
         (_, I::Probed) => M::Stay,
+
+        // Two parts of a group that could not reach each other can again.
+        (P::Leading, I::GreaterBack) => M::Elect(C::GreaterBack),
+        (_, I::GreaterBack) => M::Stay,
     }
 }
 
@@ -270,6 +279,8 @@ impl Machine<'_> {
             }
             Move::Lead => self.lead(),
             Move::AnnounceOnceMore => self.life.announce_at = Some(self.life.calm_until),
+            // A full table may have lost whoever answers late; it announces itself again.
+            Move::Follow(leader) if self.table.find(leader).is_none() => {}
             Move::Follow(leader) => self.follow(leader),
             Move::FollowAndAsk(lesser, greater) => {
                 self.follow(lesser);
@@ -307,6 +318,8 @@ impl Machine<'_> {
 
     fn lead(&mut self) {
         self.enter(Phase::Leading, None);
+        self.life.sought = TOP;
+        self.seek_greater();
         self.announce();
         self.tell_leader(self.life.config.me.pid);
     }

@@ -140,8 +140,11 @@ impl Machine<'_> {
     /// Takes in a list; there is always a place for who leads, who is said to, and `announced`.
     /// Returns the greatest that was new, if greater than whoever leads, or than me.
     fn merge(&mut self, roster: Roster<'_>, announced: Option<Pid>) -> Option<Pid> {
-        let claimant = self.life.doubt.map(|doubt| doubt.lesser);
-        let keep = [self.life.leader(), claimant, announced];
+        let keep = match self.life.doubt {
+            // One of the two is whom I follow, if I follow anybody.
+            Some(doubt) => [Some(doubt.greater), Some(doubt.lesser), announced],
+            None => [self.life.leader(), None, announced],
+        };
         let merged = self.table.merge(roster, keep);
         if merged.left_out > self.life.told_left_out {
             self.life.told_left_out = merged.left_out;
@@ -154,6 +157,9 @@ impl Machine<'_> {
         // have been asked already.
         if self.life.phase == Phase::Electing && added > self.life.config.me.pid {
             self.life.asking = Some(TOP);
+        }
+        if self.life.phase == Phase::Leading {
+            self.seek_greater();
         }
         let known = self.life.leader().unwrap_or(self.life.config.me.pid);
         (added > known).then_some(added)
@@ -290,7 +296,7 @@ impl Machine<'_> {
         match state {
             State::SendElection => matches!(self.life.phase, Phase::Electing | Phase::Waiting),
             State::SendVictory => self.life.phase == Phase::Leading,
-            State::SendProbe => matches!(self.life.phase, Phase::Following(_)),
+            State::SendProbe => matches!(self.life.phase, Phase::Leading | Phase::Following(_)),
             _ => false,
         }
     }
@@ -314,17 +320,21 @@ impl Machine<'_> {
             self.life.answers_probes = Some(pid);
         } else if doubted.is_some() {
             self.decide(Input::DoubtSettled(pid));
+        } else if pid > self.life.config.me.pid {
+            self.decide(Input::GreaterBack);
         }
     }
 
     pub(crate) fn probe_failed(&mut self, pid: Pid, how: Loss) {
         let doubt = self.life.doubt.take_if(|doubt| doubt.greater == pid);
         if self.life.leader() != Some(pid) {
-            // It is said to lead. It did not even accept when last asked: so it is back, and may
-            // never have learned to answer PROBE.
+            // It did not even accept when last asked: so it is back, and may never have learned to
+            // answer PROBE.
             let back = how == Loss::Silent && self.table.standing(pid) == Standing::Gone;
-            if doubt.is_some() && back {
+            if back && doubt.is_some() {
                 self.decide(Input::DoubtSettled(pid));
+            } else if back {
+                self.decide(Input::GreaterBack);
             }
             return;
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use heapless::{Deque, Vec};
 
 use crate::config::Config;
-use crate::election::{Doubt, Input, Phase};
+use crate::election::{Doubt, Input, Phase, TOP};
 use crate::event::{Counters, Event};
 use crate::net::Net;
 use crate::rng::Rng;
@@ -53,6 +53,11 @@ pub(crate) struct Life {
     pub(crate) announcing: Option<Member>,
     /// When to announce once more.
     pub(crate) announce_at: Option<Instant>,
+
+    /// Which greater members I have looked for since I lead: those from this one up.
+    pub(crate) sought: Member,
+    /// Whether the greatest of them is the next to look for.
+    pub(crate) seek_greatest: bool,
 
     /// When to send the next PROBE.
     pub(crate) probe_at: Option<Instant>,
@@ -191,6 +196,8 @@ impl Life {
             asking: None,
             announcing: None,
             announce_at: None,
+            sought: TOP,
+            seek_greatest: true,
             probe_at: None,
             answers_probes: None,
             doubt: None,
