@@ -64,8 +64,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         KeyedBy::Address => Keyed::Address,
         KeyedBy::Pid => Keyed::Pid,
     };
-    let mut desk = Desk::open(&poll, 0, args.port, keyed)?;
-    let address = desk.place(desk.addr());
+    let mut gcd = LocalGcd::open(&poll, 0, args.port, keyed)?;
+    let address = gcd.place(gcd.addr());
     let port = address.1;
     log.tell(clock.now(), None, &Told::Listening { address });
     if log.traces() {
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     loop {
-        desk.turn(clock, &mut log, Rejoice::Aloud);
+        gcd.turn(clock, &mut log, Joins::Told);
         if log.closed() {
             return Ok(());
         }
@@ -83,26 +83,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             log.tell(now, None, &Told::Stopped);
             return Ok(());
         }
-        poll.wait(stop.or(desk.until()), |ready| desk.ready(ready))
+        poll.wait(stop.or(gcd.until()), |ready| gcd.ready(ready))
             .map_err(|error| Failure::system(&error))?;
     }
 }
 
 /// The coordinator in this process: the machine and its sockets.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct LocalGcd {
     directory: Box<Directory<MEMBERS_MAX, EXCHANGES_MAX>>,
     tcp: Tcp,
 }
 
 /// Whether newcomers are told of: in a practice group they tell it themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rejoice {
-    Aloud,
-    Silently,
+pub(crate) enum Joins {
+    Told,
+    Untold,
 }
 
-impl Desk {
+impl LocalGcd {
     /// Listens on this machine, as owner number `owner` of `poll`.
     pub(crate) fn open(
         poll: &Poll,
@@ -133,10 +133,10 @@ impl Desk {
     }
 
     /// Does all there is to do at present.
-    pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, rejoice: Rejoice) {
+    pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, joins: Joins) {
         while let Some(event) = self.directory.poll(clock.now(), &mut self.tcp) {
             if let DirectoryEvent::Joined { member, members } = event
-                && rejoice == Rejoice::Aloud
+                && joins == Joins::Told
             {
                 let told = Told::LetIn {
                     member: member.pid,

@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use bully::{Addr, Config, Instant, Member, Messages, Pid};
 
-use super::gcd::{Desk, Rejoice};
+use super::gcd::{Joins, LocalGcd};
 use super::log::{Format, Log};
+use super::member::LocalMember;
 use super::node::Mode;
-use super::seat::Seat;
 use super::told::{Summary, Told};
 use super::{Failure, Stop, birthday, drawn_seed, duration, seed};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
@@ -88,8 +88,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     log.heading();
     let mut lab = Lab::open(args, &poll, seed)?;
-    for seat in &lab.seats {
-        seat.introduce(clock.now(), &mut log);
+    for member in &lab.members {
+        member.introduce(clock.now(), &mut log);
     }
     let grace_until = stop.until.map(|until| until + GRACE);
     let summary = loop {
@@ -108,20 +108,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             stop.until
         };
         let until = lab.until().into_iter().chain(end).min();
-        poll.wait(until, |ready| match lab.seats.get_mut(ready.owner) {
-            Some(seat) => {
-                seat.ready(ready);
+        poll.wait(until, |ready| match lab.members.get_mut(ready.owner) {
+            Some(member) => {
+                member.ready(ready);
                 lab.due[ready.owner] = Some(Instant::ZERO);
             }
-            None => lab.desk.ready(ready),
+            None => lab.gcd.ready(ready),
         })
         .map_err(|error| Failure::system(&error))?;
     };
     let (agreed, now) = (summary.agreed, clock.now());
     if !log.traces() {
         // People have the summary, and thirty more lines would push the end off the screen.
-        for seat in &lab.seats {
-            log.tell(now, Some(seat.pid()), &Told::Stopped);
+        for member in &lab.members {
+            log.tell(now, Some(member.pid()), &Told::Stopped);
         }
     }
     log.tell(now, None, &Told::Summary(summary));
@@ -136,36 +136,36 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
-    desk: Desk,
-    seats: Vec<Seat<EXCHANGES>>,
-    /// When each seat's next turn is due, so that members at rest cost nothing.
+    gcd: LocalGcd,
+    members: Vec<LocalMember<EXCHANGES>>,
+    /// When each member's next turn is due, so that members at rest cost nothing.
     due: Vec<Option<Instant>>,
 }
 
 impl Lab {
     fn open(args: &Args, poll: &Poll, seed: u64) -> Result<Self, Failure> {
         let count = usize::from(args.members);
-        let desk = Desk::open(poll, count, 0, Keyed::Address)?;
-        let seats = (0..count)
-            .map(|number| Self::seat(args, poll, number, seed, desk.addr()))
+        let gcd = LocalGcd::open(poll, count, 0, Keyed::Address)?;
+        let members = (0..count)
+            .map(|number| Self::member(args, poll, number, seed, gcd.addr()))
             .collect::<Result<Vec<_>, _>>()?;
         let start = poll.clock().now();
         Ok(Self {
-            desk,
+            gcd,
             due: (0..args.members)
                 .map(|number| Some(start + u32::from(number) * APART))
                 .collect(),
-            seats,
+            members,
         })
     }
 
-    fn seat(
+    fn member(
         args: &Args,
         poll: &Poll,
         number: usize,
         seed: u64,
         directory: Addr,
-    ) -> Result<Seat<EXCHANGES>, Failure> {
+    ) -> Result<LocalMember<EXCHANGES>, Failure> {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let tcp = TcpConfig {
             bind,
@@ -188,39 +188,39 @@ impl Lab {
             strict: args.strict,
             ..Config::new(me)
         };
-        Ok(Seat::new(config, tcp, false))
+        Ok(LocalMember::new(config, tcp, false))
     }
 
     /// Gives a turn to everyone who has something to do.
     fn turn(&mut self, clock: Clock, log: &mut Log) {
-        self.desk.turn(clock, log, Rejoice::Silently);
-        for (seat, due) in self.seats.iter_mut().zip(&mut self.due) {
+        self.gcd.turn(clock, log, Joins::Untold);
+        for (member, due) in self.members.iter_mut().zip(&mut self.due) {
             if due.is_some_and(|due| due <= clock.now()) {
-                seat.turn(clock, log);
-                *due = seat.until();
+                member.turn(clock, log);
+                *due = member.until();
             }
         }
     }
 
     /// When the next turn is due.
     fn until(&self) -> Option<Instant> {
-        let seats = self.due.iter().flatten().copied();
-        seats.chain(self.desk.until()).min()
+        let members = self.due.iter().flatten().copied();
+        members.chain(self.gcd.until()).min()
     }
 
-    fn up(&self) -> impl Iterator<Item = &Seat<EXCHANGES>> {
-        self.seats.iter().filter(|seat| seat.is_up())
+    fn up(&self) -> impl Iterator<Item = &LocalMember<EXCHANGES>> {
+        self.members.iter().filter(|member| member.is_up())
     }
 
     fn agreed(&self) -> bool {
-        let greatest = self.up().map(Seat::pid).max();
-        self.up().all(|seat| seat.leader() == greatest)
+        let greatest = self.up().map(LocalMember::pid).max();
+        self.up().all(|member| member.leader() == greatest)
     }
 
     fn summary(&self, now: Instant) -> Summary {
         let agreed = self.agreed();
         let mut messages = Messages::default();
-        for sent in self.seats.iter().map(|seat| seat.counters().sent) {
+        for sent in self.members.iter().map(|member| member.counters().sent) {
             messages.join += sent.join;
             messages.election += sent.election;
             messages.ok += sent.ok;
@@ -229,8 +229,8 @@ impl Lab {
         }
         Summary {
             agreed,
-            leader: self.up().map(Seat::pid).max().filter(|_| agreed),
-            members: self.seats.len(),
+            leader: self.up().map(LocalMember::pid).max().filter(|_| agreed),
+            members: self.members.len(),
             up: self.up().count(),
             messages,
             elapsed_s: now.as_micros() as f64 / 1e6,

@@ -6,7 +6,7 @@ pub(crate) mod node;
 
 mod birthday;
 mod log;
-mod seat;
+mod member;
 mod told;
 mod trace;
 

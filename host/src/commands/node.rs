@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::birthday::{self, Birthday};
 use super::log::{Format, Log};
-use super::seat::{Joining, Seat};
+use super::member::{Joining, LocalMember};
 use super::told::{Place, Told, printable};
 use super::{EXCHANGES_MAX, Failure, Stop, drawn_seed, duration, is_here, look_up, seed};
 use crate::names::{HOST_BYTES_MAX, Names};
@@ -180,11 +180,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut seat = Seat::<EXCHANGES_MAX>::new(config, tcp, true);
-    seat.introduce(clock.now(), &mut log);
+    let mut member = LocalMember::<EXCHANGES_MAX>::new(config, tcp, true);
+    member.introduce(clock.now(), &mut log);
     loop {
-        seat.turn(clock, &mut log);
-        if let Joining::Refused(why) = seat.joining() {
+        member.turn(clock, &mut log);
+        if let Joining::Refused(why) = member.joining() {
             let failure = args.refused(why);
             log.tell(clock.now(), Some(pid), &Told::Stopped);
             return Err(failure);
@@ -197,10 +197,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             log.tell(now, Some(pid), &Told::Stopped);
             break;
         }
-        poll.wait(stop.or(seat.until()), |ready| seat.ready(ready))
+        poll.wait(stop.or(member.until()), |ready| member.ready(ready))
             .map_err(|error| Failure::system(&error))?;
     }
-    match seat.joining() {
+    match member.joining() {
         Joining::Trying(failure) if !stop.signalled() => {
             let (why, tip) = failure.clone().unwrap_or_else(|| {
                 let why = "the coordinator has not answered yet";

@@ -12,7 +12,7 @@ use crate::net::{Clock, Ready, Tcp};
 /// A member that is driven by [`turn`](Self::turn) when [`until`](Self::until) has come or its
 /// sockets are ready, with room for that many connections at once.
 #[derive(Debug)]
-pub(crate) struct Seat<const EXCHANGES: usize> {
+pub(crate) struct LocalMember<const EXCHANGES: usize> {
     me: Member,
     node: Box<Node<MEMBERS_MAX, EXCHANGES>>,
     tcp: Tcp,
@@ -35,7 +35,7 @@ pub(crate) enum Joining {
     Refused(String),
 }
 
-impl<const EXCHANGES: usize> Seat<EXCHANGES> {
+impl<const EXCHANGES: usize> LocalMember<EXCHANGES> {
     /// A member that has done nothing yet. `alone` says that no other member is in this process:
     /// then messages from others are told too.
     pub(crate) fn new(config: Config, tcp: Tcp, alone: bool) -> Self {
