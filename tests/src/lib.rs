@@ -10,3 +10,8 @@ pub mod owned;
 pub mod people;
 pub mod process;
 pub mod script;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

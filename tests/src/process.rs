@@ -5,10 +5,11 @@
 //! never for time to pass. A test that fails prints all that its processes said, in order.
 
 use core::fmt;
+use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicU16, Ordering};
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
