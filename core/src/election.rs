@@ -38,6 +38,8 @@ pub(crate) enum Input {
     Joined,
     /// It answered again, and told of somebody greater than the leader who was not known.
     GreaterJoined,
+    /// It answered again, and all whom it told of that were not known are lesser.
+    LesserJoined,
     /// ELECTION was heard.
     Election,
     /// Somebody greater answered our ELECTION.
@@ -86,7 +88,7 @@ enum Move {
 }
 
 /// Two are said to lead. The greater one is being asked; if it answers it leads, or else the lesser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Doubt {
     pub(crate) greater: Pid,
     pub(crate) lesser: Pid,
@@ -170,7 +172,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "You then start an election."
         (P::Joining | P::Leading | P::Following(_), I::Joined) => M::Elect(C::Joined),
         (P::Leading | P::Following(_), I::GreaterJoined) => M::Elect(C::GreaterJoined),
-        (_, I::Joined | I::GreaterJoined) => M::Stay,
+        (P::Leading, I::LesserJoined) => M::AnnounceOnceMore,
+        (_, I::Joined | I::GreaterJoined | I::LesserJoined) => M::Stay,
 
         // "If you are currently in an election, that's all you do. If you aren't in an election,
         // then proceed as though you are initiating a new election."

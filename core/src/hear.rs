@@ -22,6 +22,10 @@ impl Machine<'_> {
                 Request::Election(roster) if self.life.phase != Phase::Failed => {
                     self.life.counters.heard.election += 1;
                     self.merge(roster, None);
+                    if roster.is_empty() {
+                        // It does not say who it is; the coordinator knows newcomers.
+                        self.ask_directory_again();
+                    }
                     self.answer(exchange, net);
                     self.decide(Input::Election);
                 }
@@ -63,9 +67,9 @@ impl Machine<'_> {
             Incoming::Reply(Reply::Ok(_)) => self.answered(exchange),
             Incoming::Reply(Reply::Members(roster)) => {
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    let greater = self.merge(roster, None);
+                    let added = self.merge(roster, None);
                     self.retire(exchange, Duration::ZERO);
-                    self.joined(greater);
+                    self.joined(added);
                 }
             }
             Incoming::Reply(Reply::Refused(refusal)) => {
@@ -138,7 +142,7 @@ impl Machine<'_> {
     }
 
     /// Takes in a list; there is always a place for who leads, who is said to, and `announced`.
-    /// Returns the greatest that was new, if greater than whoever leads, or than me.
+    /// Returns the greatest that was new.
     fn merge(&mut self, roster: Roster<'_>, announced: Option<Pid>) -> Option<Pid> {
         let keep = match self.life.doubt {
             // One of the two is whom I follow, if I follow anybody.
@@ -161,8 +165,7 @@ impl Machine<'_> {
         if self.life.phase == Phase::Leading {
             self.seek_greater();
         }
-        let known = self.life.leader().unwrap_or(self.life.config.me.pid);
-        (added > known).then_some(added)
+        Some(added)
     }
 
     /// Who leads according to a COORDINATOR, which does not say who sent it.
@@ -230,15 +233,20 @@ impl Machine<'_> {
         }
     }
 
-    /// The coordinator answered; `greater` is somebody greater than the leader who is new.
-    fn joined(&mut self, greater: Option<Pid>) {
+    /// The coordinator answered; `added` is the greatest who is new.
+    fn joined(&mut self, added: Option<Pid>) {
         if !self.life.joined {
             self.life.joined = true;
             let members = u32::try_from(self.table.all().len()).unwrap_or(u32::MAX);
             self.tell(Event::Joined { members });
             self.decide(Input::Joined);
-        } else if greater.is_some() {
-            self.decide(Input::GreaterJoined);
+        } else if let Some(added) = added {
+            let known = self.life.leader().unwrap_or(self.life.config.me.pid);
+            self.decide(if added > known {
+                Input::GreaterJoined
+            } else {
+                Input::LesserJoined
+            });
         }
     }
 

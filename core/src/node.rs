@@ -1,5 +1,6 @@
 //! A member of the group: what it hears, what it owes, and what time brings.
 
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use heapless::{Deque, Vec};
@@ -19,7 +20,7 @@ use crate::time::Instant;
 /// Drive it with [`poll`](Self::poll) and [`poll_at`](Self::poll_at); the other methods only look.
 /// Nothing is allocated: the size of the value is all the memory there is. At least 4 members and
 /// 4 exchanges; fewer do not compile.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
     members: Vec<Member, MEMBERS>,
     standing: Vec<Standing, MEMBERS>,
@@ -29,7 +30,7 @@ pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
 }
 
 /// A node apart from its tables.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Life {
     pub(crate) config: Config,
     pub(crate) rng: Rng,
@@ -245,6 +246,52 @@ impl Life {
         ]
         .into_iter()
         .flatten()
+    }
+}
+
+/// What the node does from now on depends on this alone, chance apart: counters tell of the past,
+/// and the configuration never changes.
+impl Hash for Life {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Named one by one, so that a new field does not compile before it has been thought of.
+        let Self {
+            config: _,
+            rng: _,
+            now,
+            started,
+            phase,
+            phase_until,
+            calm_until,
+            probed_in_calm,
+            probed_until,
+            no_victor,
+            asking,
+            announcing,
+            announce_at,
+            sought,
+            seek_greatest,
+            probe_at,
+            answers_probes,
+            doubt,
+            joined,
+            join_at,
+            join_pause,
+            last_join,
+            fail_at,
+            blocked_until,
+            told_leader,
+            told_left_out,
+            events,
+            counters: _,
+        } = self;
+        (now, started, phase, phase_until).hash(state);
+        (calm_until, probed_in_calm, probed_until).hash(state);
+        (no_victor, asking, announcing, announce_at).hash(state);
+        (sought, seek_greatest).hash(state);
+        (probe_at, answers_probes, doubt).hash(state);
+        (joined, join_at, join_pause, last_join).hash(state);
+        (fail_at, blocked_until).hash(state);
+        (told_leader, told_left_out, events.len()).hash(state);
     }
 }
 

@@ -106,7 +106,7 @@ impl<'a> Roster<'a> {
 }
 
 /// What is known of a member from the last time it was asked for an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// Not asked since it was heard of, or since the present election began.
     #[default]

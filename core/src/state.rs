@@ -68,7 +68,7 @@ impl State {
 }
 
 /// One open exchange.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Row {
     pub(crate) exchange: Exchange,
     pub(crate) state: State,

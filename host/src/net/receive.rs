@@ -131,6 +131,7 @@ impl Tcp {
         let (peer, due) = (conn.peer, conn.due);
         let (names, members) = (&mut self.names, &mut self.members);
         let mut unfit = None;
+        let mut heard_keyed = None;
         let told = match due {
             None => match message::request(&entry.reader, names, members) {
                 Heard::Join(member) if !self.config.local_only => Told::Join(member),
@@ -138,15 +139,18 @@ impl Tcp {
                     Some(member) => Told::Join(member),
                     None => Told::Unfit(Refusal::NotLocal),
                 },
-                Heard::Election(_) => {
+                Heard::Election(listed) => {
+                    heard_keyed = listed.keyed;
                     conn.heard = "ELECTION";
                     Told::Election
                 }
-                Heard::Coordinator(_) => {
+                Heard::Coordinator(listed) => {
+                    heard_keyed = listed.keyed;
                     conn.heard = "COORDINATOR";
                     Told::Coordinator
                 }
-                Heard::Probe(_) => {
+                Heard::Probe(listed) => {
+                    heard_keyed = listed.keyed;
                     conn.heard = "PROBE";
                     Told::Probe
                 }
@@ -159,9 +163,10 @@ impl Tcp {
             Some(due) => match message::answer(&entry.reader, due, names, members) {
                 Answer::Ok(_) => Told::Ok,
                 Answer::Members(Listed { keyed, .. }) => {
-                    if let (None, Some(keyed)) = (self.config.keyed, keyed) {
-                        self.config.forms.keyed = keyed;
+                    if self.config.keyed.is_none() {
+                        self.config.keyed = keyed;
                     }
+                    self.config.forms.keyed = self.config.keyed.unwrap_or(self.config.forms.keyed);
                     Told::Members
                 }
                 Answer::Text(text) => {
@@ -174,6 +179,11 @@ impl Tcp {
                 }
             },
         };
+        // Until the coordinator has shown its way, anybody's will do: the first member of a group
+        // may be told of nobody.
+        if let (None, Some(keyed)) = (self.config.keyed, heard_keyed) {
+            self.config.forms.keyed = keyed;
+        }
         if conn.received > KEEP_MAX {
             entry.reader = Reader::new(LIMITS);
         } else {

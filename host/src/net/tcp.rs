@@ -32,8 +32,8 @@ pub struct TcpConfig {
     pub exchanges: usize,
     /// Which forms of the messages to send.
     pub forms: Forms,
-    /// How lists are keyed when sent; `None`: as the coordinator's answer to JOIN was, and until
-    /// then as `forms` says.
+    /// How lists are keyed when sent; `None`: as the coordinator's first answer to JOIN that shows
+    /// it, until then as the latest list that anybody sent, and before that as `forms` says.
     pub keyed: Option<Keyed>,
     /// Whether only members on this machine may join, and are known as `127.0.0.1` then: the
     /// coordinator's way.

@@ -58,7 +58,7 @@ fn the_coordinator_is_not_asked_again_about_those_who_answer() {
     let mut lab = follower(5, &members([3, 9]));
     lab.habit(member(9).addr, Habit::Answers);
     lab.wait(60_000);
-    assert_eq!(lab.all(Kind::Join).len(), 1);
+    assert_eq!(lab.take(Kind::Join).len(), 1);
 }
 
 /// The group has settled without 9, whom the coordinator then finds somewhere else.
@@ -173,4 +173,70 @@ fn an_announcement_is_not_repeated_elsewhere_once_another_leads() {
     lab.forget();
     lab.tell(told.exchange, News::Gone(Gone::Refused));
     assert_eq!(lab.take(Kind::Coordinator), [], "9 leads");
+}
+
+/// Some send ELECTION without a list: nobody knows who that is but the coordinator.
+#[test]
+fn a_newcomer_without_a_list_is_looked_up_and_told_who_leads() {
+    let mut lab = Lab::leading(config(9), &members([3, 5]));
+    lab.habit(DIRECTORY, Habit::Directory(members([3, 4, 5, 9])));
+    lab.wait(6_000);
+    lab.forget();
+    lab.election(&[]);
+    lab.wait(1_000);
+    assert_eq!(lab.take(Kind::Join).len(), 1);
+    let told = lab.all(Kind::Coordinator);
+    assert!(
+        told.iter().any(|told| told.to == member(4).addr),
+        "{told:?}"
+    );
+}
+
+mod the_greater_one_that_is_gone {
+    use super::*;
+
+    /// 9 refused when I won; it may be on the other side of a divided network.
+    fn leading_without_9(config: bully::Config) -> Lab {
+        let mut lab = Lab::asleep(config);
+        lab.habit(member(9).addr, Habit::Refuses);
+        lab.wait(0);
+        lab.members(&members([3, 7, 9]));
+        lab.wait(1_100);
+        lab.expect_leader(pid(5));
+        lab
+    }
+
+    #[test]
+    fn is_looked_for_by_the_leader_and_asked_once_it_answers() {
+        for habit in [Habit::Answers, Habit::NoProbe] {
+            let mut lab = leading_without_9(config(5));
+            lab.wait(20_000);
+            lab.expect_leader(pid(5));
+            assert!(lab.all(Kind::Probe).len() >= 5);
+            lab.habit(member(9).addr, habit);
+            lab.forget();
+            // At most two gaps, for there is one other; and a PROBE's time to be silent.
+            lab.wait(2 * 3_000 + 1_500);
+            let asked = lab.all(Kind::Election);
+            assert!(asked.iter().any(|asked| asked.to == member(9).addr));
+        }
+    }
+
+    #[test]
+    fn is_not_looked_for_to_the_letter_or_without_probes() {
+        let mut quiet = config(5);
+        quiet.probing = false;
+        for config in [bully_tests::people::strict(5), quiet] {
+            let mut lab = leading_without_9(config);
+            lab.wait(30_000);
+            assert_eq!(lab.all(Kind::Probe), []);
+        }
+    }
+
+    #[test]
+    fn costs_nothing_if_there_is_none() {
+        let mut lab = Lab::leading(config(9), &members([3, 5]));
+        lab.wait(10_000);
+        assert_eq!(lab.node.poll_at(), None);
+    }
 }
