@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Failure, gcd, lab, node};
+use crate::commands::{Failure, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -22,6 +22,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   bully lab --for 5s                          watch five members elect, all in this process
+  bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
 
@@ -33,6 +34,7 @@ enum Command {
     Node(node::Args),
     Gcd(gcd::Args),
     Lab(lab::Args),
+    Sim(sim::Args),
 }
 
 /// Runs the program: reads the arguments of this process, does what they ask for, and returns what
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Node(args) => node::run(args),
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),
+        Command::Sim(args) => sim::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -88,12 +88,53 @@ const LAB: &[&str] = &[
     "Exit status:",
 ];
 
+const SIM: &[&str] = &[
+    "--members <N>",
+    "1 to 4096",
+    "[default: 5]",
+    "--capacity <C>",
+    "4, 8, 16, 64, 256, 1024 or 4096",
+    "[default: all]",
+    "--start <ORDER>",
+    "together:",
+    "ascending:",
+    "descending:",
+    "shuffled:",
+    "lowest-joins:",
+    "highest-joins:",
+    "--crash <WHO@TIME[..TIME]>",
+    "leader@5s",
+    "--delay <LAW:TIME>",
+    "const:1ms, uniform:0.5ms..1.5ms, exp:1ms",
+    "--loss <P>",
+    "--partition <A|B@FROM..TO>",
+    "'2|3@5s..9s'",
+    "--feign <HOW>",
+    "--strict",
+    "--for <DURATION>",
+    "[default: 10 s after",
+    "--seed <N>",
+    "[default: drawn]",
+    "--seeds <A..B>",
+    "--messages-max <N>",
+    "[default: 10000000]",
+    "--format <FORM>",
+    "text:",
+    "json:",
+    "csv:",
+    "--trace",
+    "Examples:",
+    "Exit status:",
+];
+
 const ALL: &[&str] = &[
     "node",
     "gcd",
     "lab",
+    "sim",
     "Examples:",
     "bully lab --for 5s",
+    "bully sim --members 20",
     "bully gcd",
     "bully node localhost 23600",
     "Exit status: 0 done, 1 failed, 2 wrong usage",
@@ -103,7 +144,8 @@ const ALL: &[&str] = &[
 
 #[test]
 fn every_flag_is_told_with_its_default() {
-    for (command, expected) in [("node", NODE), ("gcd", GCD), ("lab", LAB)] {
+    let commands = [("node", NODE), ("gcd", GCD), ("lab", LAB), ("sim", SIM)];
+    for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
         // Lines are broken to fit the terminal.
         let help = left.out.join(" ");
@@ -132,7 +174,7 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab"] {
+    for command in ["node", "gcd", "lab", "sim"] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

@@ -10,5 +10,6 @@ mod lab;
 mod node;
 mod program;
 mod python;
+mod sim;
 mod text;
 mod usage;

@@ -231,6 +231,43 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["lab", "--members", "1001"], &["1..=1000"]),
     (&["lab", "--for", "0s"], &["5s, 500ms, 2m, 1h"]),
     (&["lab", "--for=-1s"], &["5s, 500ms, 2m, 1h"]),
+    (&["sim", "--members", "0"], &["1..=4096"]),
+    (&["sim", "--members", "4097"], &["1..=4096"]),
+    (
+        &["sim", "--capacity", "100"],
+        &["4, 8, 16, 64, 256, 1024, 4096"],
+    ),
+    (&["sim", "--start", "random"], &["shuffled", "lowest-joins"]),
+    (&["sim", "--crash", "leader"], &["leader@5s", "3@5s..8s"]),
+    (&["sim", "--crash", "3@8s..5s"], &["leader@5s", "3@5s..8s"]),
+    (&["sim", "--crash", "6@5s"], &["no member 6", "--members 6"]),
+    (
+        &["sim", "--delay", "1ms"],
+        &["const:1ms", "uniform:0.5ms..1.5ms", "exp:1ms"],
+    ),
+    (&["sim", "--loss", "1.5"], &["0 to 1"]),
+    (&["sim", "--loss", "-0.5"], &["0 to 1"]),
+    (&["sim", "--partition", "3@2s..6s"], &["'2|3@5s..9s'"]),
+    (
+        &["sim", "--partition", "5|6@2s..6s"],
+        &["no member 6", "--members 6"],
+    ),
+    (&["sim", "--feign", "sleep"], &["close", "ignore"]),
+    (&["sim", "--for", "0s"], &["5s, 500ms, 2m, 1h"]),
+    (&["sim", "--seed", "-1"], &["--seed"]),
+    (&["sim", "--seeds", "15..1"], &["1..15"]),
+    (
+        &["sim", "--seed", "1", "--seeds", "1..2"],
+        &["cannot be used with"],
+    ),
+    (
+        &["sim", "--trace", "--seeds", "1..2"],
+        &["cannot be used with"],
+    ),
+    (
+        &["sim", "--trace", "--format", "json"],
+        &["--trace", "--format"],
+    ),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

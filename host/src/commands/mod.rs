@@ -3,6 +3,7 @@
 pub(crate) mod gcd;
 pub(crate) mod lab;
 pub(crate) mod node;
+pub(crate) mod sim;
 
 mod birthday;
 mod log;

@@ -5,7 +5,7 @@ use core::fmt;
 use bully::{Instant, Phase};
 
 use super::group::pid;
-use super::machine::{EXCHANGES, Machine};
+use super::machine::{Machine, exchanges};
 use super::port::{Deed, Port};
 use super::scenario::Scenario;
 
@@ -103,21 +103,19 @@ pub(super) fn step(
             return fail("nothing is sent to oneself", format!("{to:?}"));
         }
     }
-    if opened.count() > WORK_MAX {
+    if opened.count() > WORK_MAX * exchanges(scenario) {
         return fail(
             "work per poll is bounded by the capacities",
             format!("{} exchanges opened at once", port.outbox.len()),
         );
     }
     if !port.has_news() {
-        let deeds = port.outbox.len();
         let earlier = Instant::from_micros(now.as_micros().saturating_sub(1_000_000));
         for again in [now, earlier] {
-            let event = machine.poll(again, port);
-            if event.is_some() || port.outbox.len() != deeds || machine.poll_at() != poll_at {
+            if let Some(seen) = does(machine, port, again) {
                 return fail(
                     "polling again, or with an earlier time, changes nothing",
-                    format!("{event:?}, {:?}", port.outbox.get(deeds..)),
+                    seen,
                 );
             }
         }
@@ -125,5 +123,38 @@ pub(super) fn step(
     Ok(())
 }
 
+/// Looks at a machine that has neither news nor, by its own word, anything to do yet.
+pub(super) fn glance(
+    machine: &mut dyn Machine,
+    port: &mut Port,
+    now: Instant,
+    scenario: &Scenario,
+    number: usize,
+) -> Result<(), Breach> {
+    match does(machine, port, now) {
+        None => Ok(()),
+        Some(seen) => Err(Breach {
+            invariant: "poll_at is never later than the earliest deadline",
+            member: number,
+            at: now,
+            seen,
+            seed: scenario.seed,
+        }),
+    }
+}
+
+/// What a machine does when it is polled, if it does anything.
+fn does(machine: &mut dyn Machine, port: &mut Port, now: Instant) -> Option<String> {
+    let (deeds, poll_at, phase) = (port.outbox.len(), machine.poll_at(), machine.phase());
+    let event = machine.poll(now, port);
+    let same =
+        port.outbox.len() == deeds && machine.poll_at() == poll_at && machine.phase() == phase;
+    (event.is_some() || !same).then(|| {
+        let now_at = machine.poll_at();
+        let deeds = port.outbox.get(deeds..);
+        format!("{event:?}, {deeds:?}, poll_at {poll_at:?} to {now_at:?}")
+    })
+}
+
 /// A poll takes in at most four pieces of news for each place, each of which may free one.
-const WORK_MAX: usize = 6 * EXCHANGES;
+const WORK_MAX: usize = 6;

@@ -3,77 +3,87 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use bully::{Addr, Config, Directory, Event, Feign, Gone, Instant, Member, Phase, Pid};
+use bully::{Addr, Config, Directory, Feign, Gone, Instant, Member, Pid};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::agenda::Agenda;
+use super::agreement::Agreement;
 use super::checks::{self, Breach};
-use super::machine::{EXCHANGES, Machine, node};
-use super::network::{Conn, End, Side, Weather};
-use super::port::{Deed, Letter, News, Port};
+use super::machine::{Machine, exchanges, node};
+use super::network::{Conn, Side, Weather};
+use super::port::{Letter, News, Port};
 use super::report::Outcome;
 use super::scenario::{Crash, JOINS_AT, START_GAP, Scenario, Start, Who};
 
-/// How many bytes a message takes on a wire: its kind's name and its list of members.
+/// How many bytes a message takes on a wire, by its kind's name and its list of members; of a JOIN
+/// the one who joins.
 pub type Measure<'a> = &'a dyn Fn(&str, &[Member]) -> usize;
 
 /// Who is told of everything that happens: the time, the member's number (0: the coordinator), and
 /// what happened to it.
 pub type Trace<'a> = &'a mut dyn FnMut(Instant, usize, &str);
 
+/// Makes a member: the shipped one, or one with a fault planted in it.
+pub type Build<'a> = &'a dyn Fn(&Scenario, Config) -> Option<Box<dyn Machine>>;
+
 /// What is to come.
 #[derive(Debug)]
-enum Plan {
+pub(super) enum Plan {
     Start(usize),
     Crash(Crash),
     /// A machine's own deadline.
     Wake(usize),
-    /// A connection with its message arrives.
-    Arrive(u64, Letter),
+    /// Somewhere before that deadline: there must be nothing to do.
+    Glance(usize),
+    /// A connection with its message arrives; the message may have been lost on the way.
+    Arrive(u64, Option<Letter>),
     /// News of a connection arrive at one end.
     Tell(u64, Side, News),
+    /// A partition begins or ends.
+    Part,
+    /// All has been quiet for so long that all must agree.
+    Judge,
 }
 
 /// A place in the group, and who is there: 0 is the coordinator, the members follow from the least.
-struct Seat {
-    who: Occupant,
-    port: Port,
-    listening: bool,
+pub(super) struct Seat {
+    pub(super) who: Occupant,
+    pub(super) port: Port,
+    pub(super) listening: bool,
     /// The connection of each slot.
-    calls: HashMap<u32, u64>,
+    pub(super) calls: HashMap<u32, u64>,
     wake: Option<Instant>,
-    starts: u64,
-    up: bool,
-    leader: Option<Pid>,
+    pub(super) up: bool,
+    pub(super) leader: Option<Pid>,
+    /// The state it was last seen in, for the trace.
+    pub(super) state: &'static str,
 }
 
-enum Occupant {
+pub(super) enum Occupant {
     Nobody,
-    Coordinator(Box<Directory<4096, EXCHANGES>>),
+    Coordinator(Box<Directory<4096, DIRECTORY_EXCHANGES>>),
     Member(Box<dyn Machine>),
 }
 
-struct Group<'a> {
-    scenario: &'a Scenario,
-    now: Instant,
-    agenda: Agenda<Plan>,
-    rng: StdRng,
-    weather: Weather,
-    seats: Vec<Seat>,
-    conns: HashMap<u64, Conn>,
-    conns_made: u64,
-    /// Members that are up and name the greatest that is.
-    right: usize,
-    up: usize,
-    greatest_up: usize,
-    agreed_since: Option<Instant>,
-    crashed_at: Option<Instant>,
-    outcome: Outcome,
-    measure: Measure<'a>,
-    trace: Option<Trace<'a>>,
-    breach: Option<Breach>,
+pub(super) struct Group<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) now: Instant,
+    pub(super) agenda: Agenda<Plan>,
+    pub(super) rng: StdRng,
+    /// Chance that nothing in the group depends on: when to glance at it.
+    glances: StdRng,
+    pub(super) weather: Weather,
+    pub(super) seats: Vec<Seat>,
+    pub(super) conns: HashMap<u64, Conn>,
+    pub(super) conns_made: u64,
+    pub(super) agreement: Agreement,
+    pub(super) outcome: Outcome,
+    pub(super) measure: Measure<'a>,
+    pub(super) trace: Option<Trace<'a>>,
+    pub(super) breach: Option<Breach>,
+    build: Build<'a>,
 }
 
 /// Runs `scenario` to its end.
@@ -86,9 +96,25 @@ pub fn run<'a>(
     measure: Measure<'a>,
     trace: Option<Trace<'a>>,
 ) -> Result<Outcome, Breach> {
-    let mut group = Group::new(scenario, measure, trace);
+    run_built(scenario, measure, trace, &node)
+}
+
+/// Runs `scenario` with members that `build` makes: the checks can be shown to bite.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn run_built<'a>(
+    scenario: &'a Scenario,
+    measure: Measure<'a>,
+    trace: Option<Trace<'a>>,
+    build: Build<'a>,
+) -> Result<Outcome, Breach> {
+    let mut group = Group::new(scenario, measure, trace, build);
     let end = Instant::ZERO + scenario.duration;
-    while group.agenda.next_at().is_some_and(|at| at <= end) {
+    while let Some(at) = group.agenda.next_at()
+        && (at <= end || (at <= end + GRACE && group.is_caught_out()))
+    {
         group.step();
         if let Some(breach) = group.breach.take() {
             return Err(breach);
@@ -111,22 +137,39 @@ pub(super) fn pid(number: usize) -> Pid {
 }
 
 /// Where the occupant of a seat listens: 127.0.0.1, and a port of its own.
-fn addr(seat: usize) -> Addr {
+pub(super) fn addr(seat: usize) -> Addr {
     Addr(0x7f00_0001_0000 | (20_000 + seat as u64))
 }
 
+/// The seat at an address; nobody sits at one that belongs to no seat.
+pub(super) fn seat_at(addr: Addr) -> usize {
+    ((addr.0 & 0xFFFF) as usize).saturating_sub(20_000)
+}
+
+/// How much longer than planned a run lasts whose members go on playing dead, if its end falls on
+/// an election: as long as in `bully lab`, and for the same reason.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Exchanges of the coordinator.
+const DIRECTORY_EXCHANGES: usize = 22;
+
 impl<'a> Group<'a> {
-    fn new(scenario: &'a Scenario, measure: Measure<'a>, trace: Option<Trace<'a>>) -> Self {
+    fn new(
+        scenario: &'a Scenario,
+        measure: Measure<'a>,
+        trace: Option<Trace<'a>>,
+        build: Build<'a>,
+    ) -> Self {
         let seats = (0..=scenario.members)
             .map(|_| Seat {
                 who: Occupant::Nobody,
-                port: Port::new(EXCHANGES),
+                port: Port::new(0),
                 listening: false,
                 calls: HashMap::new(),
                 wake: None,
-                starts: 0,
                 up: false,
                 leader: None,
+                state: "",
             })
             .collect();
         let mut group = Self {
@@ -134,28 +177,27 @@ impl<'a> Group<'a> {
             now: Instant::ZERO,
             agenda: Agenda::new(),
             rng: StdRng::seed_from_u64(scenario.seed),
-            weather: Weather {
-                delay: scenario.delay,
-                loss: scenario.loss,
-                partitions: scenario.partitions.clone(),
-            },
+            glances: StdRng::seed_from_u64(!scenario.seed),
+            weather: Weather::new(scenario),
             seats,
             conns: HashMap::new(),
             conns_made: 0,
-            right: 0,
-            up: 0,
-            greatest_up: 0,
-            agreed_since: None,
-            crashed_at: None,
+            agreement: Agreement::new(scenario),
             outcome: Outcome::new(scenario.seed),
             measure,
             trace,
             breach: None,
+            build,
         };
         group.plan_starts();
         for crash in &scenario.crashes {
             let at = Instant::ZERO + crash.at;
             group.agenda.plan(at, Plan::Crash(*crash));
+        }
+        for partition in &scenario.partitions {
+            for at in [partition.from, partition.to] {
+                group.agenda.plan(Instant::ZERO + at, Plan::Part);
+            }
         }
         group
     }
@@ -163,6 +205,7 @@ impl<'a> Group<'a> {
     fn plan_starts(&mut self) {
         let count = self.scenario.members;
         let mut order: Vec<usize> = (1..=count).collect();
+        order.retain(|number| self.scenario.late.iter().all(|(late, _)| late != number));
         let late = match self.scenario.start {
             Start::Together | Start::Ascending => None,
             Start::Descending => {
@@ -173,7 +216,7 @@ impl<'a> Group<'a> {
                 order.shuffle(&mut self.rng);
                 None
             }
-            Start::LowestJoins => Some(order.remove(0)),
+            Start::LowestJoins => (!order.is_empty()).then(|| order.remove(0)),
             Start::HighestJoins => order.pop(),
         };
         let gap = match self.scenario.start {
@@ -188,6 +231,9 @@ impl<'a> Group<'a> {
         if let Some(late) = late {
             self.agenda
                 .plan(Instant::ZERO + JOINS_AT, Plan::Start(late));
+        }
+        for (number, at) in &self.scenario.late {
+            self.agenda.plan(Instant::ZERO + *at, Plan::Start(*number));
         }
     }
 
@@ -209,6 +255,12 @@ impl<'a> Group<'a> {
                     self.turn(seat);
                 }
             }
+            Plan::Glance(seat) => self.glance(seat),
+            Plan::Part => {
+                self.disturb(at);
+                self.say_parts();
+            }
+            Plan::Judge => self.judge(),
             Plan::Arrive(conn, letter) => self.arrive(conn, letter),
             Plan::Tell(conn, side, news) => {
                 if let Some(seat) = self.tell(conn, side, news) {
@@ -219,36 +271,51 @@ impl<'a> Group<'a> {
     }
 
     fn start(&mut self, number: usize) {
+        self.disturb(self.now);
+        let seed = self.rng.random();
+        let config = self.config(number, seed);
         let Some(seat) = self.seats.get_mut(number) else {
             return;
         };
-        seat.starts += 1;
         seat.listening = true;
-        seat.port = Port::new(EXCHANGES);
         if number == 0 {
+            seat.port = Port::new(DIRECTORY_EXCHANGES);
             seat.who = Occupant::Coordinator(Box::new(Directory::new()));
         } else {
-            let me = Member {
-                pid: pid(number),
-                addr: addr(number),
-            };
-            let config = Config {
-                directory: Some(addr(0)),
-                seed: self.rng.random(),
-                feign: self.scenario.feign.map(Feign::new),
-                strict: self.scenario.strict,
-                ..Config::new(me)
-            };
+            seat.port = Port::new(exchanges(self.scenario));
             seat.who =
-                node(self.scenario.capacity, config).map_or(Occupant::Nobody, Occupant::Member);
+                (self.build)(self.scenario, config).map_or(Occupant::Nobody, Occupant::Member);
             self.say(number, "starts");
         }
         if self.joins_late(number) {
             // What the others did before is not part of what is measured.
             self.outcome.restart_count();
-            self.agreed_since = None;
+            self.agreement.restart();
         }
         self.turn(number);
+    }
+
+    fn config(&self, number: usize, seed: u64) -> Config {
+        let scenario = self.scenario;
+        let me = Member {
+            pid: pid(number),
+            addr: addr(number),
+        };
+        Config {
+            directory: Some(addr(0)),
+            seed,
+            feign: scenario.feign.map(|mode| {
+                let feign = Feign::new(mode);
+                let longest = scenario.feign_gap.unwrap_or(feign.after.1);
+                Feign {
+                    after: (feign.after.0, longest),
+                    ..feign
+                }
+            }),
+            strict: scenario.strict,
+            probing: scenario.prober.is_none_or(|prober| prober == number),
+            ..Config::new(me)
+        }
     }
 
     fn joins_late(&self, number: usize) -> bool {
@@ -261,7 +328,7 @@ impl<'a> Group<'a> {
 
     fn crash(&mut self, crash: Crash) {
         let number = match crash.who {
-            Who::Leader => self.greatest_up,
+            Who::Leader => self.agreement.greatest_up,
             Who::Number(number) => number,
         };
         let Some(seat) = self.seats.get_mut(number) else {
@@ -285,7 +352,8 @@ impl<'a> Group<'a> {
                 }
             }
         }
-        self.crashed_at = Some(self.now);
+        self.agreement.crashed_at = Some(self.now);
+        self.disturb(self.now);
         self.say(number, "crashes");
         self.look(number);
         if let Some(until) = crash.until {
@@ -295,7 +363,7 @@ impl<'a> Group<'a> {
     }
 
     /// Lets a machine do all it has to do, and the network what the machine wants.
-    fn turn(&mut self, number: usize) {
+    pub(super) fn turn(&mut self, number: usize) {
         loop {
             let now = self.now;
             let Some(seat) = self.seats.get_mut(number) else {
@@ -312,9 +380,9 @@ impl<'a> Group<'a> {
                     while let Some(event) = machine.poll(now, &mut seat.port) {
                         told.push(event);
                     }
-                    if let Err(breach) =
-                        checks::step(machine.as_mut(), &mut seat.port, now, self.scenario, number)
-                    {
+                    let checked =
+                        checks::step(machine.as_mut(), &mut seat.port, now, self.scenario, number);
+                    if let Err(breach) = checked {
                         self.breach = self.breach.take().or(Some(breach));
                     }
                 }
@@ -323,6 +391,7 @@ impl<'a> Group<'a> {
             for event in told {
                 self.say_event(number, event);
             }
+            self.say_state(number);
             for deed in deeds {
                 self.perform(number, deed);
             }
@@ -351,277 +420,28 @@ impl<'a> Group<'a> {
             seat.wake = wake;
             if let Some(at) = wake {
                 self.agenda.plan(at.max(self.now), Plan::Wake(number));
-            }
-        }
-    }
-
-    fn perform(&mut self, number: usize, deed: Deed) {
-        match deed {
-            Deed::Open { slot, to, letter } => {
-                self.count(&letter);
-                self.outcome.exchanges += 1;
-                self.say_letter(number, &letter, to);
-                let to = (to.0 & 0xFFFF) as usize - 20_000;
-                let conn = self.conns_made;
-                self.conns_made += 1;
-                self.conns.insert(
-                    conn,
-                    Conn {
-                        opener: Some(End { seat: number, slot }),
-                        target: None,
-                        from: number,
-                        to,
-                        latest: [Instant::ZERO; 2],
-                    },
-                );
-                if let Some(seat) = self.seats.get_mut(number) {
-                    seat.calls.insert(slot, conn);
-                }
-                // Across a partition nothing arrives, and nothing comes back.
-                if !self.weather.parts(self.now, number, to) {
-                    let at = self.now + self.weather.delay(&mut self.rng);
-                    self.agenda.plan(at, Plan::Arrive(conn, letter));
-                }
-            }
-            Deed::Reply { slot, letter } => {
-                self.count(&letter);
-                let Some(seat) = self.seats.get_mut(number) else {
-                    return;
-                };
-                seat.port.tell(slot, News::Sent);
-                seat.port.tell(slot, News::Done);
-                let Some(conn) = seat.calls.get(&slot).copied() else {
-                    return;
-                };
-                let lost = self.weather.loses(&mut self.rng);
-                if lost || self.parts(conn) {
-                    return;
-                }
-                self.send(conn, Side::Opener, News::Reply(letter));
-            }
-            Deed::Close { slot } => {
-                let Some(seat) = self.seats.get_mut(number) else {
-                    return;
-                };
-                let Some(conn) = seat.calls.remove(&slot) else {
-                    return;
-                };
-                let side = match self.conns.get(&conn).and_then(|conn| conn.opener) {
-                    Some(End { seat, slot: theirs }) if seat == number && theirs == slot => {
-                        Side::Opener
-                    }
-                    _ => Side::Target,
-                };
-                self.close(conn, side, News::Done);
-            }
-            Deed::Listen(on) => {
-                if let Some(seat) = self.seats.get_mut(number) {
-                    seat.listening = on;
+                let span = at.since(self.now);
+                if number > 0 && self.glances.random_ratio(1, 16) && span > Duration::ZERO {
+                    let early = span.mul_f64(self.glances.random_range(0.5..1.0));
+                    self.agenda.plan(self.now + early, Plan::Glance(number));
                 }
             }
         }
     }
 
-    fn parts(&self, conn: u64) -> bool {
-        self.conns
-            .get(&conn)
-            .is_some_and(|conn| self.weather.parts(self.now, conn.from, conn.to))
-    }
-
-    /// Sends news to one end; nothing on a connection overtakes anything before it.
-    fn send(&mut self, number: u64, side: Side, news: News) {
-        let at = self.now + self.weather.delay(&mut self.rng);
-        if let Some(conn) = self.conns.get_mut(&number) {
-            let latest = conn.latest(side);
-            *latest = at.max(*latest);
-            self.agenda.plan(*latest, Plan::Tell(number, side, news));
-        }
-    }
-
-    /// Closes one end; the other end is told, if it is still there.
-    fn close(&mut self, number: u64, side: Side, news: News) {
-        let parted = self.parts(number);
-        let Some(conn) = self.conns.get_mut(&number) else {
-            return;
-        };
-        conn.close(side);
-        if conn.end(side.other()).is_some() {
-            if !parted {
-                self.send(number, side.other(), news);
-            }
-        } else {
-            self.conns.remove(&number);
-        }
-    }
-
-    /// A connection arrives with its message, if there is somebody to take it.
-    fn arrive(&mut self, number: u64, letter: Letter) {
-        let Some(conn) = self.conns.get(&number).copied() else {
-            return;
-        };
-        if self.weather.parts(self.now, conn.from, conn.to) {
-            return;
-        }
-        let Some(seat) = self.seats.get_mut(conn.to) else {
-            return;
-        };
-        if !seat.listening {
-            self.send(number, Side::Opener, News::Gone(Gone::Refused));
-            return;
-        }
-        let Some(slot) = seat.port.accept() else {
-            // It waits outside until somebody leaves.
-            let at = self.now + Duration::from_millis(1);
-            self.agenda.plan(at, Plan::Arrive(number, letter));
-            return;
-        };
-        seat.calls.insert(slot, number);
-        if let Some(conn) = self.conns.get_mut(&number) {
-            conn.target = Some(End {
-                seat: conn.to,
-                slot,
-            });
-        }
-        if !self.weather.loses(&mut self.rng)
-            && let Some(seat) = self.seats.get_mut(conn.to)
-        {
-            seat.port.tell(slot, News::Request(letter));
-        }
-        // The opener knows at once that it has arrived: the way back only costs events.
-        let opener = self.tell(number, Side::Opener, News::Sent);
-        self.turn(conn.to);
-        if let Some(opener) = opener {
-            self.turn(opener);
-        }
-    }
-
-    /// Puts news into the port at one end; whose that is.
-    fn tell(&mut self, conn: u64, side: Side, news: News) -> Option<usize> {
-        let end = self.conns.get(&conn)?.end(side)?;
-        let seat = self.seats.get_mut(end.seat)?;
-        seat.port.tell(end.slot, news);
-        Some(end.seat)
-    }
-
-    /// Brings what is known of a member up to date, and with it whether all agree.
-    fn look(&mut self, number: usize) {
-        let top = pid(self.greatest_up);
+    /// Polls a machine between its deadlines, where it must have nothing to do.
+    fn glance(&mut self, number: usize) {
+        let now = self.now;
         let Some(seat) = self.seats.get_mut(number) else {
             return;
         };
-        if number == 0 {
-            return;
+        if let Occupant::Member(machine) = &mut seat.who
+            && seat.wake.is_none_or(|wake| wake > now)
+            && !seat.port.has_news()
+            && let Err(breach) =
+                checks::glance(machine.as_mut(), &mut seat.port, now, self.scenario, number)
+        {
+            self.breach = Some(breach);
         }
-        let (up, leader) = match &seat.who {
-            Occupant::Member(machine) => {
-                self.outcome.fullest_table = self.outcome.fullest_table.max(machine.roster().len());
-                (machine.phase() != Phase::Failed, machine.leader())
-            }
-            _ => (false, None),
-        };
-        if (up, leader) == (seat.up, seat.leader) {
-            return;
-        }
-        let was_up = core::mem::replace(&mut seat.up, up);
-        let had = core::mem::replace(&mut seat.leader, leader);
-        if was_up != up {
-            let numbers = 1..self.seats.len();
-            let is_up = |number: &usize| self.seats.get(*number).is_some_and(|seat| seat.up);
-            self.greatest_up = numbers.clone().rev().find(is_up).unwrap_or(0);
-            let top = pid(self.greatest_up);
-            self.up = numbers.clone().filter(is_up).count();
-            self.right = numbers
-                .filter(is_up)
-                .filter(|number| {
-                    self.seats
-                        .get(*number)
-                        .is_some_and(|seat| seat.leader == Some(top))
-                })
-                .count();
-        } else if up {
-            self.right -= usize::from(had == Some(top));
-            self.right += usize::from(leader == Some(top));
-        }
-        let agreed = self.up > 0 && self.right == self.up;
-        match (agreed, self.agreed_since) {
-            (true, None) => self.agreed_since = Some(self.now),
-            (false, Some(_)) => self.agreed_since = None,
-            _ => {}
-        }
-    }
-
-    fn count(&mut self, letter: &Letter) {
-        let messages = &mut self.outcome.messages;
-        let nobody: &[Member] = &[];
-        let (count, name, list) = match letter {
-            Letter::Join(_) => (&mut messages.join, "JOIN", nobody),
-            Letter::Election(list) => (&mut messages.election, "ELECTION", &list[..]),
-            Letter::Coordinator(list) => (&mut messages.coordinator, "COORDINATOR", &list[..]),
-            Letter::Probe => (&mut messages.probe, "PROBE", nobody),
-            Letter::Ok => (&mut messages.ok, "OK", nobody),
-            Letter::Members(list) => {
-                self.outcome.wire_bytes += (self.measure)("MEMBERS", list) as u64;
-                return;
-            }
-            Letter::Refused(_) => return,
-        };
-        *count += 1;
-        self.outcome.wire_bytes += (self.measure)(name, list) as u64;
-    }
-
-    fn say(&mut self, number: usize, what: &str) {
-        if let Some(trace) = &mut self.trace {
-            trace(self.now, number, what);
-        }
-    }
-
-    fn say_event(&mut self, number: usize, event: Event) {
-        if self.trace.is_none() {
-            return;
-        }
-        let name = |pid: Pid| pid.id - 1_000_000;
-        let what = match event {
-            Event::Joined { members } => format!("joined: {members} known"),
-            Event::JoinFailed { failure, .. } => format!("cannot join: {failure:?}"),
-            Event::Election { cause } => format!("elects: {}", cause.name()),
-            Event::Leader { leader } => format!("leader is {}", name(leader)),
-            Event::LeaderLost { leader, how } => format!("lost {}: {how:?}", name(leader)),
-            Event::Failed { length } => format!("plays dead for {} ms", length.as_millis()),
-            Event::Recovered => "is back".to_owned(),
-            Event::RosterFull { left_out } => format!("has no room for {left_out}"),
-        };
-        self.say(number, &what);
-    }
-
-    fn say_letter(&mut self, number: usize, letter: &Letter, to: Addr) {
-        if self.trace.is_none() {
-            return;
-        }
-        let to = (to.0 & 0xFFFF) - 20_000;
-        let what = match letter {
-            Letter::Join(_) => "JOIN to the coordinator".to_owned(),
-            Letter::Election(list) => format!("ELECTION to {to}, {} members", list.len()),
-            Letter::Coordinator(list) => format!("COORDINATOR to {to}, {} members", list.len()),
-            Letter::Probe => format!("PROBE to {to}"),
-            Letter::Ok | Letter::Members(_) | Letter::Refused(_) => return,
-        };
-        self.say(number, &what);
-    }
-
-    fn finish(self) -> Outcome {
-        let since = self.agreed_since.map(|at| at.since(Instant::ZERO));
-        let began = match self.scenario.start {
-            Start::LowestJoins | Start::HighestJoins => JOINS_AT,
-            _ => Duration::ZERO,
-        };
-        let mut outcome = self.outcome;
-        outcome.agreed = since.is_some() && !outcome.cut;
-        outcome.leader = outcome.agreed.then(|| pid(self.greatest_up));
-        outcome.settled = since.map(|since| since.saturating_sub(began));
-        outcome.crash_to_leader = self
-            .crashed_at
-            .zip(self.agreed_since)
-            .map(|(crash, agreed)| agreed.since(crash));
-        outcome
     }
 }

@@ -1,13 +1,22 @@
 //! The shipped machines, by the capacities they are compiled for.
 
-use bully::{Config, Event, Instant, Net, Node, Phase, Pid, Roster};
+use bully::{Config, Event, Instant, Net, Node, Phase, Pid, Roster, State};
 
-/// A node of any capacity.
-pub(super) trait Machine {
+use super::scenario::Scenario;
+
+/// A node of any capacity; its methods are those of [`Node`].
+pub trait Machine {
+    /// See [`Node::poll`].
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event>;
+    /// See [`Node::poll_at`].
     fn poll_at(&self) -> Option<Instant>;
+    /// See [`Node::leader`].
     fn leader(&self) -> Option<Pid>;
+    /// See [`Node::phase`].
     fn phase(&self) -> Phase;
+    /// See [`Node::state`].
+    fn state(&self) -> State;
+    /// See [`Node::roster`].
     fn roster(&self) -> Roster<'_>;
 }
 
@@ -28,6 +37,10 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Machine for Node<MEMBERS, EXC
         Node::phase(self)
     }
 
+    fn state(&self) -> State {
+        Node::state(self)
+    }
+
     fn roster(&self) -> Roster<'_> {
         Node::roster(self)
     }
@@ -36,12 +49,38 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Machine for Node<MEMBERS, EXC
 /// The member capacities there are.
 pub const CAPACITIES: [usize; 7] = [4, 8, 16, 64, 256, 1024, 4096];
 
-/// Exchanges of every simulated node: a quarter of each side's is kept for the other, so that 16
+/// Exchanges of a simulated node: a quarter of each side's is kept for the other, so that 16
 /// ELECTIONs go out at once, as in the simulations that the storm rules come from.
-pub(super) const EXCHANGES: usize = 22;
+const EXCHANGES: usize = 22;
 
-/// A node with room for `capacity` members, one of [`CAPACITIES`].
-pub(super) fn node(capacity: usize, config: Config) -> Option<Box<dyn Machine>> {
+/// Exchanges of a node that keeps to the letter: its storms would be bounded by the table, not by
+/// the rules.
+const STORM_EXCHANGES: usize = 4096;
+
+/// The capacity of nodes with so many exchanges; in a larger group a storm fills any table.
+const STORM_CAPACITY: usize = 64;
+
+/// How many exchanges each node has.
+pub(super) fn exchanges(scenario: &Scenario) -> usize {
+    let small = scenario.members <= STORM_CAPACITY && STORM_CAPACITY <= scenario.capacity;
+    if scenario.strict && small {
+        STORM_EXCHANGES
+    } else {
+        EXCHANGES
+    }
+}
+
+/// The shipped node, with room for as many members as the scenario says.
+pub fn node(scenario: &Scenario, config: Config) -> Option<Box<dyn Machine>> {
+    match exchanges(scenario) {
+        STORM_EXCHANGES => Some(Box::new(Node::<STORM_CAPACITY, STORM_EXCHANGES>::new(
+            config,
+        ))),
+        _ => sized(scenario.capacity, config),
+    }
+}
+
+fn sized(capacity: usize, config: Config) -> Option<Box<dyn Machine>> {
     Some(match capacity {
         4 => Box::new(Node::<4, EXCHANGES>::new(config)),
         8 => Box::new(Node::<8, EXCHANGES>::new(config)),

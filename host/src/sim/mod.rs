@@ -1,20 +1,27 @@
 //! A deterministic simulator of a group: the shipped machines on a network in memory, in virtual
 //! time, from one seed.
 //!
-//! `agenda` is time, `network` the connections and their weather, `port` a machine's side of them,
-//! `scenario` what is to happen, `checks` what must hold at every step, and `report` what comes out.
+//! `agenda` is time, `network` and `wires` the connections and their weather, `port` a
+//! machine's side of them,
+//! `scenario` what is to happen, by plan or at `random`, `checks` what must hold at every step,
+//! `agreement` what must hold at rest, `tell` the trace, and `report` what comes out.
 
 mod agenda;
+mod agreement;
 mod checks;
 mod group;
 mod machine;
 mod network;
 mod port;
+mod random;
 mod report;
 mod scenario;
+mod tell;
+mod wires;
 
+pub use agreement::settles_within;
 pub use checks::Breach;
-pub use group::{Measure, Trace, run};
-pub use machine::CAPACITIES;
-pub use report::Outcome;
-pub use scenario::{Crash, Delay, Partition, Scenario, Start, Who};
+pub use group::{Build, Measure, Trace, run, run_built};
+pub use machine::{CAPACITIES, Machine, node};
+pub use report::{CSV_HEADING, Outcome, Run, Summary, text_heading};
+pub use scenario::{Crash, Delay, Hold, Kind, Partition, Scenario, Start, Who};

@@ -6,7 +6,7 @@ use bully::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 
-use super::scenario::{Delay, Partition};
+use super::scenario::{Delay, Hold, Kind, Partition, Scenario};
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Conn {
     /// The seat at the far end, open or not.
     pub(super) to: usize,
     pub(super) from: usize,
+    /// What it was opened to say.
+    pub(super) asks: Kind,
     /// When the latest news that are on their way arrive, at either end.
     pub(super) latest: [Instant; 2],
 }
@@ -67,15 +69,68 @@ impl Conn {
     }
 }
 
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Arrives,
+    /// It arrives, later than chance alone would have it.
+    Late,
+    /// Its connection stands, and it is not heard.
+    Lost,
+    /// Nothing arrives, not even a connection.
+    Parted,
+}
+
 /// Delay, loss and partitions.
 #[derive(Debug)]
 pub(super) struct Weather {
-    pub(super) delay: Delay,
-    pub(super) loss: f64,
-    pub(super) partitions: Vec<Partition>,
+    delay: Delay,
+    loss: f64,
+    loss_until: Option<Duration>,
+    holds: Vec<Hold>,
+    partitions: Vec<Partition>,
 }
 
 impl Weather {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self {
+            delay: scenario.delay,
+            loss: scenario.loss,
+            loss_until: scenario.loss_until,
+            holds: scenario.holds.clone(),
+            partitions: scenario.partitions.clone(),
+        }
+    }
+
+    /// How long a message of this kind takes, and what becomes of it.
+    pub(super) fn way(
+        &self,
+        rng: &mut StdRng,
+        now: Instant,
+        kind: Kind,
+        (from, to): (usize, usize),
+    ) -> (Duration, Fate) {
+        let delay = self.delay(rng);
+        let at = now.since(Instant::ZERO);
+        let held = self.holds.iter().find(|hold| {
+            hold.kind.is_none_or(|held| held == kind)
+                && hold.from.is_none_or(|held| held == from)
+                && hold.to.is_none_or(|held| held == to)
+                && (hold.since..hold.until).contains(&at)
+        });
+        let lossy = self.loss > 0.0 && self.loss_until.is_none_or(|until| at < until);
+        let lost = lossy && rng.random_bool(self.loss);
+        if self.parts(now, from, to) {
+            return (delay, Fate::Parted);
+        }
+        match held.map(|hold| hold.extra) {
+            Some(None) => (delay, Fate::Lost),
+            _ if lost => (delay, Fate::Lost),
+            Some(Some(extra)) => (delay + extra, Fate::Late),
+            None => (delay, Fate::Arrives),
+        }
+    }
+
     pub(super) fn delay(&self, rng: &mut StdRng) -> Duration {
         match self.delay {
             Delay::Const(delay) => delay,
@@ -89,10 +144,6 @@ impl Weather {
                 mean.mul_f64(-drawn.ln())
             }
         }
-    }
-
-    pub(super) fn loses(&self, rng: &mut StdRng) -> bool {
-        self.loss > 0.0 && rng.random_bool(self.loss)
     }
 
     /// Whether two seats cannot reach each other now. The coordinator is seat 0.

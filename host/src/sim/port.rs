@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Refusal, Reply, Request, Roster};
 
+use super::scenario::Kind;
+
 /// A message or an answer on its way, with a list of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Letter {
@@ -15,6 +17,28 @@ pub(super) enum Letter {
     Ok,
     Members(Rc<[Member]>),
     Refused(Refusal),
+}
+
+impl Letter {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Join(_) => Kind::Join,
+            Self::Election(_) => Kind::Election,
+            Self::Coordinator(_) => Kind::Coordinator,
+            Self::Probe => Kind::Probe,
+            Self::Ok => Kind::Ok,
+            Self::Members(_) | Self::Refused(_) => Kind::Members,
+        }
+    }
+
+    /// The list it carries.
+    pub(super) fn list(&self) -> &[Member] {
+        match self {
+            Self::Join(member) => core::slice::from_ref(member),
+            Self::Election(list) | Self::Coordinator(list) | Self::Members(list) => list,
+            _ => &[],
+        }
+    }
 }
 
 /// Something that is told of an exchange.

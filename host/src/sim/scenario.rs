@@ -21,8 +21,20 @@ pub struct Scenario {
     pub loss: f64,
     /// Who cannot reach whom, and when.
     pub partitions: Vec<Partition>,
+    /// From then on nothing is lost by chance any more; `None`: it never ends.
+    pub loss_until: Option<Duration>,
+    /// Messages that take longer than others, or are lost, by plan.
+    pub holds: Vec<Hold>,
+    /// Members that start at a time of their own, whatever `start` says.
+    pub late: Vec<(usize, Duration)>,
     /// Whether members play dead at random, and how.
     pub feign: Option<FeignMode>,
+    /// The longest time between two feigned failures of a member, if not the assignment's 10 s.
+    pub feign_gap: Option<Duration>,
+    /// The only member that sends PROBE; `None`: all do.
+    pub prober: Option<usize>,
+    /// Members that never learned to answer PROBE: they take it and say nothing.
+    pub mute: Vec<usize>,
     /// The assignment to the letter.
     pub strict: bool,
     /// How long the run lasts, in virtual time.
@@ -31,6 +43,29 @@ pub struct Scenario {
     pub messages_max: u64,
     /// The seed of everything random.
     pub seed: u64,
+}
+
+impl Scenario {
+    /// When the last thing happens that is planned: a start, a crash, a partition's end.
+    pub fn planned_until(&self) -> Duration {
+        let starts = match self.start {
+            Start::Together => Duration::ZERO,
+            Start::Ascending | Start::Descending | Start::Shuffled => {
+                START_GAP * u32::try_from(self.members).unwrap_or(u32::MAX)
+            }
+            Start::LowestJoins | Start::HighestJoins => JOINS_AT,
+        };
+        let crashes = self
+            .crashes
+            .iter()
+            .map(|crash| crash.until.unwrap_or(crash.at));
+        let partitions = self.partitions.iter().map(|partition| partition.to);
+        let late = self.late.iter().map(|(_, at)| *at);
+        crashes
+            .chain(partitions)
+            .chain(late)
+            .fold(starts, Duration::max)
+    }
 }
 
 /// The order in which the members come. Members are numbered 1 to n from the least to the greatest.
@@ -93,6 +128,76 @@ pub struct Partition {
     pub to: Duration,
 }
 
+/// Messages that take longer than others, or are lost, because the scenario says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Which; `None`: every kind.
+    pub kind: Option<Kind>,
+    /// Sent by whom; `None`: by anyone.
+    pub from: Option<usize>,
+    /// Sent to whom; `None`: to anyone.
+    pub to: Option<usize>,
+    /// Sent at or after this time ...
+    pub since: Duration,
+    /// ... and before this.
+    pub until: Duration,
+    /// How much longer they take; `None`: they are lost.
+    pub extra: Option<Duration>,
+}
+
+/// The kind of a message or an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// JOIN.
+    Join,
+    /// The coordinator's answer to it, whatever it is.
+    Members,
+    /// ELECTION.
+    Election,
+    /// COORDINATOR.
+    Coordinator,
+    /// PROBE.
+    Probe,
+    /// OK, to ELECTION or PROBE.
+    Ok,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Join,
+        Self::Members,
+        Self::Election,
+        Self::Coordinator,
+        Self::Probe,
+        Self::Ok,
+    ];
+
+    /// The name as it stands in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Join => "JOIN",
+            Self::Members => "MEMBERS",
+            Self::Election => "ELECTION",
+            Self::Coordinator => "COORDINATOR",
+            Self::Probe => "PROBE",
+            Self::Ok => "OK",
+        }
+    }
+}
+
+impl Delay {
+    /// A time that a message practically never exceeds.
+    pub fn ceiling(self) -> Duration {
+        match self {
+            Self::Const(delay) => delay,
+            Self::Uniform(low, high) => low.max(high),
+            // One message in e^33, which is 10^14, takes longer.
+            Self::Exp(mean) => 33 * mean,
+        }
+    }
+}
+
 impl Default for Scenario {
     /// Five members that start together on a quick network, for ten seconds.
     fn default() -> Self {
@@ -104,7 +209,13 @@ impl Default for Scenario {
             delay: Delay::Uniform(Duration::from_micros(500), Duration::from_micros(1_500)),
             loss: 0.0,
             partitions: Vec::new(),
+            loss_until: None,
+            holds: Vec::new(),
+            late: Vec::new(),
             feign: None,
+            feign_gap: None,
+            prober: None,
+            mute: Vec::new(),
             strict: false,
             duration: Duration::from_secs(10),
             messages_max: 10_000_000,
