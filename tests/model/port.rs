@@ -1,0 +1,328 @@
+//! The network as one node sees it, with the laws of both sides asserted.
+//!
+//! The laws are those of `bully_tests::checked`, which cannot be copied along with a world; here
+//! the ends of the connections are part of the state.
+
+use std::collections::VecDeque;
+
+use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Reply, Request, Roster};
+use bully_tests::owned::Kind;
+use bully_tests::people::{DIRECTORY, member};
+
+/// How many connections a node has room for; some searches let it run out of them.
+pub(crate) const EXCHANGES: usize = 6;
+
+/// How many members there are at most.
+pub(crate) const MEMBERS: usize = 4;
+
+/// A node by its place, or the coordinator by [`COORDINATOR`].
+pub(crate) type Place = u8;
+
+/// The group coordinator's place.
+pub(crate) const COORDINATOR: Place = MEMBERS as u8;
+
+/// A set of members, a bit for each place.
+pub(crate) type List = u8;
+
+/// An end of a connection: where, and its number there.
+pub(crate) type Tip = (Place, u8);
+
+/// Who sits at `place`: the greater the place, the greater the member.
+pub(crate) const fn at(place: Place) -> Member {
+    member(place as u32 + 1)
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Flight {
+    /// A message on a connection that nobody has accepted yet. Whoever sent it may have given up.
+    Call {
+        from: Place,
+        back: Option<u8>,
+        to: Place,
+        kind: Kind,
+        list: List,
+    },
+    /// A message on a connection that has been accepted.
+    Request { to: Tip, kind: Kind, list: List },
+    /// The coordinator's list, or OK.
+    Answer { to: Tip, list: Option<List> },
+    /// The end of a connection, in order or not; it comes after all else on it.
+    Over { to: Tip, reset: bool },
+}
+
+impl Flight {
+    /// The end that hears of it, if there is one yet.
+    pub(crate) const fn to(&self) -> Option<Tip> {
+        match *self {
+            Self::Call { .. } => None,
+            Self::Request { to, .. } | Self::Answer { to, .. } | Self::Over { to, .. } => Some(to),
+        }
+    }
+}
+
+/// What a node knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct End {
+    pub(crate) number: u8,
+    pub(crate) ours: bool,
+    /// The other end, while there is one to answer to.
+    pub(crate) peer: Option<Tip>,
+    pub(crate) asked: Option<Kind>,
+    pub(crate) sent: bool,
+    pub(crate) replied: bool,
+    pub(crate) over: bool,
+}
+
+impl End {
+    const fn new(number: u8, ours: bool) -> Self {
+        Self {
+            number,
+            ours,
+            peer: None,
+            asked: None,
+            sent: false,
+            replied: false,
+            over: false,
+        }
+    }
+}
+
+/// What is told to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Accepted,
+    Sent,
+    Request(Kind, List),
+    Answer(Option<List>),
+    Done,
+    Gone(Gone),
+}
+
+/// A new end under the lowest number that is free: numbers are used again as soon as the law allows.
+pub(crate) fn begin(ends: &mut Vec<End>, ours: bool) -> u8 {
+    let at = ends
+        .iter()
+        .zip(0..)
+        .position(|(end, number)| end.number != number)
+        .unwrap_or(ends.len());
+    let number = u8::try_from(at).expect("a handful of connections");
+    ends.insert(at, End::new(number, ours));
+    number
+}
+
+/// The network for one node during one step.
+pub(crate) struct Port<'a> {
+    pub(crate) me: Place,
+    pub(crate) ends: &'a mut Vec<End>,
+    pub(crate) flights: &'a mut Vec<Flight>,
+    pub(crate) inbox: VecDeque<(u8, News)>,
+    /// Whether an answer ends its connection for the answerer: see `world::Grain`.
+    pub(crate) answer_ends: bool,
+    /// Ends whose other end was closed.
+    pub(crate) orphaned: Vec<Tip>,
+    lent: [Member; MEMBERS],
+}
+
+impl<'a> Port<'a> {
+    pub(crate) fn new(
+        me: Place,
+        ends: &'a mut Vec<End>,
+        flights: &'a mut Vec<Flight>,
+        answer_ends: bool,
+    ) -> Self {
+        Self {
+            me,
+            ends,
+            flights,
+            inbox: VecDeque::new(),
+            answer_ends,
+            orphaned: Vec::new(),
+            lent: [at(0); MEMBERS],
+        }
+    }
+
+    pub(crate) fn tell(&mut self, number: u8, news: News) {
+        self.inbox.push_back((number, news));
+    }
+
+    fn end(&mut self, number: u8) -> Option<&mut End> {
+        self.ends.iter_mut().find(|end| end.number == number)
+    }
+
+    fn send(&mut self, flight: Flight) {
+        let at = self.flights.partition_point(|other| *other < flight);
+        self.flights.insert(at, flight);
+    }
+}
+
+impl Net for Port<'_> {
+    fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
+        let me = at(self.me);
+        assert!(
+            self.ends.len() < EXCHANGES,
+            "more exchanges than there is room for"
+        );
+        assert_ne!(to, me.addr, "an exchange with itself");
+        let (kind, list) = match request {
+            Request::Join(member) => {
+                assert_eq!(member, me, "JOIN for somebody else");
+                assert_eq!(to, DIRECTORY, "JOIN to a member");
+                (Kind::Join, 0)
+            }
+            Request::Election(roster) => {
+                let greater = |member: &Member| member.addr == to && member.pid > me.pid;
+                assert!(
+                    roster.members().iter().any(greater),
+                    "ELECTION to somebody lesser"
+                );
+                (Kind::Election, list(roster))
+            }
+            Request::Coordinator(roster) => {
+                assert_eq!(
+                    roster.greatest(),
+                    Some(me.pid),
+                    "COORDINATOR names another than its sender"
+                );
+                (Kind::Coordinator, list(roster))
+            }
+            Request::Probe(roster) => {
+                list(roster);
+                (Kind::Probe, 0)
+            }
+            Request::Unfit(_) => panic!("a core sends what is never sent"),
+        };
+        if matches!(kind, Kind::Election | Kind::Coordinator) {
+            assert_ne!(list & (1 << self.me), 0, "a list without its sender");
+        }
+        let to = (0..COORDINATOR)
+            .find(|place| at(*place).addr == to)
+            .unwrap_or(COORDINATOR);
+        assert!(
+            to < COORDINATOR || kind == Kind::Join,
+            "{kind:?} to nobody, or to the coordinator"
+        );
+        let number = begin(self.ends, true);
+        let end = self.end(number).expect("it has just begun");
+        end.asked = Some(kind);
+        self.send(Flight::Call {
+            from: self.me,
+            back: Some(number),
+            to,
+            kind,
+            list,
+        });
+        Ok(Exchange(u32::from(number)))
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        let (number, news) = self.inbox.pop_front()?;
+        let end = self.end(number).expect("news of what is open");
+        assert!(!end.over, "{news:?} after the end");
+        match news {
+            News::Accepted => assert!(!end.ours && end.asked.is_none()),
+            News::Sent => {
+                assert!(
+                    !end.sent && (end.ours || end.replied),
+                    "nothing was to be sent"
+                );
+                end.sent = true;
+            }
+            News::Request(kind, _) => {
+                assert!(!end.ours && end.asked.is_none(), "a second message");
+                end.asked = Some(kind);
+            }
+            News::Answer(_) => {
+                assert!(
+                    end.ours && end.sent && !end.replied,
+                    "an answer out of turn"
+                );
+                end.replied = true;
+            }
+            News::Done | News::Gone(_) => end.over = true,
+        }
+        let incoming = match news {
+            News::Accepted => Incoming::Accepted,
+            News::Sent => Incoming::Sent,
+            News::Request(Kind::Election, list) => {
+                Incoming::Request(Request::Election(lend(&mut self.lent, list)))
+            }
+            News::Request(Kind::Coordinator, list) => {
+                Incoming::Request(Request::Coordinator(lend(&mut self.lent, list)))
+            }
+            News::Request(_, _) => Incoming::Request(Request::Probe(Roster::EMPTY)),
+            News::Answer(None) => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
+            News::Answer(Some(list)) => Incoming::Reply(Reply::Members(lend(&mut self.lent, list))),
+            News::Done => Incoming::Done,
+            News::Gone(gone) => Incoming::Gone(gone),
+        };
+        Some((Exchange(u32::from(number)), incoming))
+    }
+
+    fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        let answer_ends = self.answer_ends;
+        let end = self.end(on.0 as u8).expect("an answer on what is open");
+        assert!(!end.ours && !end.replied, "an answer out of turn");
+        assert!(
+            matches!(end.asked, Some(Kind::Election | Kind::Probe)),
+            "an answer to {:?}",
+            end.asked
+        );
+        assert!(matches!(reply, Reply::Ok(_)), "{reply:?} from a member");
+        end.replied = true;
+        let (number, over) = (end.number, end.over);
+        let Some(to) = end.peer else { return };
+        self.send(Flight::Answer { to, list: None });
+        if !over {
+            self.tell(number, News::Sent);
+            if answer_ends {
+                self.tell(number, News::Done);
+            }
+        }
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        let number = exchange.0 as u8;
+        let at = self.ends.iter().position(|end| end.number == number);
+        let end = self.ends.remove(at.expect("only what is open is closed"));
+        self.inbox.retain(|(of, _)| *of != number);
+        let mine = (self.me, number);
+        self.flights.retain(|flight| flight.to() != Some(mine));
+        for flight in self.flights.iter_mut() {
+            // What has been sent still arrives, but there is nobody to answer to.
+            if let Flight::Call { from, back, .. } = flight
+                && (*from, *back) == (self.me, Some(number))
+            {
+                *back = None;
+            }
+        }
+        self.flights.sort_unstable();
+        self.orphaned.extend(end.peer);
+    }
+
+    fn set_listening(&mut self, _: bool) {
+        panic!("nobody plays dead here");
+    }
+}
+
+/// A list as bits; it must be in order, and of members as they are.
+fn list(roster: Roster<'_>) -> List {
+    assert!(
+        roster.members().windows(2).all(|pair| pair[0] < pair[1]),
+        "a list out of order"
+    );
+    roster.members().iter().fold(0, |list, member| {
+        let place = (0..COORDINATOR).find(|place| at(*place) == *member);
+        list | 1 << place.expect("a member that exists")
+    })
+}
+
+/// Bits as a list.
+fn lend(into: &mut [Member; MEMBERS], list: List) -> Roster<'_> {
+    let mut len = 0;
+    for place in (0..COORDINATOR).filter(|place| list & (1 << place) != 0) {
+        into[len] = at(place);
+        len += 1;
+    }
+    Roster::new(&into[..len], 0).expect("places are ascending")
+}

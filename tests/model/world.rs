@@ -1,0 +1,553 @@
+//! A group as one value: its nodes, what is under way between them, and what may still go wrong.
+
+use core::hash::{Hash, Hasher};
+use core::time::Duration;
+use std::sync::Arc;
+
+use bully::{Config, Gone, Instant, Node, Phase, Pid};
+use bully_tests::owned::Kind;
+use bully_tests::people;
+
+use crate::port::{
+    COORDINATOR, EXCHANGES, End, Flight, List, MEMBERS, News, Place, Port, at, begin,
+};
+use crate::print::{ORIGIN, Print};
+
+/// What may still happen to a group apart from what always may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// Crashes.
+    pub(crate) crashes: u8,
+    /// Starts, and starts again.
+    pub(crate) starts: u8,
+    /// Messages lost without a word, or with their connection.
+    pub(crate) losses: u8,
+    /// Moves of the clock while a message is under way.
+    pub(crate) late: u8,
+}
+
+/// How finely what happens on a connection is taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// Connecting and the message are one step, and an answer ends the connection for whoever gave
+    /// it: two steps for each exchange.
+    Whole,
+    /// Connecting, the message, the answer and the end are a step each.
+    Parts,
+}
+
+/// What is wrong with a group on purpose, so that the search can be seen to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Nothing: the core as it is shipped.
+    None,
+    /// Every COORDINATOR reaches its sender's other neighbour.
+    Astray,
+    /// A node that waits for the victor has no timer.
+    Timerless,
+    /// An ELECTION is taken in and never answered.
+    Unanswered,
+}
+
+/// What stays the same throughout a search.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) members: u8,
+    pub(crate) grain: Grain,
+    pub(crate) flaw: Flaw,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A node starts, or starts again, knowing nobody.
+    Start(Place),
+    /// A node ends without a word.
+    Crash(Place),
+    /// A deadline comes, and the clock moves on to it if it has not come yet.
+    Wake(Place),
+    /// A message arrives.
+    Deliver(Flight),
+    /// It does not, and nobody is told.
+    Lose(Flight),
+    /// It does not, and its connection breaks.
+    Break(Flight),
+}
+
+/// A node that is up.
+#[derive(Clone, Debug, Hash)]
+struct Seat {
+    node: Node<MEMBERS, EXCHANGES>,
+    ends: Vec<End>,
+}
+
+/// A group at one moment. Copies share the nodes that have not changed.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) rules: Rules,
+    pub(crate) budget: Budget,
+    now: Instant,
+    seats: [Option<Arc<Seat>>; MEMBERS],
+    prints: [u64; MEMBERS],
+    /// In order, so that it does not matter in which they were sent.
+    flights: Vec<Flight>,
+    /// Whom the coordinator has heard of.
+    known: List,
+}
+
+/// The assignment's figures, less what would only multiply the states: nothing is left to chance,
+/// and connections on which nothing is awaited any more are closed at once.
+fn config(place: Place) -> Config {
+    let mut config = people::config(u32::from(place) + 1);
+    config.probe_gap = (PROBE_GAP, PROBE_GAP);
+    config.join_again = (Duration::ZERO, Duration::ZERO);
+    config.join_gap = Duration::ZERO;
+    config.heard_linger = Duration::ZERO;
+    config.sent_linger = Duration::ZERO;
+    config
+}
+
+/// The time between two PROBEs: the mean of the assignment's.
+const PROBE_GAP: Duration = Duration::from_millis(1_750);
+
+impl World {
+    /// A group of whom nobody has started yet.
+    pub(crate) fn asleep(rules: Rules, budget: Budget) -> Self {
+        Self {
+            rules,
+            budget,
+            now: Instant::from_micros(ORIGIN),
+            seats: [const { None }; MEMBERS],
+            prints: [0; MEMBERS],
+            flights: Vec::new(),
+            known: 0,
+        }
+    }
+
+    /// A group that has joined and settled in the calmest way.
+    pub(crate) fn settled(rules: Rules, budget: Budget) -> Self {
+        let mut world = Self::asleep(rules, Budget::default());
+        world.rules.flaw = Flaw::None;
+        for place in 0..rules.members {
+            world.budget.starts = 1;
+            world.apply(Step::Start(place));
+            world
+                .calm_down(Duration::from_secs(60))
+                .expect("a group without faults settles");
+        }
+        world.rules = rules;
+        world.budget = budget;
+        world
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut print = Print::at(self.now);
+        (self.prints, &self.flights, self.budget, self.known).hash(&mut print);
+        print.finish()
+    }
+
+    /// Everything that may happen next.
+    pub(crate) fn steps(&self, into: &mut Vec<Step>) {
+        into.clear();
+        let mut last = None;
+        for &flight in &self.flights {
+            if last.replace(flight) == Some(flight) || !self.may_arrive(flight) {
+                continue;
+            }
+            into.push(Step::Deliver(flight));
+            if self.budget.losses > 0 && !matches!(flight, Flight::Over { .. }) {
+                into.push(Step::Lose(flight));
+                if !matches!(flight, Flight::Call { back: None, .. }) {
+                    into.push(Step::Break(flight));
+                }
+            }
+        }
+        if let Some(next) = self.next_deadline()
+            && (next <= self.now || self.flights.is_empty() || self.budget.late > 0)
+        {
+            let due = self
+                .up()
+                .filter(|place| self.deadline(*place) == Some(next));
+            into.extend(due.map(Step::Wake));
+        }
+        for place in 0..self.rules.members {
+            if self.seats[usize::from(place)].is_some() {
+                if self.budget.crashes > 0 {
+                    into.push(Step::Crash(place));
+                }
+            } else if self.budget.starts > 0 {
+                into.push(Step::Start(place));
+            }
+        }
+    }
+
+    /// What is told of one end is told in order: its end comes last.
+    fn may_arrive(&self, flight: Flight) -> bool {
+        !matches!(flight, Flight::Over { .. })
+            || !self
+                .flights
+                .iter()
+                .any(|other| other.to() == flight.to() && *other != flight)
+    }
+
+    fn up(&self) -> impl Iterator<Item = Place> {
+        (0..self.rules.members).filter(|place| self.seats[usize::from(*place)].is_some())
+    }
+
+    fn seat(&self, place: Place) -> Option<&Seat> {
+        self.seats.get(usize::from(place))?.as_deref()
+    }
+
+    fn deadline(&self, place: Place) -> Option<Instant> {
+        let node = &self.seat(place)?.node;
+        match (self.rules.flaw, node.phase()) {
+            (Flaw::Timerless, Phase::Waiting) => None,
+            _ => node.poll_at(),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.up().filter_map(|place| self.deadline(place)).min()
+    }
+
+    /// Lets `step` happen, under every law.
+    ///
+    /// # Panics
+    ///
+    /// If a law is broken.
+    pub(crate) fn apply(&mut self, step: Step) {
+        match step {
+            Step::Start(place) => {
+                self.budget.starts -= 1;
+                let node = Node::new(config(place));
+                let ends = Vec::new();
+                self.seats[usize::from(place)] = Some(Arc::new(Seat { node, ends }));
+                self.poll(place, &[]);
+            }
+            Step::Crash(place) => {
+                self.budget.crashes -= 1;
+                self.crash(place);
+            }
+            Step::Wake(place) => {
+                let due = self
+                    .deadline(place)
+                    .expect("only who has a deadline is woken");
+                if due > self.now {
+                    self.budget.late -= u8::from(!self.flights.is_empty());
+                    self.move_clock(due);
+                }
+                self.poll(place, &[]);
+            }
+            Step::Deliver(flight) => {
+                self.take(flight);
+                self.arrive(flight);
+            }
+            Step::Lose(flight) => {
+                self.budget.losses -= 1;
+                self.take(flight);
+            }
+            Step::Break(flight) => {
+                self.budget.losses -= 1;
+                self.take(flight);
+                self.break_off(flight);
+            }
+        }
+    }
+
+    fn move_clock(&mut self, to: Instant) {
+        self.now = to;
+        for place in 0..self.rules.members {
+            self.take_print(place);
+        }
+    }
+
+    fn take_print(&mut self, place: Place) {
+        self.prints[usize::from(place)] = self.seat(place).map_or(0, |seat| {
+            let mut print = Print::at(self.now);
+            seat.hash(&mut print);
+            print.finish()
+        });
+    }
+
+    fn take(&mut self, flight: Flight) {
+        let at = self.flights.iter().position(|other| *other == flight);
+        self.flights.remove(at.expect("it is under way"));
+    }
+
+    fn send(&mut self, flight: Flight) {
+        let at = self.flights.partition_point(|other| *other < flight);
+        self.flights.insert(at, flight);
+    }
+
+    fn arrive(&mut self, flight: Flight) {
+        match flight {
+            Flight::Call {
+                from,
+                back,
+                to,
+                kind,
+                list,
+            } => {
+                let to = match self.rules.flaw {
+                    Flaw::Astray if kind == Kind::Coordinator => {
+                        let other = |place: &Place| *place != from && *place != to;
+                        self.up().find(other).unwrap_or(to)
+                    }
+                    _ => to,
+                };
+                self.call(from, back, to, kind, list);
+            }
+            Flight::Request { to, kind, list } => {
+                self.poll(to.0, &[(to.1, News::Request(kind, list))]);
+            }
+            Flight::Answer { to, list } => self.poll(to.0, &[(to.1, News::Answer(list))]),
+            Flight::Over { to, reset } => {
+                self.end(to).peer = None;
+                let news = if reset {
+                    News::Gone(Gone::Reset)
+                } else {
+                    News::Done
+                };
+                self.poll(to.0, &[(to.1, news)]);
+            }
+        }
+    }
+
+    fn call(&mut self, from: Place, back: Option<u8>, to: Place, kind: Kind, list: List) {
+        if to == COORDINATOR {
+            self.known |= 1 << from;
+            if let Some(back) = back {
+                let list = Some(self.known);
+                self.send(Flight::Answer {
+                    to: (from, back),
+                    list,
+                });
+                self.poll(from, &[(back, News::Sent)]);
+            }
+            return;
+        }
+        let Some(seat) = self.seats[usize::from(to)].as_mut() else {
+            if let Some(back) = back {
+                self.poll(from, &[(back, News::Gone(Gone::Refused))]);
+            }
+            return;
+        };
+        let number = begin(&mut Arc::make_mut(seat).ends, false);
+        let tip = (to, number);
+        self.end(tip).peer = back.map(|back| (from, back));
+        if self.rules.grain == Grain::Parts {
+            self.send(Flight::Request {
+                to: tip,
+                kind,
+                list,
+            });
+            match back {
+                Some(back) => self.end((from, back)).peer = Some(tip),
+                None => self.send(Flight::Over {
+                    to: tip,
+                    reset: false,
+                }),
+            }
+            self.poll(to, &[(number, News::Accepted)]);
+            if let Some(back) = back {
+                self.poll(from, &[(back, News::Sent)]);
+            }
+            return;
+        }
+        if self.rules.flaw == Flaw::Unanswered && kind == Kind::Election {
+            self.end(tip).peer = None;
+        }
+        let news = [
+            (number, News::Accepted),
+            (number, News::Request(kind, list)),
+            (number, News::Done),
+        ];
+        // Whoever answers is told of the end when it has.
+        let told = if self.end(tip).peer.is_some() { 2 } else { 3 };
+        self.poll(to, &news[..told]);
+        // Told last, for it may close its end.
+        if let Some(back) = back {
+            self.poll(from, &[(back, News::Sent)]);
+        }
+    }
+
+    fn end(&mut self, (place, number): (Place, u8)) -> &mut End {
+        let seat = self.seats[usize::from(place)]
+            .as_mut()
+            .expect("somebody is there");
+        let ends = &mut Arc::make_mut(seat).ends;
+        let end = ends.iter_mut().find(|end| end.number == number);
+        end.expect("the connection stands")
+    }
+
+    /// Tells a node its news, in order, and polls it until there is nothing more to do.
+    fn poll(&mut self, place: Place, news: &[(u8, News)]) {
+        let answer_ends = self.rules.grain == Grain::Whole;
+        let seat = self.seats[usize::from(place)]
+            .as_mut()
+            .expect("somebody is there");
+        let Seat { node, ends } = Arc::make_mut(seat);
+        let mut port = Port::new(place, ends, &mut self.flights, answer_ends);
+        for (number, news) in news {
+            port.tell(*number, *news);
+        }
+        let mut events = 0;
+        while node.poll(self.now, &mut port).is_some() || !port.inbox.is_empty() {
+            events += 1;
+            assert!(events < 100, "a poll without end");
+        }
+        let orphaned = core::mem::take(&mut port.orphaned);
+        let later = node.poll_at().is_none_or(|at| at > self.now);
+        assert!(later, "it wants to be polled with nothing to do");
+        let unsettled = !matches!(node.phase(), Phase::Leading | Phase::Following(_));
+        let stuck = unsettled && node.poll_at().is_none();
+        assert!(!stuck, "{:?} has no deadline", node.phase());
+        self.take_print(place);
+        self.poll_again(place);
+        for (place, number) in orphaned {
+            self.orphan(place, number, false);
+        }
+    }
+
+    /// Polling again at once changes nothing, and neither does a time that has passed.
+    fn poll_again(&mut self, place: Place) {
+        let before = (self.prints[usize::from(place)], self.flights.len());
+        let seat = self.seats[usize::from(place)]
+            .as_mut()
+            .expect("somebody is there");
+        let Seat { node, ends } = Arc::make_mut(seat);
+        let mut port = Port::new(place, ends, &mut self.flights, true);
+        let event = node.poll(Instant::ZERO, &mut port);
+        assert_eq!(event, None, "polled again, it tells more");
+        self.take_print(place);
+        let after = (self.prints[usize::from(place)], self.flights.len());
+        assert_eq!(before, after, "polled again, it changes");
+    }
+
+    /// The other end of `number` at `place` is closed.
+    fn orphan(&mut self, place: Place, number: u8, reset: bool) {
+        let Some(seat) = self.seats[usize::from(place)].as_mut() else {
+            return;
+        };
+        let ends = &mut Arc::make_mut(seat).ends;
+        let Some(end) = ends.iter_mut().find(|end| end.number == number) else {
+            return;
+        };
+        end.peer = None;
+        let to = (place, number);
+        let answered =
+            |flight: &Flight| matches!(flight, Flight::Answer { to: of, .. } if *of == to);
+        let over = end.over || self.flights.iter().any(answered);
+        self.take_print(place);
+        if !over {
+            self.send(Flight::Over { to, reset });
+        }
+    }
+
+    fn crash(&mut self, place: Place) {
+        let seat = self.seats[usize::from(place)]
+            .take()
+            .expect("somebody is there");
+        self.prints[usize::from(place)] = 0;
+        self.flights
+            .retain(|flight| flight.to().is_none_or(|to| to.0 != place));
+        for flight in &mut self.flights {
+            if let Flight::Call { from, back, .. } = flight
+                && *from == place
+            {
+                *back = None;
+            }
+        }
+        self.flights.sort_unstable();
+        for (place, number) in seat.ends.iter().filter_map(|end| end.peer) {
+            self.orphan(place, number, true);
+        }
+    }
+
+    fn break_off(&mut self, flight: Flight) {
+        let (near, far) = match flight {
+            Flight::Call { from, back, .. } => (back.map(|back| (from, back)), None),
+            Flight::Request { to, .. } | Flight::Answer { to, .. } => (Some(to), self.end(to).peer),
+            Flight::Over { .. } => (None, None),
+        };
+        for (place, number) in [near, far].into_iter().flatten() {
+            let to = (place, number);
+            self.flights.retain(|flight| flight.to() != Some(to));
+            self.orphan(place, number, true);
+        }
+    }
+}
+
+/// What is asked of a group.
+impl World {
+    /// Whether nothing is under way.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Whether everybody who is up names the greatest who is up.
+    pub(crate) fn agreed(&self) -> bool {
+        let greatest = self.up().last().map(|place| at(place).pid);
+        self.leaders().all(|leader| leader == greatest)
+    }
+
+    /// Whether everybody who is up names a leader, and not all the same.
+    pub(crate) fn split(&self) -> bool {
+        !self.agreed() && self.leaders().all(|leader| leader.is_some())
+    }
+
+    fn leaders(&self) -> impl Iterator<Item = Option<Pid>> {
+        self.up()
+            .filter_map(|place| self.seat(place))
+            .map(|seat| seat.node.leader())
+    }
+
+    /// From now on nothing goes wrong and every message takes no time: how long it takes the group
+    /// to agree, or why it has not `within` that.
+    pub(crate) fn calm_down(&mut self, within: Duration) -> Result<Duration, String> {
+        let begin = self.now;
+        self.budget = Budget::default();
+        loop {
+            let mut flights = 0;
+            while let Some(flight) = self.flights.iter().copied().find(|f| self.may_arrive(*f)) {
+                self.apply(Step::Deliver(flight));
+                flights += 1;
+                assert!(flights < 1_000, "messages without end at one moment");
+            }
+            let span = self.now.since(begin);
+            if self.agreed() {
+                return Ok(span);
+            }
+            let Some(next) = self.next_deadline() else {
+                return Err("nobody has a deadline, and they do not agree".into());
+            };
+            if next.since(begin) > within {
+                return Err(format!("no agreement within {within:?}"));
+            }
+            self.move_clock(next.max(self.now));
+            for place in 0..self.rules.members {
+                if self.deadline(place).is_some_and(|at| at <= self.now) {
+                    self.apply(Step::Wake(place));
+                }
+            }
+        }
+    }
+
+    /// Milliseconds since the beginning.
+    pub(crate) fn millis(&self) -> u64 {
+        (self.now.as_micros() - ORIGIN) / 1_000
+    }
+
+    /// Where everybody stands, in a few words.
+    pub(crate) fn stands(&self) -> String {
+        let stand = |place| match self.seat(place).map(|seat| seat.node.phase()) {
+            None => "down".into(),
+            Some(Phase::Following(pid)) => format!("follows {}", pid.days),
+            Some(Phase::Leading) => "leads".into(),
+            Some(phase) => format!("{phase:?}").to_lowercase(),
+        };
+        let stands =
+            (0..self.rules.members).map(|place| format!("{}: {}", place + 1, stand(place)));
+        stands.collect::<Vec<_>>().join(", ")
+    }
+}

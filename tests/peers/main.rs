@@ -1,0 +1,16 @@
+//! The program as users run it, among Python programs that know nothing of it.
+//!
+//! Everything happens on the loopback interface. A test waits for what programs say, and never
+//! relies on how long something takes.
+
+#![cfg(unix)] // the Python programs end by SIGALRM, and tests stop programs by SIGSTOP
+
+mod client; // a program that connects by hand, and waits
+mod coordinator; // JOIN: ours, theirs, late, broken and blocked
+mod failing; // leaders that play dead, and one that stands still
+mod groups; // who leads: greatest, middle and least; killed, and started again
+mod habits; // what real programs do that the assignment does not say
+mod hostile; // every attack, on a node and on a coordinator
+mod lab; // the practice group at scale
+mod party; // a group of both kinds of program
+mod tcp; // the rules of connections, over real ones

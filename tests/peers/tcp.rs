@@ -1,0 +1,393 @@
+//! The rules of connections, over real ones.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Instant;
+
+use bully::{Exchange, Gone, Incoming, Net, Reply, Request, Roster};
+use bully_host::net::{Poll, Tcp, TcpConfig};
+use bully_host::pickle::writer::Forms;
+use bully_tests::process::{LIMIT, Process, Processes};
+
+use crate::client::{self, connect, probe};
+use crate::party::{Party, bully, node_command, pid};
+
+/// A [`Tcp`] and the place where it waits, driven by the test itself.
+struct Line {
+    poll: Poll,
+    tcp: Tcp,
+}
+
+/// What a [`Line`] was told, without the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Accepted,
+    Sent,
+    Request,
+    Reply,
+    Done,
+    Gone(Gone),
+}
+
+impl Line {
+    fn open() -> Self {
+        let poll = Poll::new().expect("the system has one");
+        let config = TcpConfig {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertise: None,
+            exchanges: 64,
+            forms: Forms::default(),
+            keyed: None,
+            local_only: false,
+        };
+        let tcp = Tcp::bind(&poll, 0, config).expect("some port is free");
+        Self { poll, tcp }
+    }
+
+    fn port(&self) -> u16 {
+        bully_host::names::port(self.tcp.addr())
+    }
+
+    fn told(&mut self) -> Option<(Exchange, Told)> {
+        let (exchange, incoming) = self.tcp.recv()?;
+        let told = match incoming {
+            Incoming::Accepted => Told::Accepted,
+            Incoming::Sent => Told::Sent,
+            Incoming::Request(_) => Told::Request,
+            Incoming::Reply(_) => Told::Reply,
+            Incoming::Done => Told::Done,
+            Incoming::Gone(gone) => Told::Gone(gone),
+        };
+        Some((exchange, told))
+    }
+
+    /// Waits for readiness, for a short while.
+    fn wait(&mut self) {
+        let soon = self.poll.clock().now() + Duration::from_millis(10);
+        let until = self.tcp.until(Some(soon));
+        let tcp = &mut self.tcp;
+        self.poll
+            .wait(until, |ready| tcp.ready(ready))
+            .expect("the system lets us wait");
+    }
+
+    /// The next that is told.
+    fn next(&mut self) -> (Exchange, Told) {
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(told) = self.told() {
+                return told;
+            }
+            assert!(Instant::now() < until, "nothing is told");
+            self.wait();
+        }
+    }
+
+    /// Goes on for a while, and expects to be told nothing.
+    fn rest(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            assert_eq!(self.told(), None);
+            self.wait();
+        }
+    }
+}
+
+/// What the system says of a port that is bound by somebody without regard for others.
+fn bind_alone(port: u16) -> std::io::Result<()> {
+    // std shares ports with connections of the past, which is not the question here: whoever is
+    // bound and does not listen would look like one.
+    rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        None,
+    )
+    .and_then(|socket| rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
+    .map_err(std::io::Error::from)
+}
+
+/// An answer is whole as soon as there is any of it.
+#[test]
+fn answers_come_in_one_piece() {
+    let party = Party::ours(&["--keyed-by", "pid"]);
+    for number in 0..40 {
+        // A list long enough that nobody would write it at once by chance.
+        let address = ("127.0.0.1", 20_000 + i64::from(number));
+        client::ask(party.gcd_port, &client::join(pid(1 + number), address)).expect("it answers");
+    }
+    let node = party.node(300, &["--ok", "members"]).joined();
+    for _ in 0..50 {
+        let mut stream = connect(node.port()).expect("it listens");
+        stream.write_all(&probe()).expect("it reads");
+        let mut answer = [0; 65_536];
+        let count = stream.read(&mut answer).expect("it answers");
+        assert!(count > 40 * 10, "{count} bytes");
+        let answer = client::unpickled(&answer[..count]);
+        assert!(matches!(answer, serde_pickle::Value::Tuple(_)), "{answer}");
+    }
+}
+
+/// We shut our half and let the peer finish: it sees the end, and may still write.
+#[test]
+fn closing_does_not_reset_the_peer() {
+    let mut line = Line::open();
+    let mut peer = connect(line.port()).expect("it listens");
+    let message = client::coordinator(pid(1), 1);
+    peer.write_all(&message).expect("there is room");
+    let (exchange, told) = line.next();
+    assert_eq!(told, Told::Accepted);
+    assert_eq!(line.next(), (exchange, Told::Request));
+    line.tcp.close(exchange);
+
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).expect("an end, not a reset");
+    assert!(rest.is_empty());
+    for _ in 0..5 {
+        peer.write_all(&message).expect("nobody has reset it");
+        line.rest(Duration::from_millis(20));
+    }
+    let error = peer.take_error().expect("it can be asked");
+    assert!(error.is_none(), "{error:?}");
+}
+
+/// The same after an answer, with more in the pipe than was ever read.
+#[test]
+fn answers_survive_what_was_not_read() {
+    let mut line = Line::open();
+    let mut peer = connect(line.port()).expect("it listens");
+    let messages = [probe(), vec![b'x'; 100_000]].concat();
+    peer.write_all(&messages).expect("there is room");
+    let (exchange, _) = line.next();
+    assert_eq!(line.next(), (exchange, Told::Request));
+    line.tcp.reply(exchange, Reply::Ok(Roster::EMPTY));
+    assert_eq!(line.next(), (exchange, Told::Sent));
+    while let Some((_, told)) = line.told() {
+        assert_eq!(told, Told::Done);
+    }
+    line.tcp.close(exchange);
+    let reader = thread::spawn(move || {
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).map(|_| answer)
+    });
+    while !reader.is_finished() {
+        line.rest(Duration::from_millis(10));
+    }
+    let answer = reader.join().expect("it does not panic");
+    let answer = answer.expect("an end, not a reset that takes the answer with it");
+    assert_eq!(client::unpickled(&answer), client::ok());
+}
+
+/// Closed, the door refuses and keeps its port; open again, it accepts at the same one.
+#[test]
+fn door_keeps_its_port() {
+    let mut line = Line::open();
+    let port = line.port();
+    for _ in 0..3 {
+        line.tcp.set_listening(false);
+        let refused = connect(port).expect_err("the door is closed");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let taken = bind_alone(port).expect_err("the port is kept");
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+        line.rest(Duration::from_millis(20));
+
+        line.tcp.set_listening(true);
+        let mut peer = connect(port).expect("the door is open");
+        peer.write_all(&probe()).expect("there is room");
+        let (exchange, told) = line.next();
+        assert_eq!(told, Told::Accepted);
+        assert_eq!(line.next(), (exchange, Told::Request));
+        line.tcp.close(exchange);
+    }
+    assert_eq!(line.tcp.notes().count(), 0);
+}
+
+/// Who had connected before the door was closed is still served.
+#[test]
+fn connections_outlive_the_door() {
+    let mut line = Line::open();
+    let mut peer = connect(line.port()).expect("it listens");
+    let (exchange, told) = line.next();
+    assert_eq!(told, Told::Accepted);
+    line.tcp.set_listening(false);
+    peer.write_all(&probe()).expect("there is room");
+    assert_eq!(line.next(), (exchange, Told::Request));
+    line.tcp.reply(exchange, Reply::Ok(Roster::EMPTY));
+    assert_eq!(line.next(), (exchange, Told::Sent));
+    let mut answer = [0; 100];
+    let count = peer.read(&mut answer).expect("it answers");
+    assert_eq!(client::unpickled(&answer[..count]), client::ok());
+}
+
+/// Where nobody listens the system may pick that very port as the caller's own, and connect it to
+/// itself. Linux does when it is asked often enough: it gives every free port its turn.
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_connects_to_itself() {
+    const TRIES: usize = 70_000;
+    let to_itself = |port: u16| {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+        (stream.local_addr().ok() == stream.peer_addr().ok()).then_some(())
+    };
+    // Odd ports are for those who listen, even ones for those who connect.
+    let port = (0..100)
+        .filter_map(|_| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+            listener.local_addr().ok()?.port().checked_add(1)
+        })
+        .find(|port| port % 2 == 0 && bind_alone(*port).is_ok())
+        .expect("some even port is free");
+    (0..TRIES)
+        .find_map(|_| to_itself(port))
+        .expect("plain connections reach themselves");
+
+    let mut line = Line::open();
+    let addr = line
+        .tcp
+        .names_mut()
+        .addr("127.0.0.1", port)
+        .expect("a name");
+    let mut refused_late = 0;
+    for _ in 0..TRIES {
+        let exchange = line
+            .tcp
+            .open(addr, Request::Probe(Roster::EMPTY))
+            .expect("there is room");
+        let told = line.told();
+        // A refusal is known at once, so whatever takes longer was connected.
+        let connected = told.is_none();
+        let told = told.unwrap_or_else(|| line.next());
+        assert_eq!(told, (exchange, Told::Gone(Gone::Refused)));
+        line.tcp.close(exchange);
+        refused_late += usize::from(connected);
+        if refused_late == 3 {
+            break;
+        }
+    }
+    assert!(refused_late > 0, "it never came to that");
+}
+
+/// More connections than places: those at the door wait, and come in as others leave.
+#[test]
+fn a_thousand_connections_at_once() {
+    const CONNECTIONS: usize = 1_000;
+    // The system's own queue at the door holds as many again.
+    const DESCRIPTORS_MAX: usize = 64 + 4 + 64 + 12;
+    allow_descriptors(u64::try_from(CONNECTIONS).unwrap_or(0) + 1_000);
+    let party = Party::theirs(&[]);
+    let node = party.node(300, &[]).joined();
+    let peer = party.peer(200, &[]);
+    party.agree(&[&node, &peer], 300);
+    let crowd: Vec<_> = (0..CONNECTIONS)
+        .map(|_| connect(node.port()).expect("it listens"))
+        .collect();
+    node.assert_answers();
+    let open = descriptors(&node.process);
+    assert!(open <= DESCRIPTORS_MAX, "{open} descriptors");
+    peer.assert_alive();
+    // Whoever of them speaks up is answered, unless it has given way meanwhile.
+    let mut answered = 0;
+    for mut stream in crowd {
+        let mut answer = Vec::new();
+        let asked = stream.write_all(&probe());
+        if asked.and_then(|()| stream.read_to_end(&mut answer)).is_ok() && !answer.is_empty() {
+            assert_eq!(client::unpickled(&answer), client::ok());
+            answered += 1;
+        }
+    }
+    assert!(answered >= 1, "nobody was answered");
+    node.assert_answers();
+    party.agree(&[&node, &peer], 300);
+}
+
+/// Without descriptors a node keeps those who are connected, leaves the others at the door at
+/// almost no cost, and lets them in when there are some again.
+#[test]
+fn descriptors_run_out() {
+    const LIMIT_OPEN: usize = 40;
+    let processes = Processes::new();
+    let gcd = processes.spawn(
+        "bully gcd",
+        &mut bully(&["gcd", "0", "--for", "150s", "--log", "json"]),
+    );
+    let plain = node_command(gcd.port(), 300, &[]);
+    let mut scarce = std::process::Command::new("sh");
+    scarce
+        .args(["-c", &format!("ulimit -n {LIMIT_OPEN}; exec \"$0\" \"$@\"")])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let node = processes.spawn("node", &mut scarce);
+    node.wait_for_event("leader");
+    let port = node.port();
+
+    let message = probe();
+    let (first, rest) = message.split_at(message.len() / 2);
+    let mut early = connect(port).expect("it listens");
+    early.write_all(first).expect("there is room");
+    let crowd: Vec<_> = (0..2 * LIMIT_OPEN)
+        .map(|_| connect(port).expect("the system accepts for it"))
+        .collect();
+    processes.wait_until("it has none left", LIMIT, || {
+        descriptors(&node) >= LIMIT_OPEN
+    });
+    assert_idles(&node);
+    // The half of a message that came before all of them.
+    early.write_all(rest).expect("it is still connected");
+    let mut answer = Vec::new();
+    early
+        .read_to_end(&mut answer)
+        .expect("it is still connected");
+    assert_eq!(client::unpickled(&answer), client::ok());
+
+    drop(crowd);
+    client::expect_ok(port, &message);
+    processes.wait_until("it has closed them", LIMIT, || {
+        descriptors(&node) < LIMIT_OPEN / 2
+    });
+    client::expect_ok(port, &client::election(pid(300), port));
+    assert!(node.ended().is_none());
+}
+
+/// Raises the limit of this process, which is on the other end of every connection.
+fn allow_descriptors(wanted: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+        setrlimit(Resource::Nofile, limit).expect("up to the maximum it may be raised");
+    }
+}
+
+fn descriptors(process: &Process) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.id()));
+    open.map_or(0, Iterator::count)
+}
+
+/// Fails if the process computes more than a tenth of the time.
+fn assert_idles(process: &Process) {
+    const WATCH: Duration = Duration::from_secs(2);
+    // In hundredths of a second: user and system time, the 14th and 15th field.
+    let spent = || -> u64 {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
+        let fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum()
+    };
+    let before = spent();
+    thread::sleep(WATCH);
+    let spent = spent() - before;
+    assert!(
+        spent <= 20,
+        "{spent} hundredths of a second computed in {WATCH:?}"
+    );
+}

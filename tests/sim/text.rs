@@ -1,0 +1,304 @@
+//! Scenarios as text, both ways, and what a run says.
+//!
+//! A line says one thing; [`read`] and [`write`] are the whole format. `#` opens a line of the
+//! story. After a line of dashes comes the trace: the time in milliseconds, the member, and what
+//! it does: `→` sends, a name in capitals is the state it is in from now on. PROBE and its OK are
+//! left out unless the scenario says `show probes`.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use bully::{FeignMode, Member};
+use bully_host::sim::{
+    Breach, Crash, Delay, Hold, Kind, Outcome, Partition, Scenario, Start, Who, run,
+};
+
+/// A scenario and what is to be shown of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) scenario: Scenario,
+    pub(crate) probes: bool,
+}
+
+const STARTS: [(&str, Start); 6] = [
+    ("together", Start::Together),
+    ("ascending", Start::Ascending),
+    ("descending", Start::Descending),
+    ("shuffled", Start::Shuffled),
+    ("lowest-joins", Start::LowestJoins),
+    ("highest-joins", Start::HighestJoins),
+];
+
+/// Reads a scenario, up to a line of dashes; the error names the line.
+pub(crate) fn read(text: &str) -> Result<Story, String> {
+    let mut story = Story {
+        scenario: Scenario {
+            capacity: 16,
+            ..Scenario::default()
+        },
+        probes: false,
+    };
+    for line in text.lines().take_while(|line| !line.starts_with("---")) {
+        if !line.is_empty() && !line.starts_with('#') {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            line_of(&mut story, &words).ok_or_else(|| format!("cannot read: {line}"))?;
+        }
+    }
+    Ok(story)
+}
+
+fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
+    let to = &mut story.scenario;
+    match *words {
+        ["members", n] => to.members = n.parse().ok()?,
+        ["capacity", n] => to.capacity = n.parse().ok()?,
+        ["start", how] => to.start = STARTS.iter().find(|(name, _)| *name == how)?.1,
+        ["delay", "const", delay] => to.delay = Delay::Const(span(delay)?),
+        ["delay", "uniform", low, high] => to.delay = Delay::Uniform(span(low)?, span(high)?),
+        ["delay", "exp", mean] => to.delay = Delay::Exp(span(mean)?),
+        ["late", number, "at", at] => to.late.push((number.parse().ok()?, span(at)?)),
+        ["crash", who, "at", at, ref rest @ ..] => to.crashes.push(Crash {
+            who: match who {
+                "leader" => Who::Leader,
+                number => Who::Number(number.parse().ok()?),
+            },
+            at: span(at)?,
+            until: match *rest {
+                [] => None,
+                ["until", until] => Some(span(until)?),
+                _ => return None,
+            },
+        }),
+        ["partition", "below", below, "from", from, "to", end] => to.partitions.push(Partition {
+            below: below.parse().ok()?,
+            from: span(from)?,
+            to: span(end)?,
+        }),
+        [
+            "hold",
+            kind,
+            from,
+            "→",
+            end,
+            "from",
+            since,
+            "to",
+            until,
+            extra,
+        ] => to.holds.push(Hold {
+            kind: match kind {
+                "any" => None,
+                kind => Some(Kind::ALL.into_iter().find(|known| known.name() == kind)?),
+            },
+            from: anyone(from)?,
+            to: anyone(end)?,
+            since: span(since)?,
+            until: span(until)?,
+            extra: match extra {
+                "lost" => None,
+                extra => Some(span(extra)?),
+            },
+        }),
+        ["loss", share] => to.loss = share.parse().ok()?,
+        ["loss", share, "until", until] => {
+            to.loss = share.parse().ok()?;
+            to.loss_until = Some(span(until)?);
+        }
+        ["feign", mode, ref rest @ ..] => {
+            to.feign = Some(match mode {
+                "close" => FeignMode::Close,
+                "ignore" => FeignMode::Ignore,
+                _ => return None,
+            });
+            to.feign_gap = match *rest {
+                [] => None,
+                ["within", gap] => Some(span(gap)?),
+                _ => return None,
+            };
+        }
+        ["prober", number] => to.prober = Some(number.parse().ok()?),
+        ["mute", number] => to.mute.push(number.parse().ok()?),
+        ["strict"] => to.strict = true,
+        ["for", duration] => to.duration = span(duration)?,
+        ["seed", seed] => to.seed = seed.parse().ok()?,
+        ["show", "probes"] => story.probes = true,
+        _ => return None,
+    }
+    Some(())
+}
+
+fn anyone(word: &str) -> Option<Option<usize>> {
+    match word {
+        "any" => Some(None),
+        "gcd" => Some(Some(0)),
+        number => Some(Some(number.parse().ok()?)),
+    }
+}
+
+/// A time: a whole number and its unit.
+fn span(word: &str) -> Option<Duration> {
+    let unit = word.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = word.split_at(unit);
+    let number = number.parse().ok()?;
+    Some(match unit {
+        "us" => Duration::from_micros(number),
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        _ => return None,
+    })
+}
+
+fn spelled(span: Duration) -> String {
+    match span.as_micros() {
+        micros if micros % 1_000_000 == 0 => format!("{}s", micros / 1_000_000),
+        micros if micros % 1_000 == 0 => format!("{}ms", micros / 1_000),
+        micros => format!("{micros}us"),
+    }
+}
+
+/// A scenario as [`read`] reads it.
+pub(crate) fn write(scenario: &Scenario) -> String {
+    let mut lines = vec![
+        format!("members {}", scenario.members),
+        format!("capacity {}", scenario.capacity),
+    ];
+    let start = STARTS.iter().find(|(_, start)| *start == scenario.start);
+    lines.extend(start.map(|(name, _)| format!("start {name}")));
+    lines.push(match scenario.delay {
+        Delay::Const(delay) => format!("delay const {}", spelled(delay)),
+        Delay::Uniform(low, high) => format!("delay uniform {} {}", spelled(low), spelled(high)),
+        Delay::Exp(mean) => format!("delay exp {}", spelled(mean)),
+    });
+    for (number, at) in &scenario.late {
+        lines.push(format!("late {number} at {}", spelled(*at)));
+    }
+    for Crash { who, at, until } in &scenario.crashes {
+        let who = match who {
+            Who::Leader => "leader".to_owned(),
+            Who::Number(number) => number.to_string(),
+        };
+        let until = until.map_or(String::new(), |until| format!(" until {}", spelled(until)));
+        lines.push(format!("crash {who} at {}{until}", spelled(*at)));
+    }
+    for Partition { below, from, to } in &scenario.partitions {
+        let (from, to) = (spelled(*from), spelled(*to));
+        lines.push(format!("partition below {below} from {from} to {to}"));
+    }
+    for hold in &scenario.holds {
+        let who = |who: Option<usize>| match who {
+            None => "any".to_owned(),
+            Some(0) => "gcd".to_owned(),
+            Some(number) => number.to_string(),
+        };
+        lines.push(format!(
+            "hold {} {} → {} from {} to {} {}",
+            hold.kind.map_or("any", Kind::name),
+            who(hold.from),
+            who(hold.to),
+            spelled(hold.since),
+            spelled(hold.until),
+            hold.extra.map_or("lost".to_owned(), spelled),
+        ));
+    }
+    if scenario.loss > 0.0 {
+        let until = scenario.loss_until.map(spelled);
+        let until = until.map_or(String::new(), |until| format!(" until {until}"));
+        lines.push(format!("loss {}{until}", scenario.loss));
+    }
+    if let Some(mode) = scenario.feign {
+        let mode = match mode {
+            FeignMode::Close => "close",
+            FeignMode::Ignore => "ignore",
+        };
+        let gap = scenario.feign_gap.map(spelled);
+        let gap = gap.map_or(String::new(), |gap| format!(" within {gap}"));
+        lines.push(format!("feign {mode}{gap}"));
+    }
+    lines.extend(scenario.prober.map(|prober| format!("prober {prober}")));
+    lines.extend(scenario.mute.iter().map(|mute| format!("mute {mute}")));
+    lines.extend(scenario.strict.then(|| "strict".to_owned()));
+    lines.push(format!("for {}", spelled(scenario.duration)));
+    lines.push(format!("seed {}", scenario.seed));
+    lines.join("\n") + "\n"
+}
+
+/// What a run says, line by line, and what it comes to.
+pub(crate) fn tell(story: &Story) -> (String, Result<Outcome, Breach>) {
+    let mut said: Vec<(u64, usize, String)> = Vec::new();
+    let mut hear = |at: bully::Instant, who: usize, what: &str| {
+        let probe = what.contains("  PROBE") || what.contains("OK to PROBE");
+        if story.probes || !probe {
+            said.push((at.as_micros(), who, what.to_owned()));
+        }
+    };
+    let result = run(&story.scenario, &unmeasured, Some(&mut hear));
+    let mut trace = String::new();
+    let mut said = said.into_iter().peekable();
+    while let Some((at, who, mut what)) = said.next() {
+        // The same to several at once stands in one line.
+        if let Some((mut receivers, message)) = sent(&what) {
+            while let Some((receiver, _)) = said
+                .peek()
+                .filter(|(next_at, next_who, _)| (*next_at, *next_who) == (at, who))
+                .and_then(|(_, _, next)| sent(next))
+                .filter(|(_, next)| *next == message)
+            {
+                write!(receivers, ", {receiver}").expect("a String takes it");
+                said.next();
+            }
+            what = format!("→ {receivers}  {message}");
+        }
+        let who = match who {
+            0 => "gcd".to_owned(),
+            who => who.to_string(),
+        };
+        let at = at as f64 / 1e3;
+        writeln!(trace, "{at:>10.3}  {who:>3} {what}").expect("a String takes it");
+    }
+    let end = match &result {
+        Err(breach) => format!("breach: {breach}"),
+        Ok(outcome) => match (outcome.leader, outcome.settled) {
+            (Some(leader), Some(settled)) => format!(
+                "all agree on {} from {:.3} ms on",
+                leader.id - 1_000_000,
+                settled.as_micros() as f64 / 1e3
+            ),
+            _ => "they do not agree".to_owned(),
+        },
+    };
+    trace.push_str(&end);
+    trace.push('\n');
+    (trace, result)
+}
+
+/// To whom, and what.
+fn sent(what: &str) -> Option<(String, String)> {
+    let (receiver, message) = what.strip_prefix("→ ")?.split_once("  ")?;
+    Some((receiver.to_owned(), message.to_owned()))
+}
+
+/// For runs in which bytes do not matter.
+pub(crate) fn unmeasured(_: &str, _: &[Member]) -> usize {
+    0
+}
+
+/// What `each` makes of all these seeds, on all cores.
+pub(crate) fn everywhere<T: Send>(
+    seeds: core::ops::Range<u64>,
+    each: impl Fn(u64) -> T + Sync,
+) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = &each;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|first| {
+                let seeds = seeds.clone().skip(first).step_by(threads);
+                scope.spawn(move || seeds.map(each).collect::<Vec<T>>())
+            })
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .flat_map(|made| made.expect("a seed failed, see above"))
+            .collect()
+    })
+}
