@@ -6,7 +6,7 @@ use crate::election::{Input, Phase, TOP};
 use crate::event::{Event, JoinFailure, Loss};
 use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::node::Machine;
-use crate::roster::{Pid, Roster, Standing, admits};
+use crate::roster::{Member, Pid, Roster, Standing, admits};
 use crate::state::{Row, State};
 
 impl Machine<'_> {
@@ -26,8 +26,11 @@ impl Machine<'_> {
                         // It does not say who it is; the coordinator knows newcomers.
                         self.ask_directory_again();
                     }
+                    // With a table too small for the group, a sender is the least in its own list.
+                    let sender = roster.members().first().copied();
                     self.answer(exchange, net);
                     self.decide(Input::Election);
+                    self.tell_left_out(sender, net);
                 }
                 Request::Probe(_) if self.life.phase != Phase::Failed => {
                     self.life.counters.heard.probe += 1;
@@ -199,6 +202,20 @@ impl Machine<'_> {
                 instead: instead.find(|pid| !self.table.standing(*pid).is_dead()),
             }),
             _ => Some(Input::Coordinator(greatest)),
+        }
+    }
+
+    /// Whoever asks and has no place in my table hears at once that I lead: no broadcast of mine
+    /// would reach it.
+    fn tell_left_out(&mut self, sender: Option<Member>, net: &mut dyn Net) {
+        let me = self.table.me;
+        let Some(sender) = sender.filter(|sender| sender.pid < me.pid && admits(me, sender)) else {
+            return;
+        };
+        if self.life.phase == Phase::Leading && self.table.find(sender.pid).is_none() {
+            let until = self.now() + self.life.config.ok_within;
+            // Without room for it, it will ask again.
+            let _ = self.open(sender, State::SendVictory, until, net);
         }
     }
 

@@ -222,7 +222,7 @@ impl Reader {
                 data.push(long(sized(operand, &mut used, len.into())?))?;
             }
             op::INT => {
-                let number = integer(line(operand, &mut used, text_max)?);
+                let number = integer(number_line(operand, &mut used, text_max)?);
                 data.push(Value::int(number.ok_or(Fault::Number)?))?;
             }
             // In Python they equal these numbers, as keys of a dict too.
@@ -267,7 +267,7 @@ impl Reader {
                 let index = match opcode {
                     op::BINPUT => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINPUT => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
                 };
                 data.memoize(Some(index), self.offset)?;
             }
@@ -275,7 +275,7 @@ impl Reader {
                 data.recall(match opcode {
                     op::BINGET => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINGET => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
                 })?;
             }
 
@@ -337,6 +337,20 @@ fn line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8],
         }
         None if within.len() <= max => Err(Halt::Lack(Lack::Newline)),
         None => Err(Fault::Text(max).into()),
+    }
+}
+
+/// A line that can only be a number: what is none is known before the line has ended, so that text
+/// that merely begins like an opcode is refused at once.
+fn number_line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8], Halt> {
+    let within = operand.iter().take_while(|byte| **byte != b'\n');
+    if within
+        .into_iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b'-')
+    {
+        line(operand, used, max)
+    } else {
+        Err(Fault::Number.into())
     }
 }
 
