@@ -191,9 +191,7 @@ impl Machine<'_> {
             }
             self.life.last_join = self.now();
         }
-        // Nobody tells the least of a group that is larger than its tables of newcomers.
-        let left_out = self.table.is_full_above_me() && self.life.joined;
-        self.life.join_at = left_out.then(|| self.now() + LEFT_OUT_PAUSE);
+        self.life.join_at = None;
         true
     }
 
@@ -224,10 +222,6 @@ impl Machine<'_> {
         self.decide(Input::Recover);
     }
 }
-
-/// How often a member for whom others may have no place asks the coordinator who is there: a minute
-/// keeps a thousand of them below 20 JOINs a second.
-const LEFT_OUT_PAUSE: Duration = Duration::from_secs(60);
 
 /// The shortest time between two PROBEs, whatever is configured.
 const SHORTEST_GAP: Duration = Duration::from_millis(1);

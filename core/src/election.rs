@@ -9,6 +9,8 @@
 //! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
 //! 5. a member that is probed though it does not lead elects, at most once per window.
 
+use core::time::Duration;
+
 use crate::event::Event;
 use crate::node::Machine;
 use crate::roster::{Addr, Member, Pid, Standing};
@@ -277,7 +279,14 @@ impl Machine<'_> {
                 if !rules.strict {
                     self.life.asking = None;
                 }
-                let until = self.now() + self.life.config.victor_within;
+                let within = self.life.config.victor_within;
+                // Many who wait in vain for one who has no place for them must not ask in step.
+                let spread = if self.life.is_crowded() {
+                    within
+                } else {
+                    Duration::ZERO
+                };
+                let until = self.now() + self.life.rng.between(within, within + spread);
                 self.enter(Phase::Waiting, Some(until));
             }
             Move::Lead => self.lead(),
@@ -309,7 +318,12 @@ impl Machine<'_> {
         // Who has answered twice and not announced itself is not waited for a third time: it may
         // be somebody lesser at the port of a greater one who is gone.
         let again = cause == Cause::NoVictor && !self.life.config.strict;
-        self.table.ask_anew(again && self.life.no_victor);
+        if again {
+            // Somebody leads who is not known here, or has no place for me in its table.
+            self.ask_directory_again();
+        }
+        let pass_over = self.life.no_victor && !self.life.is_crowded();
+        self.table.ask_anew(again && pass_over);
         self.life.no_victor = again && !self.life.no_victor;
         let until = self.now() + self.life.config.ok_within;
         self.enter(Phase::Electing, Some(until));

@@ -29,8 +29,8 @@ impl Machine<'_> {
                     // With a table too small for the group, a sender is the least in its own list.
                     let sender = roster.members().first().copied();
                     self.answer(exchange, net);
-                    self.decide(Input::Election);
                     self.tell_left_out(sender, net);
+                    self.decide(Input::Election);
                 }
                 Request::Probe(_) if self.life.phase != Phase::Failed => {
                     self.life.counters.heard.probe += 1;
@@ -159,6 +159,9 @@ impl Machine<'_> {
                 left_out: merged.left_out,
             });
         }
+        if merged.left_out > 0 {
+            self.ask_who_has_come();
+        }
         let added = merged.greatest_added?.pid;
         // Somebody greater turned up while we ask: the cursor starts anew and passes over all who
         // have been asked already.
@@ -257,13 +260,32 @@ impl Machine<'_> {
             let members = u32::try_from(self.table.all().len()).unwrap_or(u32::MAX);
             self.tell(Event::Joined { members });
             self.decide(Input::Joined);
-        } else if let Some(added) = added {
-            let known = self.life.leader().unwrap_or(self.life.config.me.pid);
-            self.decide(if added > known {
-                Input::GreaterJoined
-            } else {
-                Input::LesserJoined
-            });
+            return;
+        }
+        let known = self.life.leader().unwrap_or(self.life.config.me.pid);
+        // A greater one who had no place for me has not told me that it leads.
+        let top = self
+            .table
+            .below(TOP)
+            .map(|(top, standing)| (top.pid, standing));
+        let untold = self.life.is_crowded()
+            && top.is_some_and(|(pid, standing)| pid > known && !standing.is_dead());
+        match added {
+            Some(added) if added > known => self.decide(Input::GreaterJoined),
+            _ if untold => self.decide(Input::GreaterJoined),
+            Some(_) => self.decide(Input::LesserJoined),
+            None => {}
+        }
+    }
+
+    /// In a group that is larger than its tables, somebody may have no place for me, and not tell me
+    /// of a new leader: I ask the coordinator who has come, soon at first and then ever less often.
+    fn ask_who_has_come(&mut self) {
+        if self.life.joined && self.life.join_at.is_none() && !self.life.config.strict {
+            let pause = self.life.left_out_pause;
+            self.life.left_out_pause = (2 * pause).min(LEFT_OUT_PAUSE_MAX);
+            let again_in = self.life.rng.between(pause / 2, pause);
+            self.life.join_at = Some(self.now() + again_in);
         }
     }
 
@@ -395,3 +417,7 @@ impl Machine<'_> {
         }
     }
 }
+
+/// The longest time between two JOINs of a member for whom others may have no place: it keeps a
+/// thousand of them below 40 a second.
+const LEFT_OUT_PAUSE_MAX: Duration = Duration::from_secs(60);

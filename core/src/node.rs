@@ -72,6 +72,8 @@ pub(crate) struct Life {
     pub(crate) join_at: Option<Instant>,
     pub(crate) join_pause: Duration,
     pub(crate) last_join: Instant,
+    /// The pause before the next JOIN of one for whom others may have no place.
+    pub(crate) left_out_pause: Duration,
 
     /// When to play dead.
     pub(crate) fail_at: Option<Instant>,
@@ -206,6 +208,7 @@ impl Life {
             join_at: None,
             join_pause: config.join_again.0,
             last_join: Instant::ZERO,
+            left_out_pause: config.join_gap,
             fail_at: None,
             blocked_until: None,
             told_leader: None,
@@ -222,6 +225,11 @@ impl Life {
             Phase::Following(leader) => Some(leader),
             _ => None,
         }
+    }
+
+    /// Whether the group is larger than my table: others may have no place for me either.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.told_left_out > 0
     }
 
     /// Whether opening an exchange is worth a try.
@@ -249,14 +257,14 @@ impl Life {
     }
 }
 
-/// What the node does from now on depends on this alone, chance apart: counters tell of the past,
-/// and the configuration never changes.
+/// What the node does from now on depends on this alone: counters tell of the past, and the
+/// configuration never changes.
 impl Hash for Life {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Named one by one, so that a new field does not compile before it has been thought of.
         let Self {
             config: _,
-            rng: _,
+            rng,
             now,
             started,
             phase,
@@ -277,6 +285,7 @@ impl Hash for Life {
             join_at,
             join_pause,
             last_join,
+            left_out_pause,
             fail_at,
             blocked_until,
             told_leader,
@@ -284,12 +293,12 @@ impl Hash for Life {
             events,
             counters: _,
         } = self;
-        (now, started, phase, phase_until).hash(state);
+        (rng, now, started, phase, phase_until).hash(state);
         (calm_until, probed_in_calm, probed_until).hash(state);
         (no_victor, asking, announcing, announce_at).hash(state);
         (sought, seek_greatest).hash(state);
         (probe_at, answers_probes, doubt).hash(state);
-        (joined, join_at, join_pause, last_join).hash(state);
+        (joined, join_at, join_pause, last_join, left_out_pause).hash(state);
         (fail_at, blocked_until).hash(state);
         (told_leader, told_left_out, events.len()).hash(state);
     }

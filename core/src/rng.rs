@@ -7,7 +7,7 @@ use rand_core::{Rng as _, TryRng};
 
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and every seed, zero
 /// included, is a good one. Chance here spreads load; nothing secret depends on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
@@ -15,9 +15,12 @@ impl Rng {
         Self(seed)
     }
 
-    /// A time between `low` and `high`, both included, to the microsecond; `low` if they are
-    /// the wrong way round.
+    /// A time between `low` and `high`, both included, to the microsecond; `low`, and nothing is
+    /// drawn, if they are the same or the wrong way round.
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        if high <= low {
+            return low;
+        }
         let width = u64::try_from(high.saturating_sub(low).as_micros()).unwrap_or(u64::MAX);
         // Multiply and shift instead of a remainder: no division, and a bias below 2^-32.
         let drawn = (u128::from(self.next_u64()) * (u128::from(width) + 1)) >> 64;

@@ -169,11 +169,6 @@ impl Table<'_> {
         }
     }
 
-    /// Whether there is no room left and I am the least: others may have no place for me.
-    pub(crate) fn is_full_above_me(&self) -> bool {
-        self.members.is_full() && self.members.first() == Some(&self.me)
-    }
-
     /// The greatest entry below `cursor`, and what is known of it.
     pub(crate) fn below(&self, cursor: Member) -> Option<(Member, Standing)> {
         let at = self
