@@ -1,5 +1,42 @@
-//! Every interleaving of small groups of the shipped core.
-#![expect(missing_docs, reason = "draft")]
+//! Every interleaving of small groups of the core as it is shipped: no model of it, `Node` itself.
+//!
+//! A state is a group of two to four nodes, what is under way between them and what may still go
+//! wrong; a step is one thing that happens to it. The search takes every step from every state it
+//! has not met before, until there is none left, and holds each against what is asked of a group.
+//!
+//! # What happens
+//!
+//! * A message, an answer or the end of a connection arrives: any that is under way, in any order
+//!   across connections and in order on one.
+//! * A deadline comes. Who has the earliest is woken; of several at one moment, anyone first. The
+//!   clock moves freely while nothing is under way, and as often as the budget allows past messages
+//!   that are: so an answer may come later than any deadline.
+//! * A node starts, crashes (its connections break, new ones are refused) or starts again at the
+//!   same address knowing nobody; a message is lost without a word or with its connection. Each has
+//!   a budget.
+//!
+//! There is no bound on the length of a run. Budgets bound what goes wrong, and time is told as what
+//! is left until each deadline, so a quiet group comes back to states it has been in: the search
+//! ends because the states do.
+//!
+//! # What is asked
+//!
+//! In every step: no panic, the laws of `bully_tests::checked`, no poll without end, `poll_at` never
+//! "now" with nothing to do, polling again changes nothing, an unsettled phase has a deadline. From
+//! every state in which nothing is under way: if nothing more goes wrong, all who are up name the
+//! greatest who is up within [`AGREES_WITHIN`].
+//!
+//! # What is left out
+//!
+//! Messages arrive at deadlines or between them, but not at every microsecond of a pause. Chance is
+//! fixed (one gap between PROBEs, no pause before JOIN is tried again), connections on which nothing
+//! is awaited close at once, and the coordinator is a set of those who have joined, always up.
+//! Nobody plays dead. States are told apart by 64 bits: among 60 million the chance that any two
+//! are taken for one is 1 in 10,000.
+//!
+//! An enumerator of our own and not stateright: a node is driven by `poll` with a network lent to it
+//! and not by messages given to it, states need times told relatively, and depth first with
+//! fingerprints alone (16 bytes a state) goes where a queue of whole groups would not fit.
 
 mod port; // the network as one node sees it, and its laws
 mod print; // fingerprints of states
@@ -7,53 +44,195 @@ mod search; // through all the states
 mod told; // steps in words
 mod world; // a group as one value
 
-use crate::world::*;
 use core::time::Duration;
 use std::time::Instant;
 
-fn budget(text: &str) -> Budget {
-    let n: Vec<u8> = text.split(',').map(|x| x.parse().unwrap()).collect();
-    Budget {
-        crashes: n[0],
-        starts: n[1],
-        losses: n[2],
-        late: n[3],
+use crate::Start::{Apart, Asleep, InStep};
+use crate::search::{Seen, Trace, exhaust, shortest};
+use crate::world::Grain::{Parts, Whole};
+use crate::world::{Budget, Flaw, Grain, Rules, World};
+
+/// The longest that a group may take to agree once nothing more goes wrong. Two waits for a victor
+/// in a row and the PROBE before them stay below it.
+const AGREES_WITHIN: Duration = Duration::from_secs(10);
+
+/// How a search begins.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// Nobody has started.
+    Asleep,
+    /// All have joined at one moment and agree, and followers probe in step.
+    InStep,
+    /// All have joined, half a second apart, and agree.
+    Apart,
+}
+
+/// A group to search, and what there is to be seen: states, steps, states at rest, those of them in
+/// which not all name the same leader yet, and the slowest agreement in milliseconds.
+type Case = (u8, Start, Grain, Budget, [u64; 5]);
+
+fn start((members, start, grain, budget, _): Case, flaw: Flaw) -> World {
+    let rules = Rules {
+        members,
+        grain,
+        flaw,
+    };
+    match start {
+        Start::Asleep => World::asleep(rules, budget),
+        Start::InStep => World::settled(rules, budget, Duration::ZERO),
+        Start::Apart => World::settled(rules, budget, Duration::from_millis(500)),
     }
 }
 
-#[test]
-fn probe() {
-    let var = |n: &str, d: &str| std::env::var(n).unwrap_or(d.into());
-    let rules = Rules {
-        members: var("N", "2").parse().unwrap(),
-        grain: if var("G", "w") == "w" {
-            Grain::Whole
-        } else {
-            Grain::Parts
-        },
-        flaw: match var("F", "").as_str() {
-            "a" => Flaw::Astray,
-            "t" => Flaw::Timerless,
-            "u" => Flaw::Unanswered,
-            _ => Flaw::None,
-        },
-    };
-    let b = budget(&var("B", "0,2,0,0"));
-    let start = if var("S", "c") == "c" {
-        World::asleep(rules, b)
-    } else {
-        World::settled(rules, b)
-    };
-    let within = Duration::from_millis(var("W", "20000").parse().unwrap());
-    let t = Instant::now();
-    match search::exhaust(start.clone(), within) {
-        Ok(seen) => println!("{seen:?} {:?}", t.elapsed()),
-        Err(b) => {
-            println!("{b:?} {:?}", t.elapsed());
-            match search::shortest(start, within, 3_000_000) {
-                Some(t) => println!("{t}"),
-                None => println!("not found in BFS"),
-            }
-        }
+/// How often what may go wrong: crashes, starts, losses, the clock past a message under way.
+const fn budget(crashes: u8, starts: u8, losses: u8, late: u8) -> Budget {
+    Budget {
+        crashes,
+        starts,
+        losses,
+        late,
     }
+}
+
+/// Searches each, tells what was seen, and holds it to the figures.
+fn search(cases: &[Case]) {
+    let mut differ = false;
+    for &case in cases {
+        let (members, begin, grain, budget, expected) = case;
+        let world = start(case, Flaw::None);
+        let clock = Instant::now();
+        let seen = exhaust(world.clone(), AGREES_WITHIN).unwrap_or_else(|breach| {
+            match shortest(world, AGREES_WITHIN, STATES_MAX) {
+                Some(trace) => panic!("{case:?}\n{trace}"),
+                None => panic!("{case:?}\n{breach:?}, further than {STATES_MAX} states away"),
+            }
+        });
+        let wall = clock.elapsed();
+        let Seen {
+            states,
+            steps,
+            rests,
+            splits,
+            slowest,
+        } = seen;
+        let seen = [states, steps, rests, splits, slowest.as_millis() as u64];
+        println!("{members} members, {begin:?}, {grain:?}, {budget:?}: {seen:?} in {wall:.1?}");
+        differ |= seen != expected;
+    }
+    // All of them first: a core that was changed on purpose changes most of them.
+    assert!(!differ, "not the states there should be: see above");
+}
+
+/// As many as are kept whole on the way to a trace: about two gigabytes.
+const STATES_MAX: usize = 1_000_000;
+
+#[rustfmt::skip] // a line each
+const TWO: &[Case] = &[
+    (2, Asleep, Whole, budget(0, 2, 0, 2), [9_858, 32_500, 57, 3, 600]),
+    (2, Asleep, Whole, budget(1, 3, 0, 1), [43_612, 155_379, 173, 12, 3_000]),
+    (2, Asleep, Parts, budget(1, 3, 0, 0), [6_248, 16_382, 47, 2, 3_000]),
+    (2, InStep, Whole, budget(2, 2, 1, 0), [103_565, 340_491, 2_470, 262, 3_000]),
+    (2, InStep, Whole, budget(1, 1, 1, 1), [82_402, 273_123, 1_569, 75, 3_000]),
+    (2, InStep, Parts, budget(1, 1, 0, 0), [1_933, 4_321, 26, 2, 1_750]),
+    (2, InStep, Parts, budget(0, 0, 2, 0), [7_565, 24_908, 56, 0, 3_000]),
+];
+
+#[rustfmt::skip] // a line each
+const THREE: &[Case] = &[
+    (3, Asleep, Whole, budget(0, 3, 0, 0), [17_400, 61_597, 212, 2, 300]),
+    (3, Apart, Whole, budget(2, 0, 0, 0), [17_610, 87_173, 101, 24, 3_000]),
+    (3, Apart, Whole, budget(0, 0, 1, 0), [2_378, 8_595, 49, 0, 0]),
+    (3, Apart, Whole, budget(0, 0, 0, 1), [17_546, 84_221, 54, 0, 300]),
+    (3, InStep, Parts, budget(1, 0, 0, 0), [1_227, 3_818, 27, 4, 1_450]),
+    (3, InStep, Whole, budget(1, 0, 1, 0), [70_948, 303_233, 359, 60, 3_000]),
+    (3, InStep, Whole, budget(1, 1, 0, 0), [246_481, 1_220_264, 216, 7, 1_750]),
+];
+
+const FOUR: &[Case] = &[(
+    4,
+    InStep,
+    Whole,
+    budget(1, 0, 0, 0),
+    [252_904, 1_410_251, 107, 11, 1_750],
+)];
+
+const LARGE: &[Case] = &[
+    (3, Apart, Whole, budget(1, 1, 0, 0), [0; 5]),
+    (4, Apart, Whole, budget(1, 0, 0, 0), [0; 5]),
+];
+
+#[test]
+fn two_members() {
+    search(TWO);
+}
+
+#[test]
+fn three_members() {
+    search(THREE);
+}
+
+#[test]
+fn four_members_and_a_crash() {
+    search(FOUR);
+}
+
+/// The shortest way to what is wrong with a broken group.
+fn found(case: Case, flaw: Flaw) -> Trace {
+    let world = start(case, flaw);
+    exhaust(world.clone(), AGREES_WITHIN).expect_err("it is broken");
+    let trace = shortest(world, AGREES_WITHIN, STATES_MAX).expect("it has just been found");
+    println!("{flaw:?}\n{trace}\n");
+    trace
+}
+
+#[test]
+fn announcements_that_go_astray_are_found() {
+    let case = (3, Asleep, Whole, budget(0, 3, 0, 0), [0; 5]);
+    let trace = found(case, Flaw::Astray);
+    // 2 leads, 3 joins, and what 3 announces to 2 reaches 1, who is not up.
+    assert_eq!(trace.steps.len(), 7, "{trace}");
+    assert_eq!(
+        trace.breach.0,
+        "nobody has a deadline, and they do not agree"
+    );
+}
+
+#[test]
+fn a_timer_that_is_swallowed_is_found() {
+    let case = (2, Asleep, Whole, budget(1, 2, 0, 0), [0; 5]);
+    let trace = found(case, Flaw::Timerless);
+    // 2 answers the ELECTION of 1 and crashes: 1 waits for an announcement and nothing else.
+    assert_eq!(trace.steps.len(), 9, "{trace}");
+    assert!(
+        trace
+            .to_string()
+            .contains("1: waiting, 2: down\nbreach: nobody has a deadline")
+    );
+}
+
+/// An ELECTION that nobody answers makes its sender announce itself, and whoever is greater object.
+#[test]
+fn elections_that_are_never_answered_do_no_harm() {
+    let case = (3, InStep, Whole, budget(1, 0, 0, 0), [0; 5]);
+    exhaust(start(case, Flaw::Unanswered), AGREES_WITHIN).expect("they agree all the same");
+}
+
+/// A member that joined first knows nobody, and a greater one joins: when its only COORDINATOR is
+/// lost, both lead for good, for neither ever writes to the other again.
+#[test]
+#[ignore = "it is not: the first member knows nobody to ask, open"]
+fn a_lost_announcement_to_who_joined_first_is_made_good() {
+    let case = (2, Asleep, Whole, budget(0, 2, 1, 0), [0; 5]);
+    if let Some(trace) = shortest(start(case, Flaw::None), AGREES_WITHIN, STATES_MAX) {
+        panic!("{trace}");
+    }
+}
+
+/// The large ones: a crash and a return at any moment, and a crash among four.
+///
+/// `cargo test --release -p bully-tests --test model -- --ignored --nocapture`
+#[test]
+#[ignore = "minutes, in release"]
+fn large() {
+    search(LARGE);
 }

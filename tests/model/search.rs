@@ -3,10 +3,11 @@
 use core::any::Any;
 use core::fmt;
 use core::hash::BuildHasherDefault;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::{HashSet, VecDeque};
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::thread;
 
@@ -54,6 +55,8 @@ fn follow(world: &World, step: Step) -> Result<World, Breach> {
 /// Holds a state against what is asked of a group.
 fn check(world: &World, within: Duration, seen: &mut Seen) -> Result<(), Breach> {
     seen.states += 1;
+    let mut again = world.clone();
+    guarded(|| again.poll_again())?;
     if world.at_rest() {
         seen.rests += 1;
         seen.splits += u64::from(world.split());
@@ -66,7 +69,7 @@ fn check(world: &World, within: Duration, seen: &mut Seen) -> Result<(), Breach>
 
 /// Panics are what laws are asserted with.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Breach> {
-    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Breach(text(&*payload)))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Breach(text(&*payload)))
 }
 
 fn text(payload: &dyn Any) -> String {
@@ -109,7 +112,7 @@ pub(crate) fn exhaust(start: World, within: Duration) -> Result<Seen, Breach> {
 
 /// What the workers share.
 struct Shared {
-    /// The fingerprints, by their highest bits.
+    /// The fingerprints, by some of their bits.
     shards: Vec<Mutex<Prints>>,
     /// States for those who have none left.
     spare: Mutex<Vec<World>>,
@@ -128,12 +131,9 @@ const SHARDS: usize = 64;
 impl Shared {
     fn is_new(&self, world: &World) -> bool {
         let print = world.fingerprint();
-        let shard = &self.shards[(print >> 58) as usize % SHARDS];
-        // The table takes its tags from the top bits, which are all the same within a shard.
-        shard
-            .lock()
-            .expect("nobody panics with it")
-            .insert(print.rotate_left(17))
+        // Bits of which the table itself makes no use: it takes the lowest and the highest.
+        let shard = &self.shards[(print >> 40) as usize % SHARDS];
+        shard.lock().expect("nobody panics with it").insert(print)
     }
 
     fn work(&self, workers: usize, within: Duration) -> Result<Seen, Breach> {

@@ -41,11 +41,11 @@ pub(crate) enum Grain {
 pub(crate) enum Flaw {
     /// Nothing: the core as it is shipped.
     None,
-    /// Every COORDINATOR reaches its sender's other neighbour.
+    /// Every COORDINATOR reaches the least member, whomever it is for.
     Astray,
     /// A node that waits for the victor has no timer.
     Timerless,
-    /// An ELECTION is taken in and never answered.
+    /// An ELECTION is taken in and never answered: the assignment's rules cope with that.
     Unanswered,
 }
 
@@ -93,6 +93,8 @@ pub(crate) struct World {
     flights: Vec<Flight>,
     /// Whom the coordinator has heard of.
     known: List,
+    /// Who was polled last.
+    polled: Option<Place>,
 }
 
 /// The assignment's figures, less what would only multiply the states: nothing is left to chance,
@@ -110,6 +112,9 @@ fn config(place: Place) -> Config {
 /// The time between two PROBEs: the mean of the assignment's.
 const PROBE_GAP: Duration = Duration::from_millis(1_750);
 
+/// More than enough for a group in which nothing goes wrong.
+const SETTLES_WITHIN: Duration = Duration::from_secs(1);
+
 impl World {
     /// A group of whom nobody has started yet.
     pub(crate) fn asleep(rules: Rules, budget: Budget) -> Self {
@@ -121,19 +126,24 @@ impl World {
             prints: [0; MEMBERS],
             flights: Vec::new(),
             known: 0,
+            polled: None,
         }
     }
 
-    /// A group that has joined and settled in the calmest way.
-    pub(crate) fn settled(rules: Rules, budget: Budget) -> Self {
+    /// A group that has joined from the greatest down, one `apart` from the other, and settled in
+    /// the calmest way.
+    ///
+    /// Followers that joined at one moment probe at one moment ever after.
+    pub(crate) fn settled(rules: Rules, budget: Budget, apart: Duration) -> Self {
         let mut world = Self::asleep(rules, Budget::default());
         world.rules.flaw = Flaw::None;
-        for place in 0..rules.members {
+        for place in (0..rules.members).rev() {
             world.budget.starts = 1;
             world.apply(Step::Start(place));
             world
-                .calm_down(Duration::from_secs(60))
+                .calm_down(SETTLES_WITHIN)
                 .expect("a group without faults settles");
+            world.move_clock(world.now + apart);
         }
         world.rules = rules;
         world.budget = budget;
@@ -289,10 +299,7 @@ impl World {
                 list,
             } => {
                 let to = match self.rules.flaw {
-                    Flaw::Astray if kind == Kind::Coordinator => {
-                        let other = |place: &Place| *place != from && *place != to;
-                        self.up().find(other).unwrap_or(to)
-                    }
+                    Flaw::Astray if kind == Kind::Coordinator => u8::from(from == 0),
                     _ => to,
                 };
                 self.call(from, back, to, kind, list);
@@ -403,14 +410,18 @@ impl World {
         let stuck = unsettled && node.poll_at().is_none();
         assert!(!stuck, "{:?} has no deadline", node.phase());
         self.take_print(place);
-        self.poll_again(place);
+        self.polled = Some(place);
         for (place, number) in orphaned {
             self.orphan(place, number, false);
         }
     }
 
-    /// Polling again at once changes nothing, and neither does a time that has passed.
-    fn poll_again(&mut self, place: Place) {
+    /// Polls once more whoever was polled last: that changes nothing, even at a time that has passed.
+    pub(crate) fn poll_again(&mut self) {
+        let up = |place: &Place| self.seat(*place).is_some();
+        let Some(place) = self.polled.filter(up) else {
+            return;
+        };
         let before = (self.prints[usize::from(place)], self.flights.len());
         let seat = self.seats[usize::from(place)]
             .as_mut()

@@ -1,7 +1,9 @@
 //! The shipped core in the simulator: formulas, random faults, stories, and bugs planted to be found.
 
 mod faults; // random faults, many seeds
+mod groups; // partitions that heal, and tables that are too small
 mod oracles; // what theory says
+mod planted; // bugs that must be found
 mod scenarios; // stories with their whole trace
 mod shrink; // failing scenarios, cut down
 mod text; // scenarios as text

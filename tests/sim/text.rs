@@ -3,7 +3,7 @@
 //! A line says one thing; [`read`] and [`write`] are the whole format. `#` opens a line of the
 //! story. After a line of dashes comes the trace: the time in milliseconds, the member, and what
 //! it does: `→` sends, a name in capitals is the state it is in from now on. PROBE and its OK are
-//! left out unless the scenario says `show probes`.
+//! left out unless the scenario says `show probes`, and all before a time given by `show from`.
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -18,6 +18,8 @@ use bully_host::sim::{
 pub(crate) struct Story {
     pub(crate) scenario: Scenario,
     pub(crate) probes: bool,
+    /// What comes before is known from elsewhere.
+    pub(crate) from: Duration,
 }
 
 const STARTS: [(&str, Start); 6] = [
@@ -37,6 +39,7 @@ pub(crate) fn read(text: &str) -> Result<Story, String> {
             ..Scenario::default()
         },
         probes: false,
+        from: Duration::ZERO,
     };
     for line in text.lines().take_while(|line| !line.starts_with("---")) {
         if !line.is_empty() && !line.starts_with('#') {
@@ -122,6 +125,7 @@ fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
         ["for", duration] => to.duration = span(duration)?,
         ["seed", seed] => to.seed = seed.parse().ok()?,
         ["show", "probes"] => story.probes = true,
+        ["show", "from", from] => story.from = span(from)?,
         _ => return None,
     }
     Some(())
@@ -227,7 +231,8 @@ pub(crate) fn tell(story: &Story) -> (String, Result<Outcome, Breach>) {
     let mut said: Vec<(u64, usize, String)> = Vec::new();
     let mut hear = |at: bully::Instant, who: usize, what: &str| {
         let probe = what.contains("  PROBE") || what.contains("OK to PROBE");
-        if story.probes || !probe {
+        let early = at < bully::Instant::ZERO + story.from;
+        if !early && (story.probes || !probe) {
             said.push((at.as_micros(), who, what.to_owned()));
         }
     };

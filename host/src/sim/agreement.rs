@@ -25,6 +25,10 @@ pub(super) struct Agreement {
     since: Option<Instant>,
     pub(super) crashed_at: Option<Instant>,
     disturbed_at: Instant,
+    /// When the latest message that is lost or late was, or will be, due, or a partition changed.
+    interfered_until: Instant,
+    /// The same, but for COORDINATOR: until then somebody who is there may have seemed gone.
+    muffled_until: Instant,
     /// How long a group needs, or `None` if nothing can be promised.
     within: Option<Duration>,
     /// Messages allowed so far.
@@ -37,15 +41,22 @@ pub(super) struct Agreement {
 /// The slowest ways are the two by which a mistake comes to light: a member whose JOIN failed tries
 /// again after the longest pause, and one whose leader is gone sends its next PROBE after the
 /// longest gap and waits for an answer. What comes to light is put right by an election: the OKs,
-/// the COORDINATOR that does not come, because whoever answered has just gone, and once more
-/// both. The window may put the announcement off, and a COORDINATOR lost before all this adds a PROBE
-/// to a lesser leader and the election that follows.
+/// the COORDINATOR that does not come, because whoever answered has just gone, up to twice as long
+/// the second time, and the OKs once more. The window may put the announcement off, and a
+/// COORDINATOR lost before all this adds a PROBE to a lesser leader and the election that follows.
 pub fn settles_within(config: &Config) -> Duration {
     let joins = config.join_again.1 + config.join_within;
     let notices = config.probe_gap.1 + config.probe_within;
-    let elects = config.ok_within + config.victor_within + config.ok_within;
+    let elects = config.ok_within + 2 * config.victor_within + config.ok_within;
     joins + 2 * (notices + elects + config.window)
 }
+
+/// After so long a member that has started or come back is there for all to see: it has joined, and
+/// whoever waited in vain for an answer from before has stopped.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// After so long a PROBE from before has been answered, or given up.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Agreement {
     pub(super) fn new(scenario: &Scenario) -> Self {
@@ -66,6 +77,8 @@ impl Agreement {
             since: None,
             crashed_at: None,
             disturbed_at: Instant::ZERO,
+            interfered_until: Instant::ZERO,
+            muffled_until: Instant::ZERO,
             within: promised.then(|| settles_within(&config)),
             allowed: 0,
         }
@@ -74,6 +87,15 @@ impl Agreement {
     /// Forgets what came before the late one.
     pub(super) fn restart(&mut self) {
         self.since = None;
+    }
+
+    /// A message is lost or late, or a partition changes; `muffles` if somebody who is there may seem
+    /// gone because of it.
+    pub(super) fn interfere(&mut self, at: Instant, muffles: bool) {
+        self.interfered_until = self.interfered_until.max(at);
+        if muffles {
+            self.muffled_until = self.muffled_until.max(at);
+        }
     }
 
     fn rests_at(&self) -> Option<Instant> {
@@ -115,7 +137,11 @@ impl Group<'_> {
         }
         let was_up = core::mem::replace(&mut seat.up, up);
         let had = core::mem::replace(&mut seat.leader, leader);
+        self.judge_change(number, had, leader);
         if was_up != up {
+            if let Some(seat) = self.seats.get_mut(number) {
+                seat.up_since = self.now;
+            }
             self.disturb(self.now);
             let numbers = 1..self.seats.len();
             let is_up = |number: &usize| self.seats.get(*number).is_some_and(|seat| seat.up);
@@ -143,6 +169,51 @@ impl Group<'_> {
             _ => {}
         }
         self.judge();
+    }
+
+    /// Nobody has reason to pass over a greater member that is there for all to see.
+    fn judge_change(&mut self, number: usize, had: Option<Pid>, has: Option<Pid>) {
+        if self.agreement.within.is_none() {
+            return;
+        }
+        let plain = |greater: usize, clear_since: Instant, within: Duration| {
+            self.now >= clear_since + within
+                && !self.weather.parts(self.now, number, greater)
+                && self
+                    .seats
+                    .get(greater)
+                    .is_some_and(|seat| seat.up && self.now >= seat.up_since + within)
+        };
+        let (invariant, greater) = match (had, has) {
+            (Some(had), Some(has)) if has < had && has > pid(number) => (
+                "nobody leaves a leader that answers for a lesser one",
+                Some(name(had) as usize)
+                    .filter(|had| plain(*had, self.agreement.muffled_until, ASKED_WITHIN)),
+            ),
+            (_, Some(has)) if has == pid(number) && had != has.into() => (
+                "nobody takes the lead over a greater member that answers",
+                match self.seats.get(number).map(|seat| &seat.who) {
+                    Some(Occupant::Member(machine)) => {
+                        let known = machine.roster().members().iter().rev();
+                        let mut greater = known.map(|known| name(known.pid) as usize);
+                        greater.find(|known| {
+                            *known > number
+                                && plain(*known, self.agreement.interfered_until, SEEN_WITHIN)
+                        })
+                    }
+                    _ => None,
+                },
+            ),
+            _ => return,
+        };
+        if let Some(greater) = greater {
+            let seen = format!(
+                "{:?} after {:?} over {greater}",
+                has.map(name),
+                had.map(name)
+            );
+            self.accuse(number, invariant, seen);
+        }
     }
 
     /// At rest, all must agree.

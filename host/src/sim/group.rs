@@ -57,6 +57,8 @@ pub(super) struct Seat {
     wake: Option<Instant>,
     pub(super) up: bool,
     pub(super) leader: Option<Pid>,
+    /// Since when it is up, or down.
+    pub(super) up_since: Instant,
     /// The state it was last seen in, for the trace.
     pub(super) state: &'static str,
 }
@@ -169,6 +171,7 @@ impl<'a> Group<'a> {
                 wake: None,
                 up: false,
                 leader: None,
+                up_since: Instant::ZERO,
                 state: "",
             })
             .collect();
@@ -258,6 +261,7 @@ impl<'a> Group<'a> {
             Plan::Glance(seat) => self.glance(seat),
             Plan::Part => {
                 self.disturb(at);
+                self.agreement.interfere(at, true);
                 self.say_parts();
             }
             Plan::Judge => self.judge(),
@@ -271,6 +275,10 @@ impl<'a> Group<'a> {
     }
 
     fn start(&mut self, number: usize) {
+        let there = |seat: &Seat| !matches!(seat.who, Occupant::Nobody);
+        if self.seats.get(number).is_none_or(there) {
+            return;
+        }
         self.disturb(self.now);
         let seed = self.rng.random();
         let config = self.config(number, seed);

@@ -96,6 +96,7 @@ impl Group<'_> {
         let at = self.now + delay;
         if matches!(fate, Fate::Lost | Fate::Late) {
             self.disturb(at);
+            self.agreement.interfere(at, kind != Kind::Coordinator);
         }
         (at, fate)
     }
@@ -140,14 +141,12 @@ impl Group<'_> {
         if self.weather.parts(self.now, conn.from, conn.to) {
             return;
         }
-        let Some(seat) = self.seats.get_mut(conn.to) else {
-            return;
-        };
-        if !seat.listening {
+        // Nobody refuses either: what is sent astray is sent to a closed door.
+        let Some(seat) = self.seats.get_mut(conn.to).filter(|seat| seat.listening) else {
             let at = self.now + self.weather.delay(&mut self.rng);
             self.send(number, Side::Opener, News::Gone(Gone::Refused), at);
             return;
-        }
+        };
         let Some(slot) = seat.port.accept() else {
             // It waits outside until somebody leaves.
             let at = self.now + Duration::from_millis(1);

@@ -1,0 +1,75 @@
+//! Groups that were cut in two, and groups that are larger than their tables.
+
+use core::time::Duration;
+
+use bully::{Config, Member, Pid};
+use bully_host::sim::{Delay, Partition, Scenario, Start, run, settles_within};
+
+use crate::text::{everywhere, unmeasured};
+
+/// How long a group takes to agree after its last fault, at most.
+fn bound() -> Duration {
+    settles_within(&Config::new(Member {
+        pid: Pid { days: 1, id: 1 },
+        addr: bully::Addr(1),
+    }))
+}
+
+#[test]
+fn two_leaders_become_one_after_healing_though_nobody_joins() {
+    let healed = Duration::from_secs(12);
+    let mut slowest = Duration::ZERO;
+    for below in 2..=6 {
+        let times = everywhere(0..40, |seed| {
+            let scenario = Scenario {
+                members: 6,
+                capacity: 16,
+                partitions: vec![Partition {
+                    below,
+                    from: Duration::from_secs(2),
+                    to: healed,
+                }],
+                delay: Delay::Uniform(Duration::from_micros(500), Duration::from_millis(20)),
+                duration: healed + bound() + Duration::from_secs(1),
+                seed,
+                ..Scenario::default()
+            };
+            // The run itself checks the bound as well.
+            let outcome = run(&scenario, &unmeasured, None);
+            let outcome = outcome.unwrap_or_else(|breach| panic!("{breach}"));
+            assert!(outcome.agreed, "seed {seed}, cut below {below}");
+            let settled = outcome.settled.expect("all agree");
+            assert!(settled > healed, "each side had a leader of its own");
+            settled.saturating_sub(healed)
+        });
+        slowest = slowest.max(times.into_iter().max().unwrap_or_default());
+    }
+    println!(
+        "two became one within {slowest:?}; {:?} are allowed",
+        bound()
+    );
+    assert!(slowest <= bound());
+}
+
+/// A group of which a table holds only a part.
+fn crowd(members: usize, capacity: usize, start: Start, duration: u64) -> Scenario {
+    Scenario {
+        members,
+        capacity,
+        start,
+        duration: Duration::from_secs(duration),
+        seed: 1,
+        ..Scenario::default()
+    }
+}
+
+#[test]
+fn a_thousand_with_tables_for_64_agree_on_the_greatest() {
+    for start in [Start::Together, Start::Shuffled] {
+        let outcome = run(&crowd(1_000, 64, start, 30), &unmeasured, None);
+        let outcome = outcome.unwrap_or_else(|breach| panic!("{breach}"));
+        println!("{start:?}: {outcome:?}");
+        assert!(outcome.agreed, "{start:?}");
+        assert_eq!(outcome.fullest_table, 64, "{start:?}");
+    }
+}
