@@ -28,27 +28,31 @@ enum Bug {
     LostOwed,
 }
 
-/// Each bug, and the invariant that shows it.
-const BUGS: [(Bug, &str); 5] = [
+/// Each bug, and the invariants that show it.
+const BUGS: [(Bug, &[&str]); 5] = [
     (
         Bug::ForgottenDeadline,
-        "at rest everyone names the greatest member up",
+        &["at rest everyone names the greatest member up"],
     ),
     (
         Bug::StaleCoordinator,
-        "nobody leaves a leader that answers for a lesser one",
+        &["nobody leaves a leader that answers for a lesser one"],
     ),
     (
         Bug::OffByOne,
-        "nobody takes the lead over a greater member that answers",
+        &["nobody takes the lead over a greater member that answers"],
     ),
     (
         Bug::PollAtTooLate,
-        "poll_at is never later than the earliest deadline",
+        &["poll_at is never later than the earliest deadline"],
     ),
     (
         Bug::LostOwed,
-        "at rest no two settled members that reach each other name different leaders",
+        &[
+            "at rest no two settled members that reach each other name different leaders",
+            "at rest everyone names the greatest member up",
+            "nobody takes the lead over a greater member that answers",
+        ],
     ),
 ];
 
@@ -179,12 +183,14 @@ fn planted(bug: Bug, scenario: &Scenario, config: Config) -> Option<Box<dyn Mach
 
 #[test]
 fn every_planted_bug_is_found_within_a_thousand_seeds() {
-    for (bug, invariant) in BUGS {
+    for (bug, invariants) in BUGS {
         let build = |scenario: &Scenario, config: Config| planted(bug, scenario, config);
         let found = (0..1_000).find_map(|seed| {
             let scenario = Scenario::random(seed);
             let breach = run_built(&scenario, &unmeasured, None, &build).err()?;
-            (breach.invariant == invariant).then_some((scenario, breach))
+            invariants
+                .contains(&breach.invariant)
+                .then_some((scenario, breach))
         });
         let (scenario, breach) = found.unwrap_or_else(|| panic!("{bug:?} is not found"));
         println!("{bug:?}: {breach}");
