@@ -28,11 +28,14 @@
 //!
 //! # What is left out
 //!
-//! Messages arrive at deadlines or between them, but not at every microsecond of a pause. Chance is
-//! fixed (one gap between PROBEs, no pause before JOIN is tried again), connections on which nothing
-//! is awaited close at once, and the coordinator is a set of those who have joined, always up.
-//! Nobody plays dead. States are told apart by 64 bits: among 60 million the chance that any two
-//! are taken for one is 1 in 10,000.
+//! Messages arrive at the moments at which deadlines come, not at every microsecond of a pause.
+//! Chance is fixed (one gap between PROBEs, no pause before JOIN is tried again; what is drawn all
+//! the same is one sequence), connections on which nothing is awaited close at once, and the
+//! coordinator is a set of those who have joined, always up. Nobody plays dead, and no group that
+//! has yet to meet loses a message: see `a_lost_announcement_to_who_joined_first_is_made_good`.
+//!
+//! States are told apart by 64 bits: among 85 million the chance that any two are taken for one is
+//! 1 in 5,000.
 //!
 //! An enumerator of our own and not stateright: a node is driven by `poll` with a network lent to it
 //! and not by messages given to it, states need times told relatively, and depth first with
@@ -156,9 +159,14 @@ const FOUR: &[Case] = &[(
     [252_904, 1_410_251, 107, 11, 1_750],
 )];
 
+#[rustfmt::skip] // a line each
+const THREE_RETURNING: &[Case] = &[
+    (3, Apart, Whole, budget(1, 1, 0, 0), [17_299_859, 106_452_872, 337, 22, 1_750]),
+];
+
+#[rustfmt::skip] // a line each
 const LARGE: &[Case] = &[
-    (3, Apart, Whole, budget(1, 1, 0, 0), [0; 5]),
-    (4, Apart, Whole, budget(1, 0, 0, 0), [0; 5]),
+    (3, InStep, Whole, budget(1, 1, 1, 0), [85_426_985, 540_209_885, 5_936, 609, 3_000]),
 ];
 
 #[test]
@@ -228,11 +236,20 @@ fn a_lost_announcement_to_who_joined_first_is_made_good() {
     }
 }
 
-/// The large ones: a crash and a return at any moment, and a crash among four.
-///
-/// `cargo test --release -p bully-tests --test model -- --ignored --nocapture`
+/// One of three crashes at any moment and comes back at any other, followers out of step: two to
+/// four minutes on two cores.
 #[test]
 #[ignore = "minutes, in release"]
+fn three_members_crash_and_return() {
+    search(THREE_RETURNING);
+}
+
+/// The large one: a crash, a return and a loss among three, at any moment each. Ten minutes on two
+/// cores, and 1.3 GB.
+///
+/// `cargo test --release -p bully-tests --test model -- --ignored --exact large --nocapture`
+#[test]
+#[ignore = "ten minutes, in release"]
 fn large() {
     search(LARGE);
 }
