@@ -41,7 +41,8 @@ pub struct Config {
     /// that its sender is alive. 5 s: the latest seen from lab nodes.
     pub ok_late: Duration,
 
-    /// How long to wait for a COORDINATOR once somebody greater answered, before a new election.
+    /// How long to wait for a COORDINATOR once somebody greater answered, before a new election; up
+    /// to twice as long in a group that is larger than the table, so that many do not ask in step.
     /// 3 s: above the longest wait for OKs seen in peers (2.5 s), after which they announce.
     pub victor_within: Duration,
 
@@ -49,8 +50,8 @@ pub struct Config {
     /// assignment.
     pub probe_gap: (Duration, Duration),
 
-    /// How long a PROBE waits for its OK. 1.5 s: no lab node that answers at all took longer than
-    /// the 1.0 to 2.5 s after which peers give up.
+    /// How long a PROBE waits for its OK. 1.5 s: within the 1.0 to 2.5 s after which lab nodes give
+    /// up on each other.
     pub probe_within: Duration,
 
     /// W: for this long after announcing or hearing COORDINATOR, further ELECTIONs are answered

@@ -12,5 +12,6 @@ mod groups; // who leads: greatest, middle and least; killed, and started again
 mod habits; // what real programs do that the assignment does not say
 mod hostile; // every attack, on a node and on a coordinator
 mod lab; // the practice group at scale
+mod laws; // what core and network owe each other, on real sockets
 mod party; // a group of both kinds of program
 mod tcp; // the rules of connections, over real ones

@@ -109,7 +109,7 @@ impl fmt::Display for Refused {
             Fault::Members(max) => write!(f, "more than {max} members, at byte {at}"),
             Fault::Sparse(index) => write!(f, "memo index {index} out of bounds, at byte {at}"),
             Fault::Unset(index) => write!(f, "memo index {index} was never set, at byte {at}"),
-            Fault::Number => write!(f, "a number that is not one of 64 bits, at byte {at}"),
+            Fault::Number => write!(f, "not a whole number of at most 64 bits, at byte {at}"),
             Fault::Unicode => write!(f, "a text that is not Unicode, at byte {at}"),
             Fault::Operand => write!(f, "an opcode without what it works on, at byte {at}"),
             Fault::Key => write!(f, "a dict key that cannot be one, at byte {at}"),
