@@ -73,6 +73,11 @@ pub struct Config {
     /// in a group of any size.
     pub join_gap: Duration,
 
+    /// How often a leader asks the coordinator who has come: somebody greater may have announced
+    /// itself in vain. 10 s is one message in ten seconds for the whole group, and puts a mistake
+    /// right before a member that starts has given up on the old leader.
+    pub look_gap: Duration,
+
     /// How long somebody who connected may take for the message. 8 s: lab nodes were seen idle for
     /// 5 s before the first byte, and it must outlast a feigned failure of 4 s.
     pub message_within: Duration,
@@ -105,6 +110,7 @@ impl Config {
             join_within: Duration::from_millis(3_000),
             join_again: (Duration::from_millis(500), Duration::from_millis(8_000)),
             join_gap: Duration::from_millis(5_000),
+            look_gap: Duration::from_millis(10_000),
             message_within: Duration::from_millis(8_000),
             heard_linger: Duration::from_millis(50),
             sent_linger: Duration::from_millis(400),

@@ -50,6 +50,15 @@ impl Machine<'_> {
             }
             return true;
         }
+        if due(self.life.look_at) {
+            self.ask_directory_again();
+            if self.table.passed_over() {
+                // Whoever is there after all, and greater, objects.
+                self.announce();
+            }
+            self.look_later();
+            return true;
+        }
         if self.life.phase != Phase::Failed && self.life.unblocked() {
             if due(self.life.join_at) {
                 return self.send_join(net);
@@ -107,8 +116,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Whom a leader looks for: every other time the greatest member that is gone, in between one
-    /// of the greater ones after the other. Those who accept and say nothing are left alone.
+    /// Whom a leader looks for: every other time the greatest member, in between one of the greater
+    /// ones after the other. Those who answer and never lead are left alone.
     fn sought(&mut self) -> Option<Pid> {
         let me = self.life.config.me.pid;
         self.life.seek_greatest = !self.life.seek_greatest;
@@ -118,7 +127,7 @@ impl Machine<'_> {
                 && next.pid > me
             {
                 cursor = next;
-                if standing != Standing::Silent {
+                if standing != Standing::Idle {
                     if !self.life.seek_greatest {
                         self.life.sought = next;
                     }
@@ -142,6 +151,15 @@ impl Machine<'_> {
             let gap = self.life.rng.between(shortest, longest);
             self.life.probe_at = Some(self.now() + gap);
         }
+    }
+
+    /// A leader looks now and then whether it should be one: whoever announced itself in vain may be
+    /// unknown here, or have been passed over.
+    pub(crate) fn look_later(&mut self) {
+        let config = &self.life.config;
+        let doubtful = config.directory.is_some() || self.table.passed_over();
+        let looks = doubtful && !config.strict;
+        self.life.look_at = looks.then(|| self.now() + config.look_gap.max(config.join_gap));
     }
 
     /// Probes at once, unless a PROBE is under way that will tell as much.

@@ -211,8 +211,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
             match instead {
                 Some(named) if named >= leader => M::FollowAndAsk(named, doubtful),
                 _ => M::Doubt(Doubt {
-                    greater: doubtful,
-                    lesser: leader,
+                    greater: doubtful.max(leader),
+                    lesser: doubtful.min(leader),
                 }),
             }
         }
@@ -337,6 +337,7 @@ impl Machine<'_> {
         self.enter(Phase::Leading, None);
         self.life.sought = TOP;
         self.seek_greater();
+        self.look_later();
         self.announce();
         self.tell_leader(self.life.config.me.pid);
     }
@@ -390,6 +391,7 @@ impl Machine<'_> {
         self.life.phase_until = until;
         self.life.doubt = None;
         self.life.probe_at = None;
+        self.life.look_at = None;
         self.life.announce_at = None;
         self.life.announcing = None;
         if !matches!(phase, Phase::Electing | Phase::Waiting) {

@@ -190,7 +190,7 @@ impl Machine<'_> {
         let mut instead = named.take_while(|pid| *pid > me.pid);
         match self.table.standing(greatest) {
             // It has yet to answer, and somebody in the list has answered: some send everybody.
-            Standing::Asked if self.life.phase == Phase::Waiting => {
+            Standing::Asked if self.life.phase == Phase::Waiting && !self.life.config.strict => {
                 let answered = |pid: &Pid| self.table.standing(*pid) == Standing::Alive;
                 match instead.find(answered) {
                     None => Some(Input::Coordinator(greatest)),

@@ -55,6 +55,8 @@ pub(crate) struct Life {
     /// When to announce once more.
     pub(crate) announce_at: Option<Instant>,
 
+    /// When a leader next asks the coordinator who has come.
+    pub(crate) look_at: Option<Instant>,
     /// Which greater members I have looked for since I lead: those from this one up.
     pub(crate) sought: Member,
     /// Whether the greatest of them is the next to look for.
@@ -199,6 +201,7 @@ impl Life {
             asking: None,
             announcing: None,
             announce_at: None,
+            look_at: None,
             sought: TOP,
             seek_greatest: true,
             probe_at: None,
@@ -250,6 +253,7 @@ impl Life {
             owed,
             self.phase_until,
             self.announce_at,
+            self.look_at,
             self.fail_at,
         ]
         .into_iter()
@@ -276,6 +280,7 @@ impl Hash for Life {
             asking,
             announcing,
             announce_at,
+            look_at,
             sought,
             seek_greatest,
             probe_at,
@@ -296,7 +301,7 @@ impl Hash for Life {
         (rng, now, started, phase, phase_until).hash(state);
         (calm_until, probed_in_calm, probed_until).hash(state);
         (no_victor, asking, announcing, announce_at).hash(state);
-        (sought, seek_greatest).hash(state);
+        (look_at, sought, seek_greatest).hash(state);
         (probe_at, answers_probes, doubt).hash(state);
         (joined, join_at, join_pause, last_join, left_out_pause).hash(state);
         (fail_at, blocked_until).hash(state);

@@ -119,12 +119,14 @@ pub(crate) enum Standing {
     Silent,
     /// It refused the connection, broke it off, or did not accept it in time.
     Gone,
+    /// It answered one election after the other and never announced itself.
+    Idle,
 }
 
 impl Standing {
     /// Whether it was asked in vain.
     pub(crate) fn is_dead(self) -> bool {
-        matches!(self, Self::Silent | Self::Gone)
+        matches!(self, Self::Silent | Self::Gone | Self::Idle)
     }
 }
 
@@ -220,10 +222,15 @@ impl Table<'_> {
             .partition_point(|member| member.pid <= self.me.pid);
         for entry in self.standing.get_mut(from..).unwrap_or(&mut []) {
             *entry = match entry {
-                Standing::Alive if but_those_alive => Standing::Silent,
+                Standing::Alive if but_those_alive => Standing::Idle,
                 _ => Standing::Unasked,
             };
         }
+    }
+
+    /// Whether anybody greater than me has been passed over.
+    pub(crate) fn passed_over(&self) -> bool {
+        self.standing.contains(&Standing::Idle)
     }
 
     /// `stale` refused a connection: forgets this address if its process is known at another one,
