@@ -281,7 +281,7 @@ impl Machine<'_> {
                 }
                 let within = self.life.config.victor_within;
                 // Many who wait in vain for one who has no place for them must not ask in step.
-                let spread = if self.life.is_crowded() {
+                let spread = if self.table.is_full() {
                     within
                 } else {
                     Duration::ZERO
@@ -322,7 +322,7 @@ impl Machine<'_> {
             // Somebody leads who is not known here, or has no place for me in its table.
             self.ask_directory_again();
         }
-        let pass_over = self.life.no_victor && !self.life.is_crowded();
+        let pass_over = self.life.no_victor && !self.table.is_full();
         self.table.ask_anew(again && pass_over);
         self.life.no_victor = again && !self.life.no_victor;
         let until = self.now() + self.life.config.ok_within;

@@ -159,7 +159,7 @@ impl Machine<'_> {
                 left_out: merged.left_out,
             });
         }
-        if merged.left_out > 0 {
+        if self.table.is_half_full() {
             self.ask_who_has_come();
         }
         let added = merged.greatest_added?.pid;
@@ -260,7 +260,11 @@ impl Machine<'_> {
             let members = u32::try_from(self.table.all().len()).unwrap_or(u32::MAX);
             self.tell(Event::Joined { members });
             self.decide(Input::Joined);
+            self.ask_who_has_come();
             return;
+        }
+        if added.is_some() {
+            self.ask_who_has_come();
         }
         let known = self.life.leader().unwrap_or(self.life.config.me.pid);
         // A greater one who had no place for me has not told me that it leads.
@@ -268,7 +272,7 @@ impl Machine<'_> {
             .table
             .below(TOP)
             .map(|(top, standing)| (top.pid, standing));
-        let untold = self.life.is_crowded()
+        let untold = self.table.is_full()
             && top.is_some_and(|(pid, standing)| pid > known && !standing.is_dead());
         match added {
             Some(added) if added > known => self.decide(Input::GreaterJoined),
@@ -279,7 +283,8 @@ impl Machine<'_> {
     }
 
     /// In a group that is larger than its tables, somebody may have no place for me, and not tell me
-    /// of a new leader: I ask the coordinator who has come, soon at first and then ever less often.
+    /// of a new leader. So I ask the coordinator who has come: once more after I have joined, and
+    /// then ever less often for as long as there is news or my table is half full.
     fn ask_who_has_come(&mut self) {
         if self.life.joined && self.life.join_at.is_none() && !self.life.config.strict {
             let pause = self.life.left_out_pause;
@@ -289,9 +294,10 @@ impl Machine<'_> {
         }
     }
 
-    /// Tries again later, unless we are in the group anyway and only wanted the latest addresses.
+    /// Tries again later, and less soon if we are in the group anyway.
     fn join_failed(&mut self, failure: JoinFailure) {
         if self.life.joined {
+            self.ask_who_has_come();
             return;
         }
         let pause = self.life.join_pause;

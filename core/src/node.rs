@@ -230,11 +230,6 @@ impl Life {
         }
     }
 
-    /// Whether the group is larger than my table: others may have no place for me either.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.told_left_out > 0
-    }
-
     /// Whether opening an exchange is worth a try.
     pub(crate) fn unblocked(&self) -> bool {
         self.blocked_until.is_none_or(|until| self.now >= until)

@@ -228,6 +228,16 @@ impl Table<'_> {
         }
     }
 
+    /// Whether the group may be larger than the table: then others may have no place for me either.
+    pub(crate) fn is_full(&self) -> bool {
+        self.members.is_full()
+    }
+
+    /// Whether more than half of the places are taken.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.members.len() > self.members.capacity() / 2
+    }
+
     /// Whether anybody greater than me has been passed over.
     pub(crate) fn passed_over(&self) -> bool {
         self.standing.contains(&Standing::Idle)
