@@ -42,7 +42,7 @@ pub struct Config {
     pub ok_late: Duration,
 
     /// How long to wait for a COORDINATOR once somebody greater answered, before a new election; up
-    /// to twice as long in a group that is larger than the table, so that many do not ask in step.
+    /// to half as long again with a full table, so that many in a large group do not ask in step.
     /// 3 s: above the longest wait for OKs seen in peers (2.5 s), after which they announce.
     pub victor_within: Duration,
 
@@ -69,8 +69,9 @@ pub struct Config {
     pub join_again: (Duration, Duration),
 
     /// The shortest time between two JOINs once we are in the group: a member that refuses us may
-    /// have moved, and the coordinator knows where. 5 s keeps that below a message a node a second
-    /// in a group of any size.
+    /// have moved, and the coordinator knows where; and everybody asks once more after one to two of
+    /// these who else has come. 2.5 s keeps that below a message a node a second in a group of any
+    /// size.
     pub join_gap: Duration,
 
     /// How often a leader asks the coordinator who has come: somebody greater may have announced
@@ -109,7 +110,7 @@ impl Config {
             window: Duration::from_millis(300),
             join_within: Duration::from_millis(3_000),
             join_again: (Duration::from_millis(500), Duration::from_millis(8_000)),
-            join_gap: Duration::from_millis(5_000),
+            join_gap: Duration::from_millis(2_500),
             look_gap: Duration::from_millis(10_000),
             message_within: Duration::from_millis(8_000),
             heard_linger: Duration::from_millis(50),

@@ -149,7 +149,7 @@ impl Machine<'_> {
         if greater && config.probing && !config.strict && self.life.probe_at.is_none() {
             let (shortest, longest) = config.probe_gap;
             let gap = self.life.rng.between(shortest, longest);
-            self.life.probe_at = Some(self.now() + gap);
+            self.life.probe_at = self.later(gap);
         }
     }
 
@@ -159,7 +159,8 @@ impl Machine<'_> {
         let config = &self.life.config;
         let doubtful = config.directory.is_some() || self.table.passed_over();
         let looks = doubtful && !config.strict;
-        self.life.look_at = looks.then(|| self.now() + config.look_gap.max(config.join_gap));
+        let gap = config.look_gap.max(config.join_gap);
+        self.life.look_at = self.later(gap).filter(|_| looks);
     }
 
     /// Probes at once, unless a PROBE is under way that will tell as much.
@@ -184,7 +185,7 @@ impl Machine<'_> {
         let gap = self.life.rng.between(shortest, longest).max(SHORTEST_GAP);
         let Some(member) = self.table.find(pid) else {
             // A leader without an address is no leader.
-            self.life.probe_at = Some(self.now() + gap);
+            self.life.probe_at = self.later(gap);
             self.probe_failed(pid, Loss::Unreachable);
             return true;
         };
@@ -192,7 +193,7 @@ impl Machine<'_> {
         if self.open(member, State::SendProbe, until, net).is_err() {
             return false;
         }
-        self.life.probe_at = Some(self.now() + gap);
+        self.life.probe_at = self.later(gap);
         true
     }
 

@@ -173,7 +173,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
 
         // "You then start an election."
         (P::Joining | P::Leading | P::Following(_), I::Joined) => M::Elect(C::Joined),
-        (P::Leading | P::Following(_), I::GreaterJoined) => M::Elect(C::GreaterJoined),
+        // Those I wait for may not know the greatest, or have no place for me.
+        (P::Leading | P::Following(_) | P::Waiting, I::GreaterJoined) => M::Elect(C::GreaterJoined),
         (P::Leading, I::LesserJoined) => M::AnnounceOnceMore,
         (_, I::Joined | I::GreaterJoined | I::LesserJoined) => M::Stay,
 
@@ -282,7 +283,7 @@ impl Machine<'_> {
                 let within = self.life.config.victor_within;
                 // Many who wait in vain for one who has no place for them must not ask in step.
                 let spread = if self.table.is_full() {
-                    within
+                    within / 2
                 } else {
                     Duration::ZERO
                 };

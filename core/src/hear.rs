@@ -29,7 +29,7 @@ impl Machine<'_> {
                     // With a table too small for the group, a sender is the least in its own list.
                     let sender = roster.members().first().copied();
                     self.answer(exchange, net);
-                    self.tell_left_out(sender, net);
+                    self.note_left_out(sender);
                     self.decide(Input::Election);
                 }
                 Request::Probe(_) if self.life.phase != Phase::Failed => {
@@ -208,17 +208,13 @@ impl Machine<'_> {
         }
     }
 
-    /// Whoever asks and has no place in my table hears at once that I lead: no broadcast of mine
-    /// would reach it.
-    fn tell_left_out(&mut self, sender: Option<Member>, net: &mut dyn Net) {
+    /// Whoever asks and has no place in my table is owed the news that I lead: no broadcast of mine
+    /// would reach it. One at a time; another one that asks meanwhile will ask again.
+    fn note_left_out(&mut self, sender: Option<Member>) {
         let me = self.table.me;
-        let Some(sender) = sender.filter(|sender| sender.pid < me.pid && admits(me, sender)) else {
-            return;
-        };
-        if self.life.phase == Phase::Leading && self.table.find(sender.pid).is_none() {
-            let until = self.now() + self.life.config.ok_within;
-            // Without room for it, it will ask again.
-            let _ = self.open(sender, State::SendVictory, until, net);
+        let sender = sender.filter(|sender| sender.pid < me.pid && admits(me, sender));
+        if let Some(sender) = sender.filter(|sender| self.table.find(sender.pid).is_none()) {
+            self.life.left_out = Some(sender);
         }
     }
 
@@ -289,8 +285,8 @@ impl Machine<'_> {
         if self.life.joined && self.life.join_at.is_none() && !self.life.config.strict {
             let pause = self.life.left_out_pause;
             self.life.left_out_pause = (2 * pause).min(LEFT_OUT_PAUSE_MAX);
-            let again_in = self.life.rng.between(pause / 2, pause);
-            self.life.join_at = Some(self.now() + again_in);
+            let again_in = self.life.rng.between(pause, 2 * pause);
+            self.life.join_at = self.later(again_in);
         }
     }
 
@@ -417,13 +413,16 @@ impl Machine<'_> {
 
     /// Somebody wanted has refused us: the coordinator may know where it listens now.
     pub(crate) fn ask_directory_again(&mut self) {
-        if self.life.config.directory.is_some() && self.life.joined && self.life.join_at.is_none() {
-            let earliest = self.life.last_join + self.life.config.join_gap;
-            self.life.join_at = Some(self.now().max(earliest));
+        if self.life.config.directory.is_some() && self.life.joined {
+            let earliest = self
+                .now()
+                .max(self.life.last_join + self.life.config.join_gap);
+            let planned = self.life.join_at.unwrap_or(earliest);
+            self.life.join_at = Some(planned.min(earliest));
         }
     }
 }
 
-/// The longest time between two JOINs of a member for whom others may have no place: it keeps a
-/// thousand of them below 40 a second.
-const LEFT_OUT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The longest pause of a member for whom others may have no place: it draws the time between two
+/// JOINs from one to two of them, which keeps a thousand such members below 40 JOINs a second.
+const LEFT_OUT_PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -52,6 +52,8 @@ pub(crate) struct Life {
     pub(crate) asking: Option<Member>,
     /// Everyone below this is still owed a COORDINATOR.
     pub(crate) announcing: Option<Member>,
+    /// Who has no place in the table and is still owed a COORDINATOR.
+    pub(crate) left_out: Option<Member>,
     /// When to announce once more.
     pub(crate) announce_at: Option<Instant>,
 
@@ -200,6 +202,7 @@ impl Life {
             no_victor: false,
             asking: None,
             announcing: None,
+            left_out: None,
             announce_at: None,
             look_at: None,
             sought: TOP,
@@ -239,7 +242,8 @@ impl Life {
     fn timers(&self) -> impl Iterator<Item = Instant> {
         let opening = [self.join_at, self.probe_at]
             .map(|due| due.map(|at| at.max(self.blocked_until.unwrap_or(at))));
-        let owed = (self.asking.is_some() || self.announcing.is_some())
+        let left_out = self.left_out.filter(|_| self.phase == Phase::Leading);
+        let owed = (self.asking.or(self.announcing).or(left_out).is_some())
             .then_some(self.blocked_until)
             .flatten();
         [
@@ -274,6 +278,7 @@ impl Hash for Life {
             no_victor,
             asking,
             announcing,
+            left_out,
             announce_at,
             look_at,
             sought,
@@ -295,7 +300,7 @@ impl Hash for Life {
         } = self;
         (rng, now, started, phase, phase_until).hash(state);
         (calm_until, probed_in_calm, probed_until).hash(state);
-        (no_victor, asking, announcing, announce_at).hash(state);
+        (no_victor, asking, announcing, left_out, announce_at).hash(state);
         (look_at, sought, seek_greatest).hash(state);
         (probe_at, answers_probes, doubt).hash(state);
         (joined, join_at, join_pause, last_join, left_out_pause).hash(state);
@@ -337,6 +342,12 @@ impl Machine<'_> {
 
     pub(crate) fn now(&self) -> Instant {
         self.life.now
+    }
+
+    /// When to do again what would be done for ever at the end of time: there is no later then.
+    pub(crate) fn later(&self, pause: Duration) -> Option<Instant> {
+        let at = self.now() + pause;
+        (at > self.now()).then_some(at)
     }
 
     pub(crate) fn tell(&mut self, event: Event) {

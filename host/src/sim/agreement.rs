@@ -38,14 +38,14 @@ pub(super) struct Agreement {
 /// How long a group takes at most from the last disturbance until all agree, for delays that are
 /// short against all of these.
 ///
-/// The slowest ways are the two by which a mistake comes to light: a member whose JOIN failed tries
-/// again after the longest pause, and one whose leader is gone sends its next PROBE after the
+/// The slowest ways are those by which a mistake comes to light: a member whose JOIN failed tries
+/// again after the longest pause, a leader asks the coordinator who has come, and one whose leader is gone sends its next PROBE after the
 /// longest gap and waits for an answer. What comes to light is put right by an election: the OKs,
 /// the COORDINATOR that does not come, because whoever answered has just gone, up to twice as long
 /// the second time, and the OKs once more. The window may put the announcement off, and a
 /// COORDINATOR lost before all this adds a PROBE to a lesser leader and the election that follows.
 pub fn settles_within(config: &Config) -> Duration {
-    let joins = config.join_again.1 + config.join_within;
+    let joins = config.join_again.1.max(config.look_gap) + config.join_within;
     let notices = config.probe_gap.1 + config.probe_within;
     let elects = config.ok_within + 2 * config.victor_within + config.ok_within;
     joins + 2 * (notices + elects + config.window)
