@@ -78,6 +78,8 @@ mod due;
 mod election;
 mod event;
 mod hear;
+#[cfg(feature = "postcard")]
+mod link;
 mod net;
 mod node;
 mod owe;
@@ -85,11 +87,17 @@ mod rng;
 mod roster;
 mod state;
 mod time;
+#[cfg(feature = "postcard")]
+pub mod wire;
 
 pub use config::{Config, Feign, FeignMode};
 pub use directory::{Directory, DirectoryEvent};
 pub use election::{Cause, Phase};
 pub use event::{Counters, Event, JoinFailure, Loss, Messages};
+#[cfg(feature = "embedded-io")]
+pub use link::Io;
+#[cfg(feature = "postcard")]
+pub use link::{Buffers, Gateway, Line, Link};
 pub use net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
 pub use node::Node;
 pub use roster::{Addr, Member, Pid, Roster};

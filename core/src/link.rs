@@ -1,0 +1,531 @@
+//! A [`Net`] over a serial line, to a gateway that has the sockets.
+
+use heapless::{Vec, VecView};
+
+use crate::net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
+use crate::roster::{Addr, Member, Pid};
+use crate::wire::{
+    ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
+    message_max,
+};
+
+/// A serial line: bytes in, bytes out, and nothing that blocks.
+///
+/// Bytes may be damaged, lost, repeated or made up on the way, and the line may be cut for any
+/// time: a [`Link`] counts, drops and recovers.
+pub trait Line {
+    /// Takes what has come, at most as much as `into` holds; how many bytes that was, 0 if none.
+    fn read(&mut self, into: &mut [u8]) -> usize;
+
+    /// Hands over as much of `from` as there is room for; how many bytes that was.
+    fn write(&mut self, from: &[u8]) -> usize;
+}
+
+impl<L: Line + ?Sized> Line for &mut L {
+    fn read(&mut self, into: &mut [u8]) -> usize {
+        (**self).read(into)
+    }
+
+    fn write(&mut self, from: &[u8]) -> usize {
+        (**self).write(from)
+    }
+}
+
+/// A driver that has the traits of `embedded-io`, as a [`Line`].
+///
+/// What the driver reports as an error counts as nothing read or written: it tries again.
+#[cfg(feature = "embedded-io")]
+#[derive(Clone, Copy, Debug)]
+pub struct Io<T>(pub T);
+
+#[cfg(feature = "embedded-io")]
+impl<T> Line for Io<T>
+where
+    T: embedded_io::Read + embedded_io::ReadReady + embedded_io::Write + embedded_io::WriteReady,
+{
+    fn read(&mut self, into: &mut [u8]) -> usize {
+        match self.0.read_ready() {
+            Ok(true) => self.0.read(into).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn write(&mut self, from: &[u8]) -> usize {
+        match self.0.write_ready() {
+            Ok(true) => self.0.write(from).unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+/// The memory that a [`Link`] works in: for lists of up to `MEMBERS`, for `EXCHANGES` at once, and
+/// two buffers of `BYTES`, at least [`message_max(MEMBERS)`](message_max); fewer do not compile.
+///
+/// `MEMBERS` and `EXCHANGES` are best those of the node. Lists that are longer reach it cut down by
+/// the gateway to the greatest that fit.
+#[derive(Debug)]
+pub struct Buffers<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize> {
+    heard: [u8; BYTES],
+    out: [u8; BYTES],
+    list: [Member; MEMBERS],
+    slots: Vec<Slot, EXCHANGES>,
+}
+
+impl<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize>
+    Buffers<MEMBERS, EXCHANGES, BYTES>
+{
+    /// Memory with nothing in it.
+    pub const fn new() -> Self {
+        const {
+            assert!(
+                BYTES >= message_max(MEMBERS),
+                "BYTES is to be at least wire::message_max(MEMBERS)"
+            );
+            assert!(MEMBERS <= u16::MAX as usize, "lists are counted in 16 bits");
+            assert!(
+                EXCHANGES <= ACCEPTED_FROM as usize,
+                "exchanges are numbered in 15 bits each way"
+            );
+        }
+        let nobody = Member {
+            pid: Pid { days: 0, id: 0 },
+            addr: Addr(0),
+        };
+        Self {
+            heard: [0; BYTES],
+            out: [0; BYTES],
+            list: [nobody; MEMBERS],
+            slots: Vec::new(),
+        }
+    }
+}
+
+impl<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize> Default
+    for Buffers<MEMBERS, EXCHANGES, BYTES>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One exchange that the core has open, or has closed without the gateway knowing.
+#[derive(Debug)]
+struct Slot {
+    exchange: Exchange,
+    stage: Stage,
+    /// An answer that found no room yet; its list is the last one sent.
+    owed: Option<Owed>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The gateway has more to tell of it, or may have.
+    Open,
+    /// Its session has ended: what became of it is in doubt, and the core is still to be told.
+    InDoubt,
+    /// The core has been told the last of it.
+    Over,
+    /// As `Over`, and it was in doubt: the gateway knows nothing of it.
+    Forgotten,
+    /// The core has closed it; the gateway is still to be told.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Owed {
+    Ok,
+    Refused(Refusal),
+}
+
+/// Who is at the other end of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Another number whenever the gateway is started: then no address that was told before means
+    /// anything, and the node and its link are to be made anew.
+    pub instance: u32,
+    /// Where others reach this node: its [`Config::me`](crate::Config::me).
+    pub addr: Addr,
+    /// The group coordinator: its [`Config::directory`](crate::Config::directory).
+    pub directory: Addr,
+}
+
+/// A [`Net`] over a [`Line`] to a gateway, which connects, listens and pickles for the chip.
+///
+/// One node's, for as long as that node lives: make both anew together. It never blocks and has no
+/// clock. When the gateway falls silent, what is sent is lost, and the core's own deadlines end the
+/// exchanges; when frames were lost, a new session begins, and all exchanges that were open end as
+/// [`Gone::Reset`].
+#[derive(Debug)]
+pub struct Link<'b, L> {
+    line: L,
+    decoder: Decoder<'b>,
+    encoder: Encoder,
+    out: Outbox<'b>,
+    slots: &'b mut VecView<Slot>,
+    /// The number tried next for an exchange of ours.
+    next: u32,
+    listening: bool,
+    /// The gateway is still to be told of `listening`.
+    listening_owed: bool,
+    gateway: Option<Gateway>,
+    more: bool,
+}
+
+impl<'b, L: Line> Link<'b, L> {
+    /// A link that has no session yet, and asks for one when it is first used.
+    pub fn new<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize>(
+        line: L,
+        buffers: &'b mut Buffers<MEMBERS, EXCHANGES, BYTES>,
+    ) -> Self {
+        let Buffers {
+            heard,
+            out,
+            list,
+            slots,
+        } = buffers;
+        slots.clear();
+        let mut link = Self {
+            line,
+            decoder: Decoder::new(heard, list),
+            encoder: Encoder::new(),
+            out: Outbox {
+                bytes: out,
+                from: 0,
+                to: 0,
+            },
+            slots,
+            next: 0,
+            listening: true,
+            listening_owed: false,
+            gateway: None,
+            more: false,
+        };
+        link.say(&Frame::Lost);
+        link
+    }
+
+    /// Who is at the other end, as far as it has said so. Ask again after each poll: when
+    /// [`instance`](Gateway::instance) changes, node and link are to be made anew.
+    pub fn gateway(&self) -> Option<Gateway> {
+        self.gateway
+    }
+
+    /// Reads and writes the line without a node, until [`gateway`](Self::gateway) is known.
+    pub fn turn(&mut self) {
+        if self.gateway.is_none() {
+            // Nothing is told before a session begins.
+            self.next_told();
+        }
+    }
+
+    /// Whether to poll again as soon as the line takes more bytes, or at once if it does: bytes
+    /// wait, in or out, whatever `poll_at` says.
+    pub fn is_busy(&self) -> bool {
+        self.more || self.out.from != self.out.to
+    }
+
+    /// What has come over the line so far, for those who look after it.
+    pub fn counts(&self) -> Counts {
+        self.decoder.counts()
+    }
+
+    fn slot(&mut self, exchange: Exchange) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.exchange == exchange)
+    }
+
+    fn forget(&mut self, exchange: Exchange) {
+        let at = self.slots.iter().position(|slot| slot.exchange == exchange);
+        if let Some(last) = self.slots.pop()
+            && last.exchange != exchange
+            && let Some(place) = at.and_then(|at| self.slots.get_mut(at))
+        {
+            *place = last;
+        }
+    }
+
+    /// Puts a frame out; whether there was room.
+    fn say(&mut self, frame: &Frame<'_>) -> bool {
+        self.out.make_room();
+        let said = self.encoder.encode(frame, self.out.room());
+        if let Ok(bytes) = said {
+            self.out.to += bytes;
+        }
+        self.flush();
+        said.is_ok()
+    }
+
+    fn flush(&mut self) {
+        let taken = self.line.write(self.out.waiting());
+        self.out.from = self.out.to.min(self.out.from + taken);
+    }
+
+    /// Says what found no room when it was to be said; whether there is room for more.
+    fn catch_up(&mut self) -> bool {
+        self.flush();
+        while self.out.has_room() {
+            if self.listening_owed {
+                self.listening_owed = !self.say(&Frame::Listening(self.listening));
+                continue;
+            }
+            let owing = |slot: &&mut Slot| slot.owed.is_some() || slot.stage == Stage::Closed;
+            let Some(slot) = self.slots.iter_mut().find(owing) else {
+                return true;
+            };
+            let exchange = slot.exchange;
+            match slot.owed.take() {
+                Some(Owed::Ok) => self.answer(exchange, Reply::Ok(crate::Roster::EMPTY)),
+                Some(Owed::Refused(why)) => self.answer(exchange, Reply::Refused(why)),
+                None => {
+                    self.say(&Frame::Close(exchange));
+                    self.forget(exchange);
+                }
+            }
+        }
+        false
+    }
+
+    fn answer(&mut self, exchange: Exchange, reply: Reply<'_>) {
+        if self.say(&Frame::Reply(exchange, reply)) {
+            return;
+        }
+        let owed = match reply {
+            Reply::Ok(_) => Owed::Ok,
+            Reply::Refused(why) => Owed::Refused(why),
+            // A list cannot wait: the peer is turned away, and asks again.
+            Reply::Members(_) => Owed::Refused(Refusal::Full),
+        };
+        if let Some(slot) = self.slot(exchange) {
+            slot.owed = Some(owed);
+        }
+    }
+
+    /// Ends the session: whatever was open is in doubt.
+    fn lose(&mut self) {
+        self.out.clear();
+        self.listening_owed = false;
+        self.slots.retain_mut(|slot| {
+            slot.owed = None;
+            slot.stage = match slot.stage {
+                Stage::Open | Stage::InDoubt => Stage::InDoubt,
+                Stage::Over | Stage::Forgotten => Stage::Forgotten,
+                Stage::Closed => return false,
+            };
+            true
+        });
+    }
+
+    /// The next frame that tells something of an exchange; which one. It is the decoder's last,
+    /// unless the exchange is in doubt.
+    fn next_told(&mut self) -> Option<Exchange> {
+        let mut bytes_max = self.out.bytes.len();
+        self.more = false;
+        loop {
+            // What is told may have to be answered.
+            if !self.catch_up() {
+                return None;
+            }
+            let in_doubt = |slot: &&mut Slot| slot.stage == Stage::InDoubt;
+            if let Some(slot) = self.slots.iter_mut().find(in_doubt) {
+                return Some(slot.exchange);
+            }
+            let mut byte = [0];
+            if self.line.read(&mut byte) == 0 {
+                return None;
+            }
+            let [byte] = byte;
+            match self.decoder.push(byte) {
+                Some(Heard::Frame) => {
+                    if let Some(told) = self.hear() {
+                        return Some(told);
+                    }
+                }
+                Some(Heard::Gap) => {
+                    self.lose();
+                    self.encoder.begin(0);
+                    self.say(&Frame::Lost);
+                }
+                None => {}
+            }
+            // Noise must not keep a node from its deadlines.
+            bytes_max -= 1;
+            if bytes_max == 0 {
+                self.more = true;
+                return None;
+            }
+        }
+    }
+
+    /// Takes in the frame that has just come; the exchange it tells of, if the core is to know.
+    fn hear(&mut self) -> Option<Exchange> {
+        match self.decoder.frame()? {
+            Frame::Hello(hello) => self.begin(hello),
+            Frame::Ping => {
+                self.say(&Frame::Pong);
+            }
+            Frame::Told(exchange, incoming) => {
+                let accepted = incoming == Incoming::Accepted;
+                let over = matches!(incoming, Incoming::Done | Incoming::Gone(_));
+                return self.is_news(exchange, accepted, over).then_some(exchange);
+            }
+            // Only a chip says anything else.
+            _ => {}
+        }
+        None
+    }
+
+    fn begin(&mut self, hello: Hello) {
+        self.lose();
+        self.encoder.begin(self.decoder.session());
+        // A gateway that speaks another version learns so from the answer.
+        if hello.version == VERSION {
+            self.gateway = Some(Gateway {
+                instance: hello.instance,
+                addr: hello.addr,
+                directory: hello.directory,
+            });
+        }
+        let exchanges = self.slots.capacity();
+        let ready = Ready {
+            version: VERSION,
+            members_max: self.decoder.members_max(),
+            exchanges_max: u16::try_from(exchanges).unwrap_or(u16::MAX),
+            listening: self.listening,
+        };
+        self.say(&Frame::Ready(ready));
+    }
+
+    /// Whether the core is to be told; keeps its law that nothing follows the end.
+    fn is_news(&mut self, exchange: Exchange, accepted: bool, over: bool) -> bool {
+        match self.slot(exchange) {
+            Some(slot) if slot.stage == Stage::Open && !accepted => {
+                if over {
+                    slot.stage = Stage::Over;
+                }
+                true
+            }
+            Some(_) => false,
+            None => {
+                let slot = Slot {
+                    exchange,
+                    stage: Stage::Open,
+                    owed: None,
+                };
+                let news = accepted && exchange.0 >= ACCEPTED_FROM;
+                // The gateway lets in no more than there are places, as it was told.
+                news && (self.slots.push(slot).is_ok() || !self.say(&Frame::Close(exchange)))
+            }
+        }
+    }
+}
+
+impl<L: Line> Net for Link<'_, L> {
+    fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
+        if self.slots.is_full() || !self.catch_up() {
+            return Err(Full);
+        }
+        let exchange = loop {
+            let exchange = Exchange(self.next);
+            self.next = (self.next + 1) % ACCEPTED_FROM;
+            if self.slot(exchange).is_none() {
+                break exchange;
+            }
+        };
+        let stage = match self.decoder.session() {
+            // There is no gateway: nobody can be reached.
+            0 => Stage::InDoubt,
+            _ if self.say(&Frame::Open(exchange, to, request)) => Stage::Open,
+            _ => return Err(Full),
+        };
+        let slot = Slot {
+            exchange,
+            stage,
+            owed: None,
+        };
+        self.slots.push(slot).map_err(|_| Full)?;
+        Ok(exchange)
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        let exchange = self.next_told()?;
+        if let Some(slot) = self.slot(exchange)
+            && slot.stage == Stage::InDoubt
+        {
+            slot.stage = Stage::Forgotten;
+            return Some((exchange, Incoming::Gone(Gone::Reset)));
+        }
+        match self.decoder.frame() {
+            Some(Frame::Told(exchange, incoming)) => Some((exchange, incoming)),
+            _ => None,
+        }
+    }
+
+    fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        if self.slot(on).is_some_and(|slot| slot.stage == Stage::Open) {
+            self.answer(on, reply);
+        }
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        let Some(slot) = self.slot(exchange) else {
+            return;
+        };
+        let known = matches!(slot.stage, Stage::Open | Stage::Over);
+        if known {
+            // An answer that is still owed goes first.
+            slot.stage = Stage::Closed;
+            self.catch_up();
+        } else {
+            self.forget(exchange);
+        }
+    }
+
+    fn set_listening(&mut self, on: bool) {
+        if self.listening != on {
+            self.listening = on;
+            self.listening_owed = self.decoder.session() != 0;
+            self.catch_up();
+        }
+    }
+}
+
+/// Bytes that wait for the line.
+#[derive(Debug)]
+struct Outbox<'b> {
+    bytes: &'b mut [u8],
+    from: usize,
+    to: usize,
+}
+
+impl Outbox<'_> {
+    fn waiting(&self) -> &[u8] {
+        self.bytes.get(self.from..self.to).unwrap_or(&[])
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.to..).unwrap_or(&mut [])
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes.len() - (self.to - self.from) >= FRAME_SHORT_MAX
+    }
+
+    /// Moves what waits to the front.
+    fn make_room(&mut self) {
+        if self.from == 0 {
+            return;
+        }
+        for at in self.from..self.to {
+            let moved = self.bytes.get(at).copied();
+            if let (Some(place), Some(byte)) = (self.bytes.get_mut(at - self.from), moved) {
+                *place = byte;
+            }
+        }
+        self.to -= self.from;
+        self.from = 0;
+    }
+
+    fn clear(&mut self) {
+        self.from = 0;
+        self.to = 0;
+    }
+}

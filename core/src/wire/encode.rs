@@ -1,0 +1,231 @@
+//! Frames as bytes.
+
+use serde::Serialize;
+
+use super::framing::Framer;
+use super::{Frame, GONE, NOBODY, REFUSALS, kind};
+use crate::net::{Exchange, Full, Incoming, Reply, Request};
+use crate::roster::{Member, Roster};
+
+/// Writes one direction's frames.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    session: u8,
+    sequence: u8,
+    /// The list sent last in this session.
+    list: Option<(u32, usize)>,
+}
+
+impl Encoder {
+    /// An encoder outside any session.
+    pub const fn new() -> Self {
+        Self {
+            session: 0,
+            sequence: 0,
+            list: None,
+        }
+    }
+
+    /// Begins a session, or leaves it if `session` is 0.
+    pub fn begin(&mut self, session: u8) {
+        *self = Self {
+            session,
+            ..Self::new()
+        };
+    }
+
+    /// Writes `frame` at the start of `into`, and before it the list that it carries, unless the
+    /// other end has that already; how many bytes that takes.
+    ///
+    /// Two lists of equal revision and length are taken for equal.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if it does not fit, which for a list of `n` cannot happen from
+    /// [`message_max(n)`](message_max) bytes on, or if a list has more than 65,535 members or an
+    /// exchange a number above that. Nothing has changed then but the bytes of `into`.
+    pub fn encode(&mut self, frame: &Frame<'_>, into: &mut [u8]) -> Result<usize, Full> {
+        let before = (self.sequence, self.list);
+        let written = self.list_first(frame.list(), into).and_then(|at| {
+            let mut out = self.out(into, at);
+            out.frame(frame)?;
+            out.end()
+        });
+        match written {
+            Ok(_) => self.sequence = self.sequence.wrapping_add(1),
+            Err(Full) => (self.sequence, self.list) = before,
+        }
+        written
+    }
+
+    /// Writes `list` unless the list sent last begins with it.
+    fn list_first(&mut self, list: Roster<'_>, into: &mut [u8]) -> Result<usize, Full> {
+        let sent = self
+            .list
+            .is_some_and(|(revision, length)| revision == list.revision() && length >= list.len());
+        if sent || list.is_empty() {
+            return Ok(0);
+        }
+        let mut out = self.out(into, 0);
+        out.put(kind::LIST)?;
+        out.count(list)?;
+        let mut last = NOBODY;
+        for member in list.members() {
+            out.put(member.pid.days.wrapping_sub(last.pid.days))?;
+            out.put(member.pid.id.wrapping_sub(last.pid.id).cast_signed())?;
+            out.put(member.addr.0.wrapping_sub(last.addr.0).cast_signed())?;
+            last = *member;
+        }
+        let end = out.end()?;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.list = Some((list.revision(), list.len()));
+        Ok(end)
+    }
+
+    fn out<'a>(&self, into: &'a mut [u8], at: usize) -> Out<'a> {
+        let mut out = Out(postcard::Serializer {
+            output: Framer::new(into, at),
+        });
+        // They are two bytes: a framer takes them, whether or not there is room.
+        let _ = out.put(self.session);
+        let _ = out.put(self.sequence);
+        out
+    }
+}
+
+/// A frame that is being written.
+struct Out<'a>(postcard::Serializer<Framer<'a>>);
+
+impl Out<'_> {
+    fn put(&mut self, value: impl Serialize) -> Result<(), Full> {
+        value.serialize(&mut self.0).map_err(|_| Full)
+    }
+
+    fn count(&mut self, list: Roster<'_>) -> Result<(), Full> {
+        self.put(u16::try_from(list.len()).map_err(|_| Full)?)
+    }
+
+    fn exchange(&mut self, exchange: Exchange) -> Result<(), Full> {
+        self.put(u16::try_from(exchange.0).map_err(|_| Full)?)
+    }
+
+    fn member(&mut self, member: Member) -> Result<(), Full> {
+        self.put(member.pid.days)?;
+        self.put(member.pid.id)?;
+        self.put(member.addr.0)
+    }
+
+    fn end(self) -> Result<usize, Full> {
+        self.0.output.end()
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Full> {
+        match *frame {
+            Frame::Hello(hello) => {
+                self.put(kind::HELLO)?;
+                self.put(hello.version)?;
+                self.put(hello.instance)?;
+                self.put(hello.addr.0)?;
+                self.put(hello.directory.0)
+            }
+            Frame::Ready(ready) => {
+                self.put(kind::READY)?;
+                self.put(ready.version)?;
+                self.put(ready.members_max)?;
+                self.put(ready.exchanges_max)?;
+                self.put(ready.listening)
+            }
+            Frame::Lost => self.put(kind::LOST),
+            Frame::Ping => self.put(kind::PING),
+            Frame::Pong => self.put(kind::PONG),
+            Frame::Listening(on) => {
+                self.put(kind::LISTENING)?;
+                self.put(on)
+            }
+            Frame::Open(exchange, to, request) => {
+                self.put(kind::OPEN)?;
+                self.exchange(exchange)?;
+                self.put(to.0)?;
+                self.request(request)
+            }
+            Frame::Reply(exchange, reply) => {
+                self.put(kind::REPLY)?;
+                self.exchange(exchange)?;
+                self.reply(reply)
+            }
+            Frame::Close(exchange) => {
+                self.put(kind::CLOSE)?;
+                self.exchange(exchange)
+            }
+            Frame::Told(exchange, incoming) => {
+                self.put(kind::TOLD)?;
+                self.exchange(exchange)?;
+                match incoming {
+                    Incoming::Accepted => self.put(0_u8),
+                    Incoming::Sent => self.put(1_u8),
+                    Incoming::Request(request) => {
+                        self.put(2_u8)?;
+                        self.request(request)
+                    }
+                    Incoming::Reply(reply) => {
+                        self.put(3_u8)?;
+                        self.reply(reply)
+                    }
+                    Incoming::Done => self.put(4_u8),
+                    Incoming::Gone(gone) => {
+                        self.put(5_u8)?;
+                        self.put(place(&GONE, gone))
+                    }
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request<'_>) -> Result<(), Full> {
+        match request {
+            Request::Join(member) => {
+                self.put(0_u8)?;
+                self.member(member)
+            }
+            Request::Election(list) => {
+                self.put(1_u8)?;
+                self.count(list)
+            }
+            Request::Coordinator(list) => {
+                self.put(2_u8)?;
+                self.count(list)
+            }
+            Request::Probe(list) => {
+                self.put(3_u8)?;
+                self.count(list)
+            }
+            Request::Unfit(refusal) => {
+                self.put(4_u8)?;
+                self.put(place(&REFUSALS, refusal))
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: Reply<'_>) -> Result<(), Full> {
+        match reply {
+            Reply::Ok(list) => {
+                self.put(0_u8)?;
+                self.count(list)
+            }
+            Reply::Members(list) => {
+                self.put(1_u8)?;
+                self.count(list)
+            }
+            Reply::Refused(refusal) => {
+                self.put(2_u8)?;
+                self.put(place(&REFUSALS, refusal))
+            }
+        }
+    }
+}
+
+fn place<T: PartialEq>(all: &[T], one: T) -> u8 {
+    let at = all.iter().position(|other| *other == one);
+    // Every one is there, and they are few.
+    at.map_or(u8::MAX, |at| at as u8)
+}
