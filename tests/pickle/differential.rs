@@ -66,7 +66,7 @@ const PARTS: &[&[u8]] = &[
 fn mutate(message: &mut Vec<u8>, donors: &[Vec<u8>], random: &mut Random) {
     let at = random.below(message.len());
     match random.below(8) {
-        0 => message[at] = random.next() as u8,
+        0 => message[at] = random.number() as u8,
         1 => message[at] ^= 1 << random.below(8),
         2 => drop(message.remove(at)),
         3 => drop(message.splice(at..at, random.pick(PARTS).iter().copied())),

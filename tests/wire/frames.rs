@@ -274,7 +274,7 @@ fn no_cut_or_changed_bit_makes_another_frame_of_one() {
 /// Up to 64 members that have anything whatever in common.
 fn random_list(random: &mut Random) -> Vec<Member> {
     let mut numbers = |some: &[u64]| match random.below(3) {
-        0 => random.next(),
+        0 => random.number(),
         1 => *random.pick(some) + random.below(300) as u64,
         _ => *random.pick(some),
     };
