@@ -1,4 +1,4 @@
-//! The board, as the firmware and the measurements see it.
+//! A board, as the firmware and the measurements see it: its clock, its serial line, its stack.
 
 #![no_std]
 

@@ -6,6 +6,7 @@
 )]
 
 use cortex_m::Peripherals;
+use cortex_m::asm::delay;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
@@ -13,17 +14,20 @@ use crate::registers::Registers;
 use crate::{clock, serial};
 
 /// The frequency of the processor and of SysTick.
-pub const HZ: u32 = 50_000_000;
+const HZ: u32 = 50_000_000;
 
 // SAFETY: the memory map of the data sheet; neither DMA nor flash programming is behind these.
 const SYSCTL: Registers = unsafe { Registers::at(0x400F_E000) };
 const RIS: usize = 0x050;
 const PLL_LOCKED: u32 = 1 << 6;
 const RCC: usize = 0x060;
-const RCC_SYSDIV_4: u32 = 3 << 23 | 1 << 22;
+const RCC_SYSDIV_4: u32 = 3 << 23 | 1 << 22; // of the PLL's 200 MHz
+const RCC_PWRDN: u32 = 1 << 13;
 const RCC_BYPASS: u32 = 1 << 11;
 const RCC_XTAL_8_MHZ: u32 = 0xE << 6;
-const RCC_IOSCDIS: u32 = 1 << 1;
+const RCC_OSCSRC_INTERNAL: u32 = 1 << 4;
+/// How long the crystal may take to start, in cycles of the internal oscillator: 44 ms.
+const CRYSTAL_STARTS: u32 = 1 << 19;
 const RCGC1: usize = 0x104;
 const RCGC1_UART0: u32 = 1 << 0;
 const RCGC2: usize = 0x108;
@@ -58,11 +62,13 @@ const ISER: usize = 0x100;
 
 /// Starts clock, UART (115,200 baud, 8N1) and their interrupts.
 pub fn start() {
-    // The PLL's 200 MHz by four, locked on the crystal before anything hangs on it.
-    let rcc = RCC_SYSDIV_4 | RCC_XTAL_8_MHZ | RCC_IOSCDIS;
-    SYSCTL.write(RCC, rcc | RCC_BYPASS);
+    // The crystal starts before the PLL hangs on it, and that has locked before anything does.
+    let crystal = RCC_XTAL_8_MHZ | RCC_BYPASS;
+    SYSCTL.write(RCC, crystal | RCC_PWRDN | RCC_OSCSRC_INTERNAL);
+    delay(CRYSTAL_STARTS);
+    SYSCTL.write(RCC, crystal | RCC_SYSDIV_4);
     while SYSCTL.read(RIS) & PLL_LOCKED == 0 {}
-    SYSCTL.write(RCC, rcc);
+    SYSCTL.write(RCC, RCC_XTAL_8_MHZ | RCC_SYSDIV_4);
 
     SYSCTL.write(RCGC1, RCGC1_UART0);
     SYSCTL.write(RCGC2, RCGC2_GPIOA);

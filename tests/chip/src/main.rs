@@ -1,4 +1,12 @@
-//! The firmware: a member of the group on a microcontroller, at the other end of a serial line.
+//! The firmware: a member of the group on a microcontroller, whose serial line leads to a gateway.
+//!
+//! Who it is comes with the command line, as `DAYS ID [stack]`, and what happens is told on the
+//! console; both are semihosting, which on a board of metal and plastic needs a debugger.
+//!
+//! ```console
+//! $ cargo run --release --target thumbv7m-none-eabi -- -append '300 1234567'
+//! $ bully gateway --gcd localhost 23600 --link tcp:127.0.0.1:23650
+//! ```
 
 #![no_std]
 #![no_main]

@@ -12,9 +12,6 @@ use cortex_m_rt::exception;
 use crate::registers::Registers;
 use crate::{clock, serial};
 
-/// The frequency of the processor and of SysTick.
-pub const HZ: u32 = 16_000_000;
-
 // SAFETY: the memory map of the reference manual; no DMA is behind these.
 const CLOCK: Registers = unsafe { Registers::at(0x4000_0000) };
 const HFCLKSTART: usize = 0x000;
@@ -23,6 +20,8 @@ const HFCLKSTART: usize = 0x000;
 const GPIO: Registers = unsafe { Registers::at(0x5000_0000) };
 const OUTSET: usize = 0x508;
 const DIRSET: usize = 0x518;
+const PIN_CNF: usize = 0x700;
+const INPUT: u32 = 0;
 const TX_PIN: u32 = 24;
 const RX_PIN: u32 = 25;
 
@@ -72,6 +71,7 @@ pub fn start() {
 
     GPIO.write(OUTSET, 1 << TX_PIN);
     GPIO.write(DIRSET, 1 << TX_PIN);
+    GPIO.write(PIN_CNF + 4 * RX_PIN as usize, INPUT);
     UART0.write(PSELTXD, TX_PIN);
     UART0.write(PSELRXD, RX_PIN);
     UART0.write(BAUDRATE, BAUDRATE_115_200);

@@ -305,7 +305,7 @@ impl<N: Scripted> Stage<N> {
         }
         assert_eq!(sent, messages, "{what}");
         let title = self.title;
-        println!("{title}\t{what}\t{sent}\t{turns}\t{instructions}\t{longest}\t{depth}");
+        println!("{MEMBERS} members: {title}\t{what}\t{turns}\t{instructions}\t{longest}\t{depth}");
     }
 }
 
