@@ -3,11 +3,9 @@
 The boards, and how QEMU is told of them, stand in .cargo/config.toml as cargo's runners.
 """
 
-import ctypes
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tomllib
 
@@ -66,9 +64,3 @@ def qemu(board, program, *more, serial):
 
 def run(*command, check=True, **more):
     return subprocess.run(command, check=check, **more)
-
-
-def die_with_parent():
-    """For a child about to start: it is killed when this script ends, however that happens."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
