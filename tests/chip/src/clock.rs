@@ -5,7 +5,7 @@ use core::cell::Cell;
 use bully::Instant;
 use cortex_m::interrupt::{Mutex, free};
 
-/// How often the board calls [`tick`]: also the clock's resolution, and the longest sleep.
+/// How often the board ticks: also the clock's resolution, and the longest sleep.
 pub const TICKS_PER_SECOND: u32 = 1_000;
 
 /// In a critical section, since neither core reads 64 bits at once.
