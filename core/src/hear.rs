@@ -116,6 +116,8 @@ impl Machine<'_> {
                 State::SendProbe => State::WaitingForProbeOk,
                 State::SendVictory => {
                     row.deadline = linger;
+                    // Its place can be had now.
+                    self.life.blocked_until = None;
                     State::Quiescent
                 }
                 same => same,
