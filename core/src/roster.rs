@@ -311,9 +311,8 @@ impl Table<'_> {
 
     /// The greatest address of a process, known or just heard.
     fn latest(&self, pid: Pid, heard: &[Member]) -> Option<Member> {
-        let end = heard.partition_point(|member| member.pid <= pid);
-        let told = end.checked_sub(1).and_then(|at| heard.get(at)).copied();
-        told.filter(|member| member.pid == pid && admits(self.me, member))
+        let mut told = heard.iter().rev().copied();
+        told.find(|member| member.pid == pid && admits(self.me, member))
             .max(self.find(pid))
     }
 

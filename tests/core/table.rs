@@ -153,3 +153,14 @@ fn keeps_the_leader_though_a_dead_one_is_announced() {
     lab.wait(10_000);
     lab.expect_leader(pid(2));
 }
+
+/// It was told twice, and one of the places is mine: the port I have was its own.
+#[test]
+fn takes_in_a_leader_that_is_announced_at_my_address_too() {
+    let mut lab = Script::<4, 8>::node(config(1));
+    lab.election(&members([7, 8, 9]));
+    let here = at(2, 30_000);
+    lab.coordinator(&[here, at(2, member(1).addr.0)]);
+    lab.expect_leader(pid(2));
+    assert_eq!(lab.roster(), [member(1), here, member(8), member(9)]);
+}
