@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bully::{Event, Member};
+use bully::{Cause, Event, Loss, Member};
 use bully_tests::group::Dice;
 use bully_tests::people::{at, config, member, members, pid};
 use bully_tests::script::{Habit, Script};
@@ -163,4 +163,33 @@ fn takes_in_a_leader_that_is_announced_at_my_address_too() {
     lab.coordinator(&[here, at(2, member(1).addr.0)]);
     lab.expect_leader(pid(2));
     assert_eq!(lab.roster(), [member(1), here, member(8), member(9)]);
+}
+
+/// Of 9, who leads, and 7, who was announced and had to make place, neither is there.
+#[test]
+fn a_lost_leader_is_not_followed_on_for_one_that_lost_its_place() {
+    let mut lab = Script::<4, 8>::asleep(config(1));
+    lab.habit(member(7).addr, Habit::Refuses);
+    lab.habit(member(9).addr, Habit::Answers);
+    lab.wait(0);
+    lab.members(&members([7, 8, 9]));
+    lab.coordinator(&members([9]));
+    lab.wait(400);
+    lab.forget();
+    lab.habit(member(9).addr, Habit::Refuses);
+    lab.coordinator(&members([2, 7]));
+    assert_eq!(lab.roster(), members([1, 2, 8, 9]));
+    assert_eq!(
+        lab.take_events()[1..],
+        [
+            Event::LeaderLost {
+                leader: pid(9),
+                how: Loss::Refused
+            },
+            Event::Election {
+                cause: Cause::LeaderLost
+            }
+        ]
+    );
+    lab.expect_elections(&members([2, 8, 9]));
 }
