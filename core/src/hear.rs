@@ -405,8 +405,10 @@ impl Machine<'_> {
         self.tell(Event::LeaderLost { leader: pid, how });
         self.ask_directory_again();
         let me = self.life.config.me.pid;
-        match doubt.map(|doubt| doubt.lesser) {
-            Some(lesser) if lesser > me && !self.table.standing(lesser).is_dead() => {
+        match doubt.and_then(|doubt| self.table.find(doubt.lesser)) {
+            Some(Member { pid: lesser, .. })
+                if lesser > me && !self.table.standing(lesser).is_dead() =>
+            {
                 self.decide(Input::DoubtSettled(lesser));
             }
             _ => self.decide(Input::LeaderGone),

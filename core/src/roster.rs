@@ -1,5 +1,7 @@
 //! Who the members are: identities, addresses, and the one bounded table of both.
 
+use core::cmp::Ordering;
+
 use heapless::VecView;
 
 /// A process id: the lab's pair (days to the next birthday, SU ID).
@@ -281,10 +283,11 @@ impl Table<'_> {
             unpinned.nth(nth)
         });
         let stays = |member: &Member| floor.is_none_or(|floor| *member > floor) || pinned(member);
-        let dropped = self.retain(stays);
+        self.retain(stays);
         let greatest_added =
             self.insert(heard.members, |member| admits(me, member) && stays(member));
-        if dropped || greatest_added.is_some() {
+        // Nobody is dropped but to make room for somebody.
+        if greatest_added.is_some() {
             self.bump();
         }
         Merged {
@@ -311,9 +314,8 @@ impl Table<'_> {
 
     /// The greatest address of a process, known or just heard.
     fn latest(&self, pid: Pid, heard: &[Member]) -> Option<Member> {
-        let end = heard.partition_point(|member| member.pid <= pid);
-        let told = end.checked_sub(1).and_then(|at| heard.get(at)).copied();
-        told.filter(|member| member.pid == pid && admits(self.me, member))
+        let mut told = heard.iter().rev().copied();
+        told.find(|member| member.pid == pid && admits(self.me, member))
             .max(self.find(pid))
     }
 
@@ -327,18 +329,21 @@ impl Table<'_> {
             .filter(move |member| admits(me, member))
             .peekable();
         core::iter::from_fn(move || match (known.peek(), told.peek()) {
-            (Some(a), Some(b)) if a == b => {
-                told.next();
-                known.next()
-            }
-            (Some(a), Some(b)) if b < a => told.next(),
+            (Some(a), Some(b)) => match a.cmp(b) {
+                Ordering::Less => known.next(),
+                Ordering::Equal => {
+                    told.next();
+                    known.next()
+                }
+                Ordering::Greater => told.next(),
+            },
             (None, _) => told.next(),
-            _ => known.next(),
+            (_, None) => known.next(),
         })
     }
 
-    /// Drops the entries that do not stay; whether there were any.
-    fn retain(&mut self, stays: impl Fn(&Member) -> bool) -> bool {
+    /// Drops the entries that do not stay.
+    fn retain(&mut self, stays: impl Fn(&Member) -> bool) {
         let mut kept = 0;
         for at in 0..self.members.len() {
             let (Some(&member), Some(&standing)) = (self.members.get(at), self.standing.get(at))
@@ -350,10 +355,8 @@ impl Table<'_> {
                 kept += 1;
             }
         }
-        let dropped = kept < self.members.len();
         self.members.truncate(kept);
         self.standing.truncate(kept);
-        dropped
     }
 
     /// Puts those in `heard` that are `wanted` where they belong, from the greatest down so that
