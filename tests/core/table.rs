@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bully::{Event, Member};
+use bully::{Event, Member, Roster};
 use bully_tests::group::Dice;
 use bully_tests::people::{at, config, member, members, pid};
 use bully_tests::script::{Habit, Script};
@@ -152,4 +152,18 @@ fn keeps_the_leader_though_a_dead_one_is_announced() {
     assert!(lab.roster().contains(&member(2)), "{:?}", lab.roster());
     lab.wait(10_000);
     lab.expect_leader(pid(2));
+}
+
+/// Peers send lists in any order, and some entries twice.
+#[test]
+fn any_list_is_put_in_order() {
+    let mut dice = Dice::new(11);
+    for len in (0..70).chain([500, 1_024]) {
+        let mut raw: Vec<Member> = (0..len)
+            .map(|_| at(dice.below(40) as u32, dice.below(3)))
+            .collect();
+        let twin: BTreeSet<Member> = raw.iter().copied().collect();
+        let sorted = Roster::sorted(&mut raw, 0);
+        assert!(sorted.members().iter().eq(&twin), "{sorted:?}");
+    }
 }
