@@ -15,8 +15,9 @@ SIZES = HERE / "sizes" / "Cargo.toml"
 
 
 def fail(why):
-    """Ends the script: what was to be looked at could not be."""
-    sys.exit(f"{Path(sys.argv[0]).name}: {why}")
+    """Ends the script with 2: what was to be looked at could not be."""
+    print(f"{Path(sys.argv[0]).name}: {why}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 @functools.cache
@@ -145,24 +146,30 @@ class Elf:
 def readable(name):
     """`name` as a path, as far as that matters to a reader: no types, no hashes."""
     words = [word for word in identifiers(name) if not re.fullmatch(r"h[0-9a-f]{16}", word)]
-    return "::".join(words) or name
+    path = "::".join(words) or name
+    for escape, text in {"_$": "$", "$LT$": "<", "$GT$": ">", "$RF$": "&", "$u20$": " ", "..": "::"}.items():
+        path = path.replace(escape, text)
+    return path
 
 
-# What a mangled name is made of: what to skip (disambiguators, references back, constants), a length
-# that an identifier follows, and single letters.
-TOKEN = re.compile(r"s[0-9A-Za-z]*_(?=[0-9CINMXYK])|B[0-9A-Za-z]*_|K[a-z]n?[0-9a-f]*_|([1-9][0-9]*)_?|.", re.S)
+# What names are made of, in the two manglings: what to skip (disambiguators, references back,
+# constants), a length that an identifier follows, and single letters.
+NEW = re.compile(r"s[0-9A-Za-z]*_(?=[0-9CINMXYK])|B[0-9A-Za-z]*_|K[a-z]n?[0-9a-f]*_|([1-9][0-9]*)_?|.", re.S)
+OLD = re.compile(r"([1-9][0-9]*)|.", re.S)
 
 
 def identifiers(name):
     """The identifiers in a mangled name, in order."""
+    token, at = (NEW, 2) if name.startswith("_R") else (OLD, 3)
+    if not name.startswith(("_R", "_ZN")):
+        return []
     words = []
-    at = 2 if name.startswith("_R") else 3 if name.startswith("_ZN") else len(name)
     while at < len(name):
-        token = TOKEN.match(name, at)
-        at = token.end()
-        if token[1]:
-            words.append(name[at:at + int(token[1])])
-            at += int(token[1])
+        found = token.match(name, at)
+        at = found.end()
+        if found[1]:
+            words.append(name[at:at + int(found[1])])
+            at += int(found[1])
     return words
 
 
