@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bully::{Cause, Event, Loss, Member};
+use bully::{Cause, Event, Loss, Member, Roster};
 use bully_tests::group::Dice;
 use bully_tests::owned::{Kind, Message};
 use bully_tests::people::{at, config, member, members, pid};
@@ -232,4 +232,18 @@ fn with_it_full_those_who_wait_for_a_victor_do_not_ask_in_step() {
     // Up to half as long again as the three seconds, and from all over that range.
     assert!(waits[0] >= 3_000 && waits[99] <= 4_500, "{waits:?}");
     assert!(waits[25] < 3_700 && waits[75] > 3_800, "{waits:?}");
+}
+
+/// Peers send lists in any order, and some entries twice.
+#[test]
+fn any_list_is_put_in_order() {
+    let mut dice = Dice::new(11);
+    for len in (0..70).chain([500, 1_024]) {
+        let mut raw: Vec<Member> = (0..len)
+            .map(|_| at(dice.below(40) as u32, dice.below(3)))
+            .collect();
+        let twin: BTreeSet<Member> = raw.iter().copied().collect();
+        let sorted = Roster::sorted(&mut raw, 0);
+        assert!(sorted.members().iter().eq(&twin), "{sorted:?}");
+    }
 }
