@@ -58,6 +58,10 @@
 //!   broadcast of our own shuts the other out; among those who connected, whoever has stayed silent
 //!   longest gives way to a newcomer.
 //!
+//! # Features
+//!
+//! None by default. `defmt` implements `defmt::Format` for the public types.
+//!
 //! # Where to find what
 //!
 //! The protocol is one `match` in `election.rs`, and reads like the assignment. `hear.rs` turns
