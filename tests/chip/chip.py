@@ -1,6 +1,7 @@
 """What the scripts here share: a core linked for a chip, and its ELF file read."""
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -31,6 +32,17 @@ def have_target(target):
     )
     if target not in listed.stdout.split():
         subprocess.run(["rustup", "target", "add", target], cwd=ROOT, check=True)
+
+
+def features():
+    """The core's features but the default ones."""
+    told = subprocess.run(
+        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
+        cwd=ROOT, check=True, stdout=subprocess.PIPE,
+    )
+    packages = json.loads(told.stdout)["packages"]
+    core = next(package for package in packages if package["name"] == "bully")
+    return core["features"].keys() - {"default"}
 
 
 def link(target, members, features=(), link=False):
