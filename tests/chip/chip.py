@@ -48,13 +48,13 @@ def features():
 def link(target, members, features=()):
     """The core for `target` as an ELF file whose relocations are kept."""
     have_target(target)
-    roots = ["bully_new", "bully_poll", "bully_poll_at"]
+    roots = ["bully_new", "bully_poll", "bully_poll_at", "BULLY_NODE"]
     if "directory" in features:
         roots += ["bully_directory_poll", "bully_directory_poll_at"]
     if "link" in features:
-        roots += ["bully_link_new", "bully_link_poll", "bully_link_turn"]
+        roots += ["bully_link_new", "bully_link_poll", "bully_link_turn", "BULLY_BUFFERS"]
     flags = ["-Csymbol-mangling-version=v0", "-Clink-arg=--emit-relocs"]
-    flags += [f"-Clink-arg=--undefined={root}" for root in roots + ["BULLY_NODE"]]
+    flags += [f"-Clink-arg=--undefined={root}" for root in roots]
     # One directory for each capacity and choice: cargo would build them over each other.
     chosen = "-".join([str(members), *features])
     place = HERE / "sizes" / "target" / chosen
