@@ -1,7 +1,7 @@
 //! `bully gateway`: a chip's sockets.
 
+use core::net::SocketAddr;
 use core::time::Duration;
-use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 

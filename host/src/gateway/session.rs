@@ -83,6 +83,8 @@ pub(super) struct Session<'b> {
     alive: bool,
     /// When the last frame of a session came.
     heard_at: Instant,
+    /// How many stale frames had come by then.
+    stale: u32,
     /// A PING has no answer yet.
     pinged: bool,
     /// How many members a list for the chip may have.
@@ -131,6 +133,7 @@ impl<'b> Session<'b> {
             stage: Stage::Asking(Instant::ZERO),
             alive: false,
             heard_at: Instant::ZERO,
+            stale: 0,
             pinged: false,
             told_max: 0,
             out: Vec::new(),
@@ -169,6 +172,10 @@ impl<'b> Session<'b> {
         }
         match self.stage {
             Stage::Asking(at) if now >= at => self.begin(now),
+            // It speaks, and not in this session.
+            Stage::Ready(at) if now >= at && self.pinged && self.is_elsewhere() => {
+                return Some(self.lose(now, Lost::Gap));
+            }
             Stage::Ready(at) if now >= at => {
                 self.stage = Stage::Ready(now + PING_AFTER);
                 if !self.ping() {
@@ -232,6 +239,7 @@ impl<'b> Session<'b> {
             },
         };
         self.heard_at = now;
+        self.stale = self.decoder.counts().stale;
         self.stage = Stage::Ready(now + PING_AFTER);
         Some(step)
     }
@@ -302,6 +310,11 @@ impl<'b> Session<'b> {
         let hello = Frame::Hello(self.hello);
         // There is room: nothing waits.
         let _ = self.say(&hello);
+    }
+
+    /// Whether frames of other sessions have come since the last one of this.
+    fn is_elsewhere(&self) -> bool {
+        self.decoder.counts().stale != self.stale
     }
 
     /// Whether what came last belongs to the session asked for.

@@ -1,0 +1,1 @@
+//! Whatever bytes a chip can send.
