@@ -17,7 +17,7 @@ use bully_tests::people::{DIRECTORY, member, members};
 /// A network with places for as many exchanges as a gateway is said to need, which connects and
 /// never answers by itself.
 #[derive(Debug, Default)]
-struct Quiet {
+pub(crate) struct Quiet {
     open: BTreeMap<Exchange, Addr>,
     news: Vec<(Exchange, News)>,
     telling: Option<News>,
@@ -37,7 +37,7 @@ impl Quiet {
     }
 
     /// Somebody connects, and says this if it is anything.
-    fn connect(&mut self, news: Option<News>) -> Exchange {
+    pub(crate) fn connect(&mut self, news: Option<News>) -> Exchange {
         let exchange = self.number(Addr(0));
         self.news.push((exchange, News::Accepted));
         self.news.extend(news.map(|news| (exchange, news)));
@@ -105,10 +105,10 @@ impl Line for Bytes {
 }
 
 /// A gateway, and a chip that the test speaks for.
-struct Attack {
+pub(crate) struct Attack {
     now: Instant,
-    bridge: Bridge<'static>,
-    net: Checked<Quiet>,
+    pub(crate) bridge: Bridge<'static>,
+    pub(crate) net: Checked<Quiet>,
     line: Bytes,
     encoder: Encoder,
     heard: Decoder<'static>,
@@ -123,7 +123,7 @@ const NOBODY: Member = Member {
 const PLACES: u16 = 8;
 
 impl Attack {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let chip = Chip {
             instance: 7,
             addr: member(9).addr,
@@ -153,7 +153,7 @@ impl Attack {
         panic!("it wants to be polled for ever");
     }
 
-    fn wait(&mut self, millis: u64) {
+    pub(crate) fn wait(&mut self, millis: u64) {
         let until = self.now + Duration::from_millis(millis);
         self.poll();
         while self.bridge.poll_at() <= until {
@@ -165,7 +165,7 @@ impl Attack {
     }
 
     /// What the gateway has said since this was last asked.
-    fn said(&mut self) -> Vec<String> {
+    pub(crate) fn said(&mut self) -> Vec<String> {
         let bytes = core::mem::take(&mut self.line.from_gateway);
         let mut said = Vec::new();
         for byte in bytes {
@@ -176,14 +176,14 @@ impl Attack {
         said
     }
 
-    fn say(&mut self, frame: &Frame<'_>) {
+    pub(crate) fn say(&mut self, frame: &Frame<'_>) {
         let mut bytes = vec![0; bully::wire::message_max(1_000)];
         let count = self.encoder.encode(frame, &mut bytes).expect("it fits");
         self.line.to_gateway.extend_from_slice(&bytes[..count]);
     }
 
     /// Answers the latest HELLO.
-    fn ready(&mut self) {
+    pub(crate) fn ready(&mut self) {
         self.ready_as(VERSION, PLACES);
     }
 

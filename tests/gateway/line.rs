@@ -188,9 +188,11 @@ impl Wire {
     fn read(&mut self, now: Instant, into: &mut [u8]) -> usize {
         let mut count = 0;
         for place in into {
-            let Some((_, byte)) = self.under_way.pop_front_if(|(at, _)| *at <= now) else {
+            let Some((_, byte)) = self.under_way.front().copied().filter(|(at, _)| *at <= now)
+            else {
                 break;
             };
+            self.under_way.pop_front();
             self.watch.delivered(byte);
             *place = byte;
             count += 1;

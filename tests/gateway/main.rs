@@ -4,6 +4,7 @@
 mod corrupt; // a thousand faults of the line
 mod hostile; // whatever bytes a chip can send
 mod line; // the line between them, and what it does to bytes
+mod names; // hosts that the chip holds, and those it has forgotten
 mod party; // a chip joins, leads, follows, is missed and comes back
 mod stage; // a chip, its gateway and a group
 mod watch; // no frame is taken for another

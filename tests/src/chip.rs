@@ -2,9 +2,11 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant as Wall;
@@ -47,7 +49,19 @@ pub enum Plug {
     /// At a TCP port.
     Tcp(TcpListener),
     /// At a socket of this machine.
-    Unix(UnixListener),
+    Unix(UnixListener, Option<Removed>),
+    /// At a terminal of its own, which is as near as software comes to a serial device.
+    Device(File),
+}
+
+/// A file that is removed with the value.
+#[derive(Debug)]
+pub struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl ChipThread {
@@ -95,10 +109,20 @@ impl Plug {
     /// A plug at a new socket in the directory for such things.
     pub fn unix(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(path).expect("it can be made");
+        let listener = UnixListener::bind(&path).expect("it can be made");
         listener.set_nonblocking(true).expect("it can be");
-        Self::Unix(listener)
+        Self::Unix(listener, Some(Removed(path)))
+    }
+
+    /// A plug at a new terminal.
+    pub fn device() -> Self {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).expect("terminals are left");
+        grantpt(&master).expect("it is ours");
+        unlockpt(&master).expect("it is ours");
+        rustix::io::ioctl_fionbio(&master, true).expect("it can be");
+        Self::Device(master.into())
     }
 
     /// What `--link` is to say.
@@ -108,18 +132,26 @@ impl Plug {
                 let at = listener.local_addr().expect("it is bound");
                 format!("tcp:localhost:{}", at.port())
             }
-            Self::Unix(listener) => {
+            Self::Unix(listener, _) => {
                 let at = listener.local_addr().expect("it is bound");
                 let path = at.as_pathname().expect("it has a name");
                 format!("unix:{}", path.display())
             }
+            Self::Device(master) => {
+                let path = rustix::pty::ptsname(master, Vec::new()).expect("it has a name");
+                path.into_string().expect("a plain one")
+            }
         }
     }
 
-    fn again(&self) -> Self {
+    /// The same plug once more.
+    pub fn again(&self) -> Self {
         match self {
             Self::Tcp(listener) => Self::Tcp(listener.try_clone().expect("descriptors are left")),
-            Self::Unix(listener) => Self::Unix(listener.try_clone().expect("descriptors are left")),
+            Self::Unix(listener, _) => {
+                Self::Unix(listener.try_clone().expect("descriptors are left"), None)
+            }
+            Self::Device(master) => Self::Device(master.try_clone().expect("descriptors are left")),
         }
     }
 
@@ -131,11 +163,12 @@ impl Plug {
                 stream.set_nodelay(true).ok()?;
                 Some(Box::new(stream))
             }
-            Self::Unix(listener) => {
+            Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().ok()?;
                 stream.set_nonblocking(true).ok()?;
                 Some(Box::new(stream))
             }
+            Self::Device(master) => Some(Box::new(master.try_clone().ok()?)),
         }
     }
 }
@@ -181,6 +214,7 @@ fn live(line: &mut StreamLine, pid: Pid, off: &AtomicBool, seen: &Mutex<Seen>) {
 trait Stream: Read + Write + Send {}
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
+impl Stream for File {}
 
 /// The chip's UART: whoever has connected last, or nobody.
 struct StreamLine {
