@@ -332,13 +332,22 @@ fn opens_by_the_thousand_are_bounded_by_what_ready_said() {
 /// of its network is open, and each exchange more than that breaks off.
 #[test]
 fn a_chip_with_many_places_gets_the_gateways_share() {
+    for full in [false, true] {
+        gets_the_share(full);
+    }
+}
+
+/// The network may have no room until all has been asked for.
+fn gets_the_share(full: bool) {
     let mut attack = Attack::new();
     attack.ready_as(VERSION, u16::MAX);
+    attack.net.inner_mut().full = full;
     for number in 0..1_000 {
         attack.probe(number);
         attack.poll();
     }
-    attack.wait(1);
+    attack.net.inner_mut().full = false;
+    attack.wait(100);
     assert_eq!(attack.lost(), None);
     let opened = attack.net.inner().opened;
     assert!(opened > 64 && opened < EXCHANGES_MAX, "{opened}");

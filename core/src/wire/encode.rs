@@ -42,7 +42,7 @@ impl Encoder {
     /// # Errors
     ///
     /// [`Full`] if it does not fit, which for a list of `n` cannot happen from
-    /// [`message_max(n)`](message_max) bytes on, or if a list has more than 65,535 members or an
+    /// [`message_max(n)`](super::message_max) bytes on, or if a list has more than 65,535 members or an
     /// exchange a number above that. Nothing has changed then but the bytes of `into`.
     pub fn encode(&mut self, frame: &Frame<'_>, into: &mut [u8]) -> Result<usize, Full> {
         let before = (self.sequence, self.list);

@@ -58,17 +58,16 @@ impl Held {
         }
     }
 
-    /// The chip's whole table has come; whether anything is known better now.
-    pub(super) fn has_table(&mut self, table: &[Member]) -> bool {
-        if self.stage != Stage::TakenIn {
-            return false;
+    /// The chip's whole table has come; an empty one says nothing, for the chip itself is in it.
+    pub(super) fn has_table(&mut self, table: &[Member]) {
+        if self.stage != Stage::TakenIn || table.is_empty() {
+            return;
         }
         let hosts = table
             .iter()
             .filter_map(|member| names::slot_of(member.addr));
         self.older = hosts.collect();
         self.stage = Stage::Idle;
-        true
     }
 
     /// The session has ended: an answer to the PING is no longer to be had.
