@@ -1,13 +1,11 @@
 //! The group coordinator, whom everyone asks to JOIN: the same kind of machine as a node.
 
-use core::time::Duration;
-
 use heapless::Vec;
 
 use crate::net::{Exchange, Incoming, Net, Refusal, Reply, Request};
 use crate::roster::{Member, Roster};
 use crate::state::{Row, Rows, State};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// The group coordinator (GCD), with room for `MEMBERS` members and `EXCHANGES` connections.
 ///
@@ -89,7 +87,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         while let Some(row) = Rows(&mut self.rows).earliest()
             && row.deadline <= self.now
         {
-            self.close(row.exchange, net);
+            let overdue = row.exchange;
+            self.close(overdue, net);
         }
         None
     }
@@ -119,9 +118,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             return Err(Refusal::Full);
         }
         self.members.retain(|old| !replaced(old));
-        let at = self.members.partition_point(|old| *old < member);
+        let mut carried = member;
+        for place in self.members.iter_mut() {
+            if *place > carried {
+                core::mem::swap(place, &mut carried);
+            }
+        }
         // Cannot fail: there was room, or there is now.
-        let _ = self.members.insert(at, member);
+        let _ = self.members.push(carried);
         self.revision = self.revision.wrapping_add(1);
         Ok(member)
     }
@@ -156,20 +160,15 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             rows.remove(expendable);
             net.close(expendable);
         }
-        let placed = rows.push(Row {
-            exchange,
-            state: State::WaitingForAnyMessage,
-            peer: None,
-            owed: false,
-            deadline: self.now + MESSAGE_WITHIN,
-        });
+        let deadline = self.now + MESSAGE_WITHIN;
+        let placed = rows.push(exchange, State::WaitingForAnyMessage, None, deadline);
         if !placed {
             net.close(exchange);
         }
     }
 
     fn close(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        if Rows(&mut self.rows).remove(exchange).is_some() {
+        if Rows(&mut self.rows).remove(exchange) {
             net.close(exchange);
         }
     }
@@ -183,4 +182,4 @@ const IDS: core::ops::Range<u32> = 1_000_000..10_000_000;
 
 /// How long a newcomer may take for its JOIN, and for reading the answer: lab nodes were seen idle
 /// for 5 s before the first byte.
-const MESSAGE_WITHIN: Duration = Duration::from_secs(8);
+const MESSAGE_WITHIN: Span = Span::from_millis(8_000);

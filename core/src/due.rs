@@ -1,30 +1,29 @@
 //! What time brings.
 
-use core::time::Duration;
-
 use crate::config::FeignMode;
 use crate::election::{Input, Phase, TOP};
 use crate::event::{Event, Loss};
-use crate::net::Net;
+use crate::net::{Exchange, Net};
 use crate::node::Machine;
 use crate::owe::BLOCKED_PAUSE;
 use crate::roster::{Member, Pid, Standing};
-use crate::state::{Row, State};
-use crate::time::Instant;
+use crate::state::State;
+use crate::time::{Instant, Span};
 
 impl Machine<'_> {
     /// Does one thing that is due; whether there was one.
     pub(crate) fn pass_time(&mut self, net: &mut dyn Net) -> bool {
         let now = self.now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let due = |at: Instant| at <= now;
         if let Some(row) = self.rows.earliest()
             && row.deadline <= now
         {
-            self.overdue(row, net);
+            let (exchange, state, peer) = (row.exchange, row.state, row.peer);
+            self.overdue(exchange, state, peer, net);
             return true;
         }
         if due(self.life.fail_at) {
-            self.life.fail_at = None;
+            self.life.fail_at = Instant::NEVER;
             self.fail(net);
             return true;
         }
@@ -33,7 +32,7 @@ impl Machine<'_> {
                 Phase::Failed => self.recover(net),
                 // There has been no room to ask anybody else "within the given time limit".
                 Phase::Electing => {
-                    self.life.phase_until = None;
+                    self.life.phase_until = Instant::NEVER;
                     self.life.asking = None;
                 }
                 _ => self.decide(Input::TimeOut),
@@ -45,7 +44,7 @@ impl Machine<'_> {
             match self.life.announcing {
                 None => self.announce(),
                 Some(_) => {
-                    self.life.announce_at = Some(now + self.life.config.window.max(BLOCKED_PAUSE))
+                    self.life.announce_at = now + self.life.config.window.max(BLOCKED_PAUSE);
                 }
             }
             return true;
@@ -59,7 +58,7 @@ impl Machine<'_> {
             self.look_later();
             return true;
         }
-        if self.life.phase != Phase::Failed && self.life.unblocked() {
+        if !matches!(self.life.phase, Phase::Failed) && self.life.unblocked() {
             if due(self.life.join_at) {
                 return self.send_join(net);
             }
@@ -70,28 +69,28 @@ impl Machine<'_> {
         false
     }
 
-    /// A row has lasted too long in its state.
-    fn overdue(&mut self, row: Row, net: &mut dyn Net) {
+    /// An exchange has lasted too long in its state.
+    fn overdue(&mut self, exchange: Exchange, state: State, peer: Member, net: &mut dyn Net) {
         let late = self.now() + self.life.config.ok_late;
-        match (row.state, row.peer) {
-            (State::WaitingForOk, Some(peer)) => {
+        match state {
+            State::WaitingForOk => {
                 // It no longer holds up the election, but an OK that comes late is news.
-                if let Some(row) = self.rows.get(row.exchange) {
+                if let Some(row) = self.rows.get(exchange) {
                     row.state = State::Quiescent;
                     row.deadline = late;
                 }
-                self.life.blocked_until = None;
+                self.life.blocked_until = Instant::ZERO;
                 self.asked_in_vain(peer.pid, Standing::Silent);
             }
-            (State::SendProbe, Some(peer)) => {
-                self.close(row.exchange, net);
+            State::SendProbe => {
+                self.close(exchange, net);
                 self.probe_failed(peer.pid, Loss::Unreachable);
             }
-            (State::SendElection, Some(peer)) => {
-                self.close(row.exchange, net);
+            State::SendElection => {
+                self.close(exchange, net);
                 self.asked_in_vain(peer.pid, Standing::Gone);
             }
-            _ => self.ended(row.exchange, None, net),
+            _ => self.ended(exchange, None, net),
         }
     }
 
@@ -102,7 +101,7 @@ impl Machine<'_> {
                 row.state = State::Quiescent;
             }
         }
-        self.life.blocked_until = None;
+        self.life.blocked_until = Instant::ZERO;
     }
 
     /// Whom a follower probes: the leader, or somebody greater who is said to lead.
@@ -119,23 +118,28 @@ impl Machine<'_> {
     /// Whom a leader looks for: every other time the greatest member, in between one of the greater
     /// ones after the other. Those who answer and never lead are left alone.
     fn sought(&mut self) -> Option<Pid> {
-        let me = self.life.config.me.pid;
         self.life.seek_greatest = !self.life.seek_greatest;
-        for from in [self.life.sought, TOP] {
-            let mut cursor = if self.life.seek_greatest { TOP } else { from };
-            while let Some((next, standing)) = self.table.below(cursor)
-                && next.pid > me
-            {
-                cursor = next;
-                if standing != Standing::Idle {
-                    if !self.life.seek_greatest {
-                        self.life.sought = next;
-                    }
-                    return Some(next.pid);
-                }
-            }
+        let in_between = !self.life.seek_greatest;
+        let from = if in_between { self.life.sought } else { TOP };
+        let next = self.greater(from).or_else(|| self.greater(TOP))?;
+        if in_between {
+            self.life.sought = next;
         }
-        None
+        Some(next.pid)
+    }
+
+    /// The greatest below `cursor` who is greater than me and may yet lead.
+    fn greater(&self, mut cursor: Member) -> Option<Member> {
+        loop {
+            let (next, standing) = self.table.below(cursor)?;
+            if next.pid <= self.life.config.me.pid {
+                return None;
+            }
+            if standing != Standing::Idle {
+                return Some(next);
+            }
+            cursor = next;
+        }
     }
 
     /// A leader to whom somebody greater is known looks for them now and then, so that the parts of
@@ -146,7 +150,7 @@ impl Machine<'_> {
             .table
             .below(TOP)
             .is_some_and(|(top, _)| top.pid > config.me.pid);
-        if greater && config.probing && !config.strict && self.life.probe_at.is_none() {
+        if greater && config.probing && !config.strict && self.life.probe_at == Instant::NEVER {
             let (shortest, longest) = config.probe_gap;
             let gap = self.life.rng.between(shortest, longest);
             self.life.probe_at = self.later(gap);
@@ -159,14 +163,17 @@ impl Machine<'_> {
         let config = &self.life.config;
         let doubtful = config.directory.is_some() || self.table.passed_over();
         let looks = doubtful && !config.strict;
-        let gap = config.look_gap.max(config.join_gap);
-        self.life.look_at = self.later(gap).filter(|_| looks);
+        if looks {
+            self.life.look_at = self.later(config.look_gap.max(config.join_gap));
+        } else {
+            self.life.look_at = Instant::NEVER;
+        }
     }
 
     /// Probes at once, unless a PROBE is under way that will tell as much.
     pub(crate) fn probe_now(&mut self) {
         if self.probed().is_some_and(|pid| !self.rows.probing(pid)) {
-            self.life.probe_at = Some(self.now());
+            self.life.probe_at = self.now();
         }
     }
 
@@ -177,7 +184,7 @@ impl Machine<'_> {
             _ => self.probed(),
         };
         let Some(pid) = probed else {
-            self.life.probe_at = None;
+            self.life.probe_at = Instant::NEVER;
             return true;
         };
         let (shortest, longest) = self.life.config.probe_gap;
@@ -189,8 +196,8 @@ impl Machine<'_> {
             self.probe_failed(pid, Loss::Unreachable);
             return true;
         };
-        let until = self.now() + self.life.config.probe_within;
-        if self.open(member, State::SendProbe, until, net).is_err() {
+        let within = self.life.config.probe_within;
+        if self.open(member, State::SendProbe, within, net).is_err() {
             return false;
         }
         self.life.probe_at = self.later(gap);
@@ -204,13 +211,13 @@ impl Machine<'_> {
                 addr,
                 ..self.life.config.me
             };
-            let until = self.now() + self.life.config.join_within;
-            if self.open(directory, State::SendJoin, until, net).is_err() {
+            let within = self.life.config.join_within;
+            if self.open(directory, State::SendJoin, within, net).is_err() {
                 return false;
             }
             self.life.last_join = self.now();
         }
-        self.life.join_at = None;
+        self.life.join_at = Instant::NEVER;
         true
     }
 
@@ -233,7 +240,7 @@ impl Machine<'_> {
         self.tell(Event::Recovered);
         self.schedule_failure();
         if !self.life.joined {
-            self.life.join_at = Some(self.now());
+            self.life.join_at = self.now();
         }
         while let Some(owed) = self.rows.owed() {
             self.answer(owed, net);
@@ -243,4 +250,4 @@ impl Machine<'_> {
 }
 
 /// The shortest time between two PROBEs, whatever is configured.
-const SHORTEST_GAP: Duration = Duration::from_millis(1);
+const SHORTEST_GAP: Span = Span::from_millis(1);

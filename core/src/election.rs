@@ -9,12 +9,10 @@
 //! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
 //! 5. a member that is probed though it does not lead elects, at most once per window.
 
-use core::time::Duration;
-
 use crate::event::Event;
 use crate::node::Machine;
 use crate::roster::{Addr, Member, Pid, Standing};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Where a node stands. All but the last three have a deadline at which they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -283,15 +281,15 @@ impl Machine<'_> {
                 let within = self.life.config.victor_within;
                 // Many who wait in vain for one who has no place for them must not ask in step.
                 let spread = if self.table.is_full() {
-                    within / 2
+                    within.half()
                 } else {
-                    Duration::ZERO
+                    Span::ZERO
                 };
                 let until = self.now() + self.life.rng.between(within, within + spread);
-                self.enter(Phase::Waiting, Some(until));
+                self.enter(Phase::Waiting, until);
             }
             Move::Lead => self.lead(),
-            Move::AnnounceOnceMore => self.life.announce_at = Some(self.life.calm_until),
+            Move::AnnounceOnceMore => self.life.announce_at = self.life.calm_until,
             // A full table may have lost whoever answers late; it announces itself again.
             Move::Follow(leader) if self.table.find(leader).is_none() => {}
             Move::Follow(leader) => self.follow(leader),
@@ -307,7 +305,7 @@ impl Machine<'_> {
                 }
             }
             Move::PlayDead => self.play_dead(),
-            Move::Return => self.enter(Phase::Joining, None),
+            Move::Return => self.enter(Phase::Joining, Instant::NEVER),
         }
     }
 
@@ -327,7 +325,7 @@ impl Machine<'_> {
         self.table.ask_anew(again && pass_over);
         self.life.no_victor = again && !self.life.no_victor;
         let until = self.now() + self.life.config.ok_within;
-        self.enter(Phase::Electing, Some(until));
+        self.enter(Phase::Electing, until);
         self.life.asking = Some(TOP);
         // The outcome is told even if it is the same leader again.
         self.life.told_leader = None;
@@ -335,7 +333,7 @@ impl Machine<'_> {
     }
 
     fn lead(&mut self) {
-        self.enter(Phase::Leading, None);
+        self.enter(Phase::Leading, Instant::NEVER);
         self.life.sought = TOP;
         self.seek_greater();
         self.look_later();
@@ -346,7 +344,7 @@ impl Machine<'_> {
     /// Owes everyone a COORDINATOR, and is calm for a window.
     pub(crate) fn announce(&mut self) {
         self.life.announcing = Some(TOP);
-        self.life.announce_at = None;
+        self.life.announce_at = Instant::NEVER;
         self.be_calm();
     }
 
@@ -355,10 +353,10 @@ impl Machine<'_> {
         let mut probe_at = self.life.probe_at;
         if self.life.phase != Phase::Following(leader) {
             let (shortest, longest) = self.life.config.probe_gap;
-            probe_at = Some(self.now() + self.life.rng.between(shortest, longest));
+            probe_at = self.now() + self.life.rng.between(shortest, longest);
         }
         self.table.mark(leader, Standing::Alive);
-        self.enter(Phase::Following(leader), None);
+        self.enter(Phase::Following(leader), Instant::NEVER);
         self.life.probe_at = probe_at;
         self.be_calm();
         self.tell_leader(leader);
@@ -374,7 +372,7 @@ impl Machine<'_> {
         {
             return;
         }
-        if self.life.phase == Phase::Waiting {
+        if matches!(self.life.phase, Phase::Waiting) {
             self.life.doubt = Some(doubt);
         } else if self.life.config.probing {
             self.life.doubt = Some(doubt);
@@ -387,13 +385,13 @@ impl Machine<'_> {
         self.life.probed_in_calm = false;
     }
 
-    fn enter(&mut self, phase: Phase, until: Option<Instant>) {
+    fn enter(&mut self, phase: Phase, until: Instant) {
         self.life.phase = phase;
         self.life.phase_until = until;
         self.life.doubt = None;
-        self.life.probe_at = None;
-        self.life.look_at = None;
-        self.life.announce_at = None;
+        self.life.probe_at = Instant::NEVER;
+        self.life.look_at = Instant::NEVER;
+        self.life.announce_at = Instant::NEVER;
         self.life.announcing = None;
         if !matches!(phase, Phase::Electing | Phase::Waiting) {
             self.life.asking = None;
@@ -406,10 +404,12 @@ impl Machine<'_> {
         };
         let length = self.life.rng.between(feign.length.0, feign.length.1);
         let until = self.now() + length;
-        self.enter(Phase::Failed, Some(until));
-        self.life.join_at = None;
+        self.enter(Phase::Failed, until);
+        self.life.join_at = Instant::NEVER;
         self.life.told_leader = None;
-        self.tell(Event::Failed { length });
+        self.tell(Event::Failed {
+            length: length.into(),
+        });
     }
 }
 

@@ -1,13 +1,12 @@
 //! What a node makes of what it hears.
 
-use core::time::Duration;
-
 use crate::election::{Input, Phase, TOP};
-use crate::event::{Event, JoinFailure, Loss};
+use crate::event::{Event, JoinFailure, Loss, count};
 use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::node::Machine;
 use crate::roster::{Member, Pid, Roster, Standing, admits};
-use crate::state::{Row, State};
+use crate::state::State;
+use crate::time::{Instant, Span};
 
 impl Machine<'_> {
     /// Takes one piece of news; whether there was one.
@@ -19,26 +18,27 @@ impl Machine<'_> {
             Incoming::Accepted => self.accept(exchange, net),
             Incoming::Sent => self.sent(exchange),
             Incoming::Request(request) => match request {
-                Request::Election(roster) if self.life.phase != Phase::Failed => {
-                    self.life.counters.heard.election += 1;
+                Request::Election(roster) if !matches!(self.life.phase, Phase::Failed) => {
+                    count(&mut self.life.counters.heard.election);
                     self.merge(roster, None);
                     if roster.is_empty() {
                         // It does not say who it is; the coordinator knows newcomers.
                         self.ask_directory_again();
                     }
                     // With a table too small for the group, a sender is the least in its own list.
-                    let sender = roster.members().first().copied();
+                    if let Some(sender) = roster.members().first() {
+                        self.note_left_out(sender);
+                    }
                     self.answer(exchange, net);
-                    self.note_left_out(sender);
                     self.decide(Input::Election);
                 }
-                Request::Probe(_) if self.life.phase != Phase::Failed => {
-                    self.life.counters.heard.probe += 1;
+                Request::Probe(_) if !matches!(self.life.phase, Phase::Failed) => {
+                    count(&mut self.life.counters.heard.probe);
                     self.answer(exchange, net);
                     self.decide(Input::Probed);
                 }
-                Request::Coordinator(roster) if self.life.phase != Phase::Failed => {
-                    self.life.counters.heard.coordinator += 1;
+                Request::Coordinator(roster) if !matches!(self.life.phase, Phase::Failed) => {
+                    count(&mut self.life.counters.heard.coordinator);
                     let input = self.read_announcement(roster);
                     let announced = match input {
                         Some(Input::Coordinator(named)) => Some(named),
@@ -53,8 +53,7 @@ impl Machine<'_> {
                 }
                 // Playing dead: the OK stays owed until we are back.
                 Request::Election(_) | Request::Probe(_) => {
-                    let back = self.life.phase_until.unwrap_or(self.now());
-                    let deadline = back + self.life.config.ok_within;
+                    let deadline = self.life.phase_until + self.life.config.ok_within;
                     if let Some(row) = self.rows.get(exchange) {
                         row.state = State::SendOk;
                         row.owed = true;
@@ -63,7 +62,7 @@ impl Machine<'_> {
                 }
                 Request::Coordinator(_) => self.retire(exchange, self.life.config.heard_linger),
                 Request::Join(_) | Request::Unfit(_) => {
-                    self.life.counters.rejected += 1;
+                    count(&mut self.life.counters.rejected);
                     self.retire(exchange, self.life.config.heard_linger);
                 }
             },
@@ -71,13 +70,13 @@ impl Machine<'_> {
             Incoming::Reply(Reply::Members(roster)) => {
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
                     let added = self.merge(roster, None);
-                    self.retire(exchange, Duration::ZERO);
+                    self.retire(exchange, Span::ZERO);
                     self.joined(added);
                 }
             }
             Incoming::Reply(Reply::Refused(refusal)) => {
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    self.retire(exchange, Duration::ZERO);
+                    self.retire(exchange, Span::ZERO);
                     self.join_failed(JoinFailure::Refused(refusal));
                 }
             }
@@ -95,14 +94,9 @@ impl Machine<'_> {
     }
 
     fn accept(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        let row = Row {
-            exchange,
-            state: State::WaitingForAnyMessage,
-            peer: None,
-            owed: false,
-            deadline: self.now() + self.life.config.message_within,
-        };
-        if !self.make_room(false, net) || !self.rows.push(row) {
+        let deadline = self.now() + self.life.config.message_within;
+        let state = State::WaitingForAnyMessage;
+        if !self.make_room(false, net) || !self.rows.push(exchange, state, None, deadline) {
             net.close(exchange);
         }
     }
@@ -116,6 +110,8 @@ impl Machine<'_> {
                 State::SendProbe => State::WaitingForProbeOk,
                 State::SendVictory => {
                     row.deadline = linger;
+                    // Its place can be had now.
+                    self.life.blocked_until = Instant::ZERO;
                     State::Quiescent
                 }
                 same => same,
@@ -130,13 +126,13 @@ impl Machine<'_> {
             row.state = State::SendOk;
             row.owed = false;
             row.deadline = row.deadline.max(deadline);
-            self.life.counters.sent.ok += 1;
+            count(&mut self.life.counters.sent.ok);
             net.reply(exchange, Reply::Ok(self.table.all()));
         }
     }
 
     /// Nothing more is awaited of `exchange`; it is closed after `linger`.
-    fn retire(&mut self, exchange: Exchange, linger: Duration) {
+    fn retire(&mut self, exchange: Exchange, linger: Span) {
         let deadline = self.now() + linger;
         if let Some(row) = self.rows.get(exchange) {
             row.state = State::Quiescent;
@@ -147,12 +143,14 @@ impl Machine<'_> {
     /// Takes in a list; there is always a place for who leads, who is said to, and `announced`.
     /// Returns the greatest that was new.
     fn merge(&mut self, roster: Roster<'_>, announced: Option<Pid>) -> Option<Pid> {
-        let keep = match self.life.doubt {
+        let me = self.table.me.pid;
+        let (greater, lesser) = match self.life.doubt {
             // One of the two is whom I follow, if I follow anybody.
-            Some(doubt) => [Some(doubt.greater), Some(doubt.lesser), announced],
-            None => [self.life.leader(), None, announced],
+            Some(doubt) => (doubt.greater, doubt.lesser),
+            None => (self.life.leader().unwrap_or(me), me),
         };
-        let merged = self.table.merge(roster, keep);
+        let keep = [greater, lesser, announced.unwrap_or(me)];
+        let merged = self.table.merge(roster, &keep);
         if merged.left_out > self.life.told_left_out {
             self.life.told_left_out = merged.left_out;
             self.tell(Event::RosterFull {
@@ -162,13 +160,13 @@ impl Machine<'_> {
         if self.table.is_half_full() {
             self.ask_who_has_come();
         }
-        let added = merged.greatest_added?.pid;
+        let added = merged.greatest_added?;
         // Somebody greater turned up while we ask: the cursor starts anew and passes over all who
         // have been asked already.
-        if self.life.phase == Phase::Electing && added > self.life.config.me.pid {
+        if matches!(self.life.phase, Phase::Electing) && added > self.life.config.me.pid {
             self.life.asking = Some(TOP);
         }
-        if self.life.phase == Phase::Leading {
+        if matches!(self.life.phase, Phase::Leading) {
             self.seek_greater();
         }
         Some(added)
@@ -181,53 +179,53 @@ impl Machine<'_> {
             .members()
             .iter()
             .rev()
-            .filter(|member| **member == me || admits(me, member))
+            .filter(|member| admits(&me, member))
             .map(|member| member.pid);
         let greatest = named.next()?;
         if greatest <= me.pid {
             return Some(Input::LesserCoordinator);
         }
-        let mut instead = named.take_while(|pid| *pid > me.pid);
-        match self.table.standing(greatest) {
-            // It has yet to answer, and somebody in the list has answered: some send everybody.
-            Standing::Asked if self.life.phase == Phase::Waiting && !self.life.config.strict => {
-                let answered = |pid: &Pid| self.table.standing(*pid) == Standing::Alive;
-                match instead.find(answered) {
-                    None => Some(Input::Coordinator(greatest)),
-                    instead => Some(Input::DoubtfulCoordinator {
-                        doubtful: greatest,
-                        instead,
-                    }),
-                }
-            }
-            standing if standing.is_dead() => Some(Input::DoubtfulCoordinator {
-                doubtful: greatest,
-                instead: instead.find(|pid| !self.table.standing(*pid).is_dead()),
-            }),
-            _ => Some(Input::Coordinator(greatest)),
+        let standing = self.table.standing(greatest);
+        // It has yet to answer, and somebody in the list has answered: some send everybody.
+        let asked = standing == Standing::Asked
+            && matches!(self.life.phase, Phase::Waiting)
+            && !self.life.config.strict;
+        if !asked && !standing.is_dead() {
+            return Some(Input::Coordinator(greatest));
         }
+        let instead = named.take_while(|pid| *pid > me.pid).find(|pid| {
+            let standing = self.table.standing(*pid);
+            !standing.is_dead() && (!asked || standing == Standing::Alive)
+        });
+        Some(match instead {
+            None if asked => Input::Coordinator(greatest),
+            instead => Input::DoubtfulCoordinator {
+                doubtful: greatest,
+                instead,
+            },
+        })
     }
 
     /// Whoever asks and has no place in my table is owed the news that I lead: no broadcast of mine
     /// would reach it. One at a time; another one that asks meanwhile will ask again.
-    fn note_left_out(&mut self, sender: Option<Member>) {
+    fn note_left_out(&mut self, sender: &Member) {
         let me = self.table.me;
-        let sender = sender.filter(|sender| sender.pid < me.pid && admits(me, sender));
-        if let Some(sender) = sender.filter(|sender| self.table.find(sender.pid).is_none()) {
-            self.life.left_out = Some(sender);
+        let lesser = sender.pid < me.pid && admits(&me, sender);
+        if lesser && self.table.find(sender.pid).is_none() {
+            self.life.left_out = Some(*sender);
         }
     }
 
     /// An OK came.
     fn answered(&mut self, exchange: Exchange) {
-        let Some(row) = self.rows.get(exchange).copied() else {
+        let Some(row) = self.rows.get(exchange).filter(|row| row.opened_by_us) else {
             return;
         };
-        let Some(peer) = row.peer else { return };
-        self.retire(exchange, Duration::ZERO);
-        match row.state {
+        let (state, peer) = (row.state, row.peer);
+        self.retire(exchange, Span::ZERO);
+        match state {
             State::WaitingForOk | State::Quiescent => {
-                self.life.counters.heard.ok += 1;
+                count(&mut self.life.counters.heard.ok);
                 self.table.mark(peer.pid, Standing::Alive);
                 self.decide(Input::Ok);
                 if self
@@ -239,7 +237,7 @@ impl Machine<'_> {
                 }
             }
             State::WaitingForProbeOk => {
-                self.life.counters.heard.ok += 1;
+                count(&mut self.life.counters.heard.ok);
                 self.probe_answered(peer.pid);
             }
             State::WaitingForMembers => {
@@ -264,17 +262,13 @@ impl Machine<'_> {
         }
         let known = self.life.leader().unwrap_or(self.life.config.me.pid);
         // A greater one who had no place for me has not told me that it leads.
-        let top = self
-            .table
-            .below(TOP)
-            .map(|(top, standing)| (top.pid, standing));
+        let top = self.table.below(TOP);
         let untold = self.table.is_full()
-            && top.is_some_and(|(pid, standing)| pid > known && !standing.is_dead());
-        match added {
-            Some(added) if added > known => self.decide(Input::GreaterJoined),
-            _ if untold => self.decide(Input::GreaterJoined),
-            Some(_) => self.decide(Input::LesserJoined),
-            None => {}
+            && top.is_some_and(|(top, standing)| top.pid > known && !standing.is_dead());
+        if untold || added.is_some_and(|added| added > known) {
+            self.decide(Input::GreaterJoined);
+        } else if added.is_some() {
+            self.decide(Input::LesserJoined);
         }
     }
 
@@ -282,10 +276,10 @@ impl Machine<'_> {
     /// of a new leader. So I ask the coordinator who has come: once more after I have joined, and
     /// then ever less often for as long as there is news or my table is half full.
     fn ask_who_has_come(&mut self) {
-        if self.life.joined && self.life.join_at.is_none() && !self.life.config.strict {
+        if self.life.joined && self.life.join_at == Instant::NEVER && !self.life.config.strict {
             let pause = self.life.left_out_pause;
-            self.life.left_out_pause = (2 * pause).min(LEFT_OUT_PAUSE_MAX);
-            let again_in = self.life.rng.between(pause, 2 * pause);
+            self.life.left_out_pause = pause.twice().min(LEFT_OUT_PAUSE_MAX);
+            let again_in = self.life.rng.between(pause, pause.twice());
             self.life.join_at = self.later(again_in);
         }
     }
@@ -297,34 +291,39 @@ impl Machine<'_> {
             return;
         }
         let pause = self.life.join_pause;
-        let again_in = self.life.rng.between(pause / 2, pause);
-        self.life.join_pause = (2 * pause).min(self.life.config.join_again.1);
-        self.life.join_at = Some(self.now() + again_in);
-        self.tell(Event::JoinFailed { failure, again_in });
+        let again_in = self.life.rng.between(pause.half(), pause);
+        self.life.join_pause = pause.twice().min(self.life.config.join_again.1);
+        self.life.join_at = self.now() + again_in;
+        self.tell(Event::JoinFailed {
+            failure,
+            again_in: again_in.into(),
+        });
     }
 
     /// An exchange is over: in order, or broken.
     pub(crate) fn ended(&mut self, exchange: Exchange, gone: Option<Gone>, net: &mut dyn Net) {
-        let row = self.close(exchange, net);
-        let Some((row, peer)) = row.and_then(|row| Some((row, row.peer?))) else {
+        let now = self.now();
+        let Some(row) = self.rows.get(exchange) else {
             return;
         };
-        let unreachable = matches!(gone, Some(Gone::Refused | Gone::Reset));
+        let (state, peer, left) = (row.state, row.peer, row.deadline.left(now));
+        self.close(exchange, net);
         if gone == Some(Gone::Refused)
-            && self.is_due(row.state)
+            && self.is_due(state)
             // Who has moved is known at another address too: the same message goes there.
             && let Some(moved) = self.table.forget_address(peer)
-            && self.open(moved, row.state, row.deadline, net).is_ok()
+            && self.open(moved, state, left, net).is_ok()
         {
             return;
         }
-        match row.state {
-            State::SendElection | State::WaitingForOk if unreachable => {
-                self.asked_in_vain(peer.pid, Standing::Gone);
-                self.ask_directory_again();
-            }
+        match state {
             State::SendElection | State::WaitingForOk => {
-                self.asked_in_vain(peer.pid, Standing::Silent);
+                if matches!(gone, Some(Gone::Refused | Gone::Reset)) {
+                    self.asked_in_vain(peer.pid, Standing::Gone);
+                    self.ask_directory_again();
+                } else {
+                    self.asked_in_vain(peer.pid, Standing::Silent);
+                }
             }
             State::SendProbe | State::WaitingForProbeOk => match gone {
                 Some(Gone::Refused) => self.probe_failed(peer.pid, Loss::Refused),
@@ -344,7 +343,7 @@ impl Machine<'_> {
     fn is_due(&self, state: State) -> bool {
         match state {
             State::SendElection => matches!(self.life.phase, Phase::Electing | Phase::Waiting),
-            State::SendVictory => self.life.phase == Phase::Leading,
+            State::SendVictory => matches!(self.life.phase, Phase::Leading),
             State::SendProbe => matches!(self.life.phase, Phase::Leading | Phase::Following(_)),
             _ => false,
         }
@@ -355,7 +354,7 @@ impl Machine<'_> {
         if self.table.standing(pid) == Standing::Asked {
             self.table.mark(pid, standing);
         }
-        if self.life.phase == Phase::Waiting
+        if matches!(self.life.phase, Phase::Waiting)
             && let Some(doubt) = self.life.doubt.filter(|doubt| doubt.greater == pid)
         {
             self.decide(Input::DoubtSettled(doubt.lesser));
@@ -365,7 +364,7 @@ impl Machine<'_> {
     fn probe_answered(&mut self, pid: Pid) {
         self.table.mark(pid, Standing::Alive);
         let doubted = self.life.doubt.take_if(|doubt| doubt.greater == pid);
-        if self.life.leader() == Some(pid) {
+        if self.life.is_led_by(pid) {
             self.life.answers_probes = Some(pid);
         } else if doubted.is_some() {
             self.decide(Input::DoubtSettled(pid));
@@ -376,7 +375,7 @@ impl Machine<'_> {
 
     pub(crate) fn probe_failed(&mut self, pid: Pid, how: Loss) {
         let doubt = self.life.doubt.take_if(|doubt| doubt.greater == pid);
-        if self.life.leader() != Some(pid) {
+        if !self.life.is_led_by(pid) {
             // It did not even accept when last asked: so it is back, and may never have learned to
             // answer PROBE.
             let back = how == Loss::Silent && self.table.standing(pid) == Standing::Gone;
@@ -387,7 +386,7 @@ impl Machine<'_> {
             }
             return;
         }
-        if how == Loss::Silent && self.life.answers_probes != Some(pid) {
+        if how == Loss::Silent && self.life.answers_probes.is_none_or(|known| known != pid) {
             // It may never have learned to answer PROBE: as long as it accepts, it lives.
             return;
         }
@@ -403,8 +402,10 @@ impl Machine<'_> {
         self.tell(Event::LeaderLost { leader: pid, how });
         self.ask_directory_again();
         let me = self.life.config.me.pid;
-        match doubt.map(|doubt| doubt.lesser) {
-            Some(lesser) if lesser > me && !self.table.standing(lesser).is_dead() => {
+        match doubt.and_then(|doubt| self.table.find(doubt.lesser)) {
+            Some(Member { pid: lesser, .. })
+                if lesser > me && !self.table.standing(lesser).is_dead() =>
+            {
                 self.decide(Input::DoubtSettled(lesser));
             }
             _ => self.decide(Input::LeaderGone),
@@ -417,12 +418,11 @@ impl Machine<'_> {
             let earliest = self
                 .now()
                 .max(self.life.last_join + self.life.config.join_gap);
-            let planned = self.life.join_at.unwrap_or(earliest);
-            self.life.join_at = Some(planned.min(earliest));
+            self.life.join_at = self.life.join_at.min(earliest);
         }
     }
 }
 
 /// The longest pause of a member for whom others may have no place: it draws the time between two
 /// JOINs from one to two of them, which keeps a thousand such members below 40 JOINs a second.
-const LEFT_OUT_PAUSE_MAX: Duration = Duration::from_secs(30);
+const LEFT_OUT_PAUSE_MAX: Span = Span::from_millis(30_000);

@@ -47,8 +47,8 @@
 //!
 //! # Capacities
 //!
-//! `Node<MEMBERS, EXCHANGES>` takes 17 bytes for each member and 40 for each exchange, and less than
-//! a kilobyte besides.
+//! On a 32-bit chip `Node<MEMBERS, EXCHANGES>` takes 17 bytes for each member, 32 for each exchange
+//! and some 600 besides.
 //!
 //! * A member more than `MEMBERS` makes the least one give way, except this node itself and the
 //!   leader: a full table holds the greatest, whatever the order in which they were heard of.
@@ -57,6 +57,43 @@
 //!   as a queue. A quarter is kept for each direction, so that neither a flood from outside nor a
 //!   broadcast of our own shuts the other out; among those who connected, whoever has stayed silent
 //!   longest gives way to a newcomer.
+//!
+//! # On a chip
+//!
+//! A chip without sockets leaves them to a gateway at the other end of a serial line, the command
+//! `bully gateway` of the host package, and speaks to it through a `Link`, which is a [`Net`]
+//! (feature `postcard`; `examples/chip.rs` is a whole program). It needs:
+//!
+//! * **A line**: a `Line` that reads and writes what there is at once, in two methods, or a driver
+//!   with the traits of `embedded-io` (feature of that name). Receive by interrupt into a ring: a
+//!   byte that is lost costs a session, in which all open exchanges break off.
+//! * **Buffers**: `Buffers<MEMBERS, EXCHANGES, BYTES>`, a static that is lent to the link.
+//!   `MEMBERS` is best that of the node, `EXCHANGES` that of the node or a few more, for newcomers
+//!   among whom the node then chooses, and `BYTES` is `wire::message_max(MEMBERS)`. At 115,200 baud
+//!   a list of 32 members takes 22 ms, once each time it changes.
+//! * **A clock**: anything that counts, as an [`Instant`]: microseconds from an origin of the
+//!   chip's own. A tick of a millisecond is fine. It must not wrap around: extend a narrow counter
+//!   to 64 bits.
+//! * **Chance**: [`Config::seed`], another one in each member, from the chip's serial number for
+//!   instance. Without it every boot draws the same times.
+//! * **A start**: the gateway says where others reach the chip, and where the coordinator is. Only
+//!   then is there a [`Config`]; and when the gateway was started anew, which its `instance` tells,
+//!   node and link are to be made anew.
+//! * **Sleep**: until [`Node::poll_at`] or an interrupt of the line, whichever comes first, and not
+//!   while `Link::is_busy`.
+//!
+//! Put the node in a static or on a stack that is large enough, once: it is moved around by copying.
+//! Nothing in [`Node::poll`] panics, recurses or blocks.
+//!
+//! When the line is cut, the gateway closes the door, so that others see a dead member; the node
+//! sees others that do not answer, and leads a group of its own until the line is back.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! * `postcard`: `Link` and the format it speaks, `wire`.
+//! * `embedded-io`: drivers with its traits as a `Line`.
 //!
 //! # Where to find what
 //!
@@ -85,6 +122,7 @@ mod node;
 mod owe;
 mod rng;
 mod roster;
+mod sort;
 mod state;
 mod time;
 #[cfg(feature = "postcard")]

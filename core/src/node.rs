@@ -1,18 +1,17 @@
 //! A member of the group: what it hears, what it owes, and what time brings.
 
 use core::hash::{Hash, Hasher};
-use core::time::Duration;
 
 use heapless::{Deque, Vec};
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::election::{Doubt, Input, Phase, TOP};
 use crate::event::{Counters, Event};
 use crate::net::Net;
 use crate::rng::Rng;
 use crate::roster::{Member, Pid, Roster, Standing, Table};
 use crate::state::{Row, Rows, State};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// A member of the group, with room for `MEMBERS` of them (itself included) and for `EXCHANGES`
 /// connections at once.
@@ -29,10 +28,13 @@ pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
     life: Life,
 }
 
-/// A node apart from its tables.
+/// A node apart from its tables. What is not to be done is due [`Instant::NEVER`].
+///
+/// Times that start at zero stand between those that start there: more than two of these in a row
+/// would be filled by a call of `memset`, 180 bytes of code on a chip.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
-    pub(crate) config: Config,
+    pub(crate) config: Settings,
     pub(crate) rng: Rng,
     /// The latest time ever told; time does not go back.
     pub(crate) now: Instant,
@@ -40,7 +42,9 @@ pub(crate) struct Life {
 
     pub(crate) phase: Phase,
     /// When the phase ends, if it is one that does.
-    pub(crate) phase_until: Option<Instant>,
+    pub(crate) phase_until: Instant,
+    /// When to play dead.
+    pub(crate) fail_at: Instant,
     /// No elections because of others until then: the window after a COORDINATOR.
     pub(crate) calm_until: Instant,
     pub(crate) probed_in_calm: bool,
@@ -55,35 +59,31 @@ pub(crate) struct Life {
     /// Who has no place in the table and is still owed a COORDINATOR.
     pub(crate) left_out: Option<Member>,
     /// When to announce once more.
-    pub(crate) announce_at: Option<Instant>,
+    pub(crate) announce_at: Instant,
 
     /// When a leader next asks the coordinator who has come.
-    pub(crate) look_at: Option<Instant>,
+    pub(crate) look_at: Instant,
+    /// There was no room for another exchange: try again then, or when one ends. Else zero.
+    pub(crate) blocked_until: Instant,
     /// Which greater members I have looked for since I lead: those from this one up.
     pub(crate) sought: Member,
     /// Whether the greatest of them is the next to look for.
     pub(crate) seek_greatest: bool,
 
-    /// When to send the next PROBE.
-    pub(crate) probe_at: Option<Instant>,
     /// Whoever answered a PROBE last: its silence means something.
     pub(crate) answers_probes: Option<Pid>,
     /// Two who are said to lead.
     pub(crate) doubt: Option<Doubt>,
 
     pub(crate) joined: bool,
-    /// When to send the next JOIN.
-    pub(crate) join_at: Option<Instant>,
-    pub(crate) join_pause: Duration,
     pub(crate) last_join: Instant,
+    /// When to send the next JOIN.
+    pub(crate) join_at: Instant,
+    /// When to send the next PROBE.
+    pub(crate) probe_at: Instant,
+    pub(crate) join_pause: Span,
     /// The pause before the next JOIN of one for whom others may have no place.
-    pub(crate) left_out_pause: Duration,
-
-    /// When to play dead.
-    pub(crate) fail_at: Option<Instant>,
-
-    /// There was no room for another exchange: try again then, or when one ends.
-    pub(crate) blocked_until: Option<Instant>,
+    pub(crate) left_out_pause: Span,
 
     pub(crate) told_leader: Option<Pid>,
     pub(crate) told_left_out: u32,
@@ -135,11 +135,12 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
         if !self.life.started || !self.life.events.is_empty() {
             return Some(self.life.now);
         }
-        self.rows
+        let earliest = self
+            .rows
             .iter()
             .map(|row| row.deadline)
-            .chain(self.life.timers())
-            .min()
+            .fold(self.life.earliest(), Instant::min);
+        (earliest != Instant::NEVER).then_some(earliest)
     }
 
     /// Who leads, if known: `None` while joining, electing and playing dead.
@@ -174,6 +175,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
     }
 
     /// This node as code that does not know its capacities.
+    // Once for all: inlined into `poll` it is 90 bytes longer.
+    #[inline(never)]
     fn machine(&mut self) -> Machine<'_> {
         Machine {
             table: Table {
@@ -190,12 +193,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
 
 impl Life {
     fn new(config: Config) -> Self {
+        let rng = Rng::new(config.seed);
+        let config = Settings::from(config);
         Self {
-            rng: Rng::new(config.seed),
+            rng,
             now: Instant::ZERO,
             started: false,
             phase: Phase::Joining,
-            phase_until: None,
+            phase_until: Instant::NEVER,
             calm_until: Instant::ZERO,
             probed_in_calm: false,
             probed_until: Instant::ZERO,
@@ -203,20 +208,20 @@ impl Life {
             asking: None,
             announcing: None,
             left_out: None,
-            announce_at: None,
-            look_at: None,
+            announce_at: Instant::NEVER,
+            look_at: Instant::NEVER,
             sought: TOP,
             seek_greatest: true,
-            probe_at: None,
+            probe_at: Instant::NEVER,
             answers_probes: None,
             doubt: None,
             joined: false,
-            join_at: None,
+            join_at: Instant::NEVER,
             join_pause: config.join_again.0,
             last_join: Instant::ZERO,
             left_out_pause: config.join_gap,
-            fail_at: None,
-            blocked_until: None,
+            fail_at: Instant::NEVER,
+            blocked_until: Instant::ZERO,
             told_leader: None,
             told_left_out: 0,
             events: Deque::new(),
@@ -233,30 +238,33 @@ impl Life {
         }
     }
 
-    /// Whether opening an exchange is worth a try.
-    pub(crate) fn unblocked(&self) -> bool {
-        self.blocked_until.is_none_or(|until| self.now >= until)
+    pub(crate) fn is_led_by(&self, pid: Pid) -> bool {
+        self.leader().is_some_and(|leader| leader == pid)
     }
 
-    /// The times at which something is due. What waits for room is not due before the next try.
-    fn timers(&self) -> impl Iterator<Item = Instant> {
-        let opening = [self.join_at, self.probe_at]
-            .map(|due| due.map(|at| at.max(self.blocked_until.unwrap_or(at))));
-        let left_out = self.left_out.filter(|_| self.phase == Phase::Leading);
-        let owed = (self.asking.or(self.announcing).or(left_out).is_some())
-            .then_some(self.blocked_until)
-            .flatten();
+    /// Whether opening an exchange is worth a try.
+    pub(crate) fn unblocked(&self) -> bool {
+        self.now >= self.blocked_until
+    }
+
+    /// The earliest time at which something is due. What waits for room is not due before the next
+    /// try.
+    fn earliest(&self) -> Instant {
+        let left_out = self
+            .left_out
+            .filter(|_| matches!(self.phase, Phase::Leading));
+        let opens = self.join_at.min(self.probe_at).max(self.blocked_until);
+        let owes = self.asking.or(self.announcing).or(left_out).is_some();
+        let waits = owes && self.blocked_until > Instant::ZERO;
         [
-            opening[0],
-            opening[1],
-            owed,
+            if waits { self.blocked_until } else { opens },
             self.phase_until,
             self.announce_at,
             self.look_at,
             self.fail_at,
         ]
         .into_iter()
-        .flatten()
+        .fold(opens, Instant::min)
     }
 }
 
@@ -318,7 +326,7 @@ pub(crate) struct Machine<'a> {
 
 impl Machine<'_> {
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
-        self.life.now = self.life.now.max(now);
+        self.life.now = self.life.now.max(now).min(Instant::LAST);
         if !self.life.started {
             self.start();
         }
@@ -345,9 +353,11 @@ impl Machine<'_> {
     }
 
     /// When to do again what would be done for ever at the end of time: there is no later then.
-    pub(crate) fn later(&self, pause: Duration) -> Option<Instant> {
-        let at = self.now() + pause;
-        (at > self.now()).then_some(at)
+    pub(crate) fn later(&self, pause: Span) -> Instant {
+        match self.now() + pause {
+            at if at > self.now() => at,
+            _ => Instant::NEVER,
+        }
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
@@ -358,7 +368,7 @@ impl Machine<'_> {
 
     /// Tells who leads, unless that is what was told last.
     pub(crate) fn tell_leader(&mut self, leader: Pid) {
-        if self.life.told_leader != Some(leader) {
+        if self.life.told_leader.is_none_or(|told| told != leader) {
             self.life.told_leader = Some(leader);
             self.tell(Event::Leader { leader });
         }
@@ -368,7 +378,7 @@ impl Machine<'_> {
         self.life.started = true;
         self.schedule_failure();
         if self.life.config.directory.is_some() {
-            self.life.join_at = Some(self.now());
+            self.life.join_at = self.now();
         } else {
             self.life.joined = true;
             self.decide(Input::Joined);
@@ -378,7 +388,7 @@ impl Machine<'_> {
     pub(crate) fn schedule_failure(&mut self) {
         if let Some(feign) = self.life.config.feign {
             let after = self.life.rng.between(feign.after.0, feign.after.1);
-            self.life.fail_at = Some(self.now() + after);
+            self.life.fail_at = self.now() + after;
         }
     }
 }

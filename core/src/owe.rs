@@ -1,19 +1,18 @@
 //! What a node owes to others: a cursor over the table, moved on as there is room.
 
-use core::time::Duration;
-
 use crate::election::{Input, Phase};
+use crate::event::count;
 use crate::net::{Exchange, Full, Net, Request};
 use crate::node::Machine;
-use crate::roster::{Addr, Member, Pid, Standing};
-use crate::state::{Row, State};
-use crate::time::Instant;
+use crate::roster::{Member, Standing};
+use crate::state::State;
+use crate::time::{Instant, Span};
 
 impl Machine<'_> {
     /// Sends one message that is owed; whether there was one and room for it.
     pub(crate) fn send_owed(&mut self, net: &mut dyn Net) -> bool {
         let asked = [State::SendElection, State::WaitingForOk];
-        if self.life.phase == Phase::Electing
+        if matches!(self.life.phase, Phase::Electing)
             && self.life.asking.is_none()
             && !self.rows.any(&asked)
         {
@@ -28,12 +27,16 @@ impl Machine<'_> {
             return match self.table.below(cursor) {
                 Some((next, standing)) if next.pid > me => {
                     if standing == Standing::Unasked {
-                        let until = self.now() + self.life.config.ok_within;
-                        if self.open(next, State::SendElection, until, net).is_err() {
+                        let within = self.life.config.ok_within;
+                        if self.open(next, State::SendElection, within, net).is_err() {
                             return false;
                         }
+                        let until = self.now() + within;
                         self.table.mark(next.pid, Standing::Asked);
-                        self.life.phase_until = self.life.phase_until.max(Some(until));
+                        if self.life.phase_until < until || self.life.phase_until == Instant::NEVER
+                        {
+                            self.life.phase_until = until;
+                        }
                     }
                     self.life.asking = Some(next);
                     true
@@ -44,11 +47,14 @@ impl Machine<'_> {
                 }
             };
         }
-        if self.life.phase == Phase::Leading
+        if matches!(self.life.phase, Phase::Leading)
             && let Some(left_out) = self.life.left_out
         {
-            let until = self.now() + self.life.config.ok_within;
-            if self.open(left_out, State::SendVictory, until, net).is_err() {
+            let within = self.life.config.ok_within;
+            if self
+                .open(left_out, State::SendVictory, within, net)
+                .is_err()
+            {
                 return false;
             }
             self.life.left_out = None;
@@ -60,12 +66,12 @@ impl Machine<'_> {
                 return true;
             };
             if next.pid != me {
-                let until = self.now() + self.life.config.ok_within;
-                if self.open(next, State::SendVictory, until, net).is_err() {
+                let within = self.life.config.ok_within;
+                if self.open(next, State::SendVictory, within, net).is_err() {
                     return false;
                 }
             }
-            self.life.announcing = Some(lowest(next.pid));
+            self.life.announcing = Some(next.pid.first());
             return true;
         }
         false
@@ -76,12 +82,12 @@ impl Machine<'_> {
         &mut self,
         peer: Member,
         state: State,
-        deadline: Instant,
+        within: Span,
         net: &mut dyn Net,
     ) -> Result<(), Full> {
         let opened = if self.make_room(true, net) {
             let sent = &mut self.life.counters.sent;
-            let (request, count) = match state {
+            let (request, counter) = match state {
                 State::SendJoin => (Request::Join(self.life.config.me), &mut sent.join),
                 State::SendElection => (Request::Election(self.table.all()), &mut sent.election),
                 State::SendProbe => (Request::Probe(self.table.all()), &mut sent.probe),
@@ -90,28 +96,20 @@ impl Machine<'_> {
                     &mut sent.coordinator,
                 ),
             };
-            net.open(peer.addr, request).map(|exchange| {
-                *count += 1;
-                Row {
-                    exchange,
-                    state,
-                    peer: Some(peer),
-                    owed: false,
-                    deadline,
-                }
-            })
+            net.open(peer.addr, request).inspect(|_| count(counter))
         } else {
             Err(Full)
         };
         match opened {
-            Ok(row) => {
+            Ok(exchange) => {
                 // There is a place: it has just been made.
-                let placed = self.rows.push(row);
+                let deadline = self.now() + within;
+                let placed = self.rows.push(exchange, state, Some(peer), deadline);
                 debug_assert!(placed, "a row got lost");
                 Ok(())
             }
             Err(full) => {
-                self.life.blocked_until = Some(self.now() + BLOCKED_PAUSE);
+                self.life.blocked_until = self.now() + BLOCKED_PAUSE;
                 Err(full)
             }
         }
@@ -124,24 +122,19 @@ impl Machine<'_> {
                 return false;
             };
             self.close(expendable, net);
-            self.life.counters.crowded_out += 1;
+            count(&mut self.life.counters.crowded_out);
         }
         !self.rows.crowded(opened_by_us)
     }
 
-    pub(crate) fn close(&mut self, exchange: Exchange, net: &mut dyn Net) -> Option<Row> {
-        let row = self.rows.remove(exchange)?;
-        net.close(exchange);
-        self.life.blocked_until = None;
-        Some(row)
+    pub(crate) fn close(&mut self, exchange: Exchange, net: &mut dyn Net) {
+        if self.rows.remove(exchange) {
+            net.close(exchange);
+            self.life.blocked_until = Instant::ZERO;
+        }
     }
-}
-
-/// Where a cursor stands when everyone down to `pid` has been dealt with.
-fn lowest(pid: Pid) -> Member {
-    Member { pid, addr: Addr(0) }
 }
 
 /// How long to wait after `Full` if nothing else happens: a network that is full for reasons of
 /// its own, such as its file descriptors, is not asked again and again.
-pub(crate) const BLOCKED_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const BLOCKED_PAUSE: Span = Span::from_millis(50);

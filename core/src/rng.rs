@@ -1,9 +1,10 @@
 //! The node's chance: probe gaps, feigned failures, the jitter of a retry.
 
 use core::convert::Infallible;
-use core::time::Duration;
 
 use rand_core::{Rng as _, TryRng};
+
+use crate::time::Span;
 
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and every seed, zero
 /// included, is a good one. Chance here spreads load; nothing secret depends on it.
@@ -17,14 +18,20 @@ impl Rng {
 
     /// A time between `low` and `high`, both included, to the microsecond; `low`, and nothing is
     /// drawn, if they are the same or the wrong way round.
-    pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        if high <= low {
+    pub(crate) fn between(&mut self, low: Span, high: Span) -> Span {
+        let Some(width) = high
+            .as_micros()
+            .checked_sub(low.as_micros())
+            .filter(|width| *width > 0)
+        else {
             return low;
-        }
-        let width = u64::try_from(high.saturating_sub(low).as_micros()).unwrap_or(u64::MAX);
-        // Multiply and shift instead of a remainder: no division, and a bias below 2^-32.
-        let drawn = (u128::from(self.next_u64()) * (u128::from(width) + 1)) >> 64;
-        low + Duration::from_micros(u64::try_from(drawn).unwrap_or(width))
+        };
+        // Multiply and shift instead of a remainder: no division, and a bias below 2^-32. In two
+        // halves, so that no product is longer than 64 bits.
+        let (drawn, steps) = (self.next_u64(), u64::from(width) + 1);
+        let lower = ((drawn & 0xffff_ffff) * steps) >> 32;
+        let drawn = ((drawn >> 32) * steps + lower) >> 32;
+        low + Span::from_micros(u32::try_from(drawn).unwrap_or(width))
     }
 }
 
@@ -70,7 +77,7 @@ mod tests {
     #[test]
     fn between_reaches_both_ends_and_stays_inside() {
         let mut rng = Rng::new(7);
-        let (low, high) = (Duration::from_micros(3), Duration::from_micros(6));
+        let (low, high) = (Span::from_micros(3), Span::from_micros(6));
         let mut seen = [0_u32; 10];
         for _ in 0..4_000 {
             let drawn = rng.between(low, high);
@@ -79,7 +86,17 @@ mod tests {
         }
         assert!(seen[3..=6].iter().all(|&count| count > 800), "{seen:?}");
         assert_eq!(rng.between(high, low), high);
-        let whole = rng.between(Duration::ZERO, Duration::MAX);
-        assert!(whole <= Duration::MAX);
+    }
+
+    #[test]
+    fn between_is_the_product_by_its_upper_word() {
+        let (mut rng, mut twin) = (Rng::new(3), Rng::new(3));
+        for width in [1, 2, 9_999, 0x1234_5678, u32::MAX - 1, u32::MAX] {
+            for _ in 0..1_000 {
+                let product = u128::from(twin.next_u64()) * (u128::from(width) + 1);
+                let drawn = rng.between(Span::ZERO, Span::from_micros(width));
+                assert_eq!(u128::from(drawn.as_micros()), product >> 64);
+            }
+        }
     }
 }

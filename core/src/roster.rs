@@ -1,18 +1,45 @@
 //! Who the members are: identities, addresses, and the one bounded table of both.
 
+use core::cmp::Ordering;
+
 use heapless::VecView;
+
+use crate::sort::sort_once;
 
 /// A process id: the lab's pair (days to the next birthday, SU ID).
 ///
-/// The derived order is the lab's: fewer days is less, the same days are decided by the id, and
-/// the greatest process leads. Any two numbers are a valid `Pid` here; the lab's ranges are
-/// checked where people join, by the [`Directory`](crate::Directory).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The order is the lab's: fewer days is less, the same days are decided by the id, and the greatest
+/// process leads. Any two numbers are a valid `Pid` here; the lab's ranges are checked where people
+/// join, by the [`Directory`](crate::Directory).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pid {
     /// Calendar days to the next birthday.
     pub days: u32,
     /// The SU ID.
     pub id: u32,
+}
+
+impl Pid {
+    /// Both numbers as one of the same order, which a chip compares in half the code.
+    const fn key(self) -> u64 {
+        (self.days as u64) << 32 | self.id as u64
+    }
+
+    /// Below every address of this process but the least, which it may be.
+    pub(crate) const fn first(self) -> Member {
+        Member {
+            pid: self,
+            addr: Addr(0),
+        }
+    }
+
+    /// Above every address of this process but the greatest, which it may be.
+    pub(crate) const fn last(self) -> Member {
+        Member {
+            pid: self,
+            addr: Addr(u64::MAX),
+        }
+    }
 }
 
 /// Where a process listens, as its [`Net`](crate::Net) understands it.
@@ -22,13 +49,37 @@ pub struct Pid {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Addr(pub u64);
 
-/// A process and one place where it listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A process and one place where it listens, in the order of processes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Who.
     pub pid: Pid,
     /// Where.
     pub addr: Addr,
+}
+
+impl Ord for Pid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Pid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Member {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.pid.cmp(&other.pid).then(self.addr.cmp(&other.addr))
+    }
+}
+
+impl PartialOrd for Member {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A list of members, strictly ascending by ([`Pid`], [`Addr`]): what messages carry.
@@ -60,17 +111,7 @@ impl<'a> Roster<'a> {
     pub fn sorted(members: &'a mut [Member], revision: u32) -> Self {
         let mut kept = members.len();
         if !members.is_sorted_by(|a, b| a < b) {
-            members.sort_unstable();
-            let mut last = None;
-            kept = 0;
-            for at in 0..members.len() {
-                let member = members[at];
-                if last != Some(member) {
-                    members[kept] = member;
-                    kept += 1;
-                    last = Some(member);
-                }
-            }
+            kept = sort_once(members);
         }
         Self {
             members: members.get(..kept).unwrap_or(&[]),
@@ -131,13 +172,13 @@ impl Standing {
 }
 
 /// Whom a full table keeps besides me, however small: who leads, and who is said to.
-pub(crate) type Keep = [Option<Pid>; 3];
+pub(crate) type Keep = [Pid; 3];
 
 /// What a merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merged {
-    /// The greatest member that was not in the table before and is now.
-    pub(crate) greatest_added: Option<Member>,
+    /// The greatest process of which an entry was not in the table before and is now.
+    pub(crate) greatest_added: Option<Pid>,
     /// Entries, of the table or of the list, for which there was no room.
     pub(crate) left_out: u32,
 }
@@ -164,7 +205,7 @@ impl Table<'_> {
 
     /// Everyone up to me: what I announce when I lead.
     pub(crate) fn up_to_me(&self) -> Roster<'_> {
-        let end = self.members.partition_point(|member| *member <= self.me);
+        let end = count_up_to(self.members, self.me);
         Roster {
             members: self.members.get(..end).unwrap_or(&[]),
             revision: *self.revision,
@@ -173,53 +214,41 @@ impl Table<'_> {
 
     /// The greatest entry below `cursor`, and what is known of it.
     pub(crate) fn below(&self, cursor: Member) -> Option<(Member, Standing)> {
-        let at = self
-            .members
-            .partition_point(|member| *member < cursor)
-            .checked_sub(1)?;
+        self.entry(count_below(self.members, cursor).checked_sub(1)?)
+    }
+
+    // Once for all: a call is a third as long.
+    #[inline(never)]
+    fn entry(&self, at: usize) -> Option<(Member, Standing)> {
         Some((*self.members.get(at)?, *self.standing.get(at)?))
     }
 
     /// The address at which `pid` is tried first.
     pub(crate) fn find(&self, pid: Pid) -> Option<Member> {
-        let after = Member {
-            pid,
-            addr: Addr(u64::MAX),
-        };
-        let at = self
-            .members
-            .partition_point(|member| *member <= after)
-            .checked_sub(1)?;
-        self.members
-            .get(at)
-            .copied()
-            .filter(|found| found.pid == pid)
+        greatest_of(self.members, pid)
     }
 
     /// What is known of `pid`; a stranger is [`Standing::Unasked`].
     pub(crate) fn standing(&self, pid: Pid) -> Standing {
-        let at = self.members.partition_point(|member| member.pid < pid);
-        match (self.members.get(at), self.standing.get(at)) {
-            (Some(found), Some(standing)) if found.pid == pid => *standing,
+        match self.entry(count_below(self.members, pid.first())) {
+            Some((found, standing)) if found.pid == pid => standing,
             _ => Standing::Unasked,
         }
     }
 
     /// Notes what is now known of `pid`, at all its addresses.
     pub(crate) fn mark(&mut self, pid: Pid, standing: Standing) {
-        let from = self.members.partition_point(|member| member.pid < pid);
-        let to = self.members.partition_point(|member| member.pid <= pid);
-        for entry in self.standing.get_mut(from..to).unwrap_or(&mut []) {
-            *entry = standing;
+        let from = count_below(self.members, pid.first());
+        let to = count_up_to(self.members, pid.last());
+        if let Some(entries) = self.standing.get_mut(from..to) {
+            entries.fill(standing);
         }
     }
 
     /// Forgets what is known of everyone greater than me: an election asks anew. With
     /// `but_those_alive`, those who answered the last one are passed over.
     pub(crate) fn ask_anew(&mut self, but_those_alive: bool) {
-        let from = self
-            .members
-            .partition_point(|member| member.pid <= self.me.pid);
+        let from = count_up_to(self.members, self.me.pid.last());
         for entry in self.standing.get_mut(from..).unwrap_or(&mut []) {
             *entry = match entry {
                 Standing::Alive if but_those_alive => Standing::Idle,
@@ -246,7 +275,7 @@ impl Table<'_> {
     /// `stale` refused a connection: forgets this address if its process is known at another one,
     /// and returns that one.
     pub(crate) fn forget_address(&mut self, stale: Member) -> Option<Member> {
-        let at = self.members.partition_point(|member| *member < stale);
+        let at = count_below(self.members, stale);
         if self.members.get(at) != Some(&stale) {
             return self.find(stale.pid);
         }
@@ -254,8 +283,7 @@ impl Table<'_> {
         let below = at.checked_sub(1).and_then(|below| self.members.get(below));
         let above = self.members.get(at + 1);
         let other = *below.filter(same).or(above.filter(same))?;
-        self.members.remove(at);
-        self.standing.remove(at);
+        self.retain(&|member| *member != stale);
         self.bump();
         Some(other)
     }
@@ -265,26 +293,29 @@ impl Table<'_> {
     /// When there is no room for all, the greatest stay, and I and those in `keep` whatever we are.
     /// So the outcome depends on who was heard of and never on the order: merging is commutative,
     /// associative and idempotent. Linear in table and list; nothing is written if nothing is new.
-    pub(crate) fn merge(&mut self, heard: Roster<'_>, keep: Keep) -> Merged {
-        let me = self.me;
-        let fresh = self.count_fresh(heard.members, |member| admits(me, member));
-        let excess = (self.members.len() + fresh).saturating_sub(self.members.capacity());
+    pub(crate) fn merge(&mut self, heard: Roster<'_>, keep: &Keep) -> Merged {
+        let (me, heard) = (self.me, heard.members);
+        let fresh = self.count_fresh(heard);
         if fresh == 0 {
             return Merged::default();
         }
-        let pinned = keep.map(|pid| pid.and_then(|pid| self.latest(pid, heard.members)));
-        let pinned = |member: &Member| *member == me || pinned.contains(&Some(*member));
-        let floor = excess.checked_sub(1).and_then(|nth| {
-            let mut unpinned = self
-                .union_from_below(heard.members)
-                .filter(|member| !pinned(member));
-            unpinned.nth(nth)
-        });
-        let stays = |member: &Member| floor.is_none_or(|floor| *member > floor) || pinned(member);
-        let dropped = self.retain(stays);
-        let greatest_added =
-            self.insert(heard.members, |member| admits(me, member) && stays(member));
-        if dropped || greatest_added.is_some() {
+        let size = self.members.len() + fresh;
+        let excess = size.saturating_sub(self.members.capacity());
+        // The last one stays: me.
+        let mut pinned = [me; 4];
+        for (place, pid) in pinned.iter_mut().zip(keep) {
+            *place = self.latest(*pid, heard).unwrap_or(me);
+        }
+        let gives_way = |member: &Member| admits(&me, member) && !pinned.contains(member);
+        let floor = self.nth_from_below(heard, excess, &gives_way).copied();
+        let stays = |member: &Member| match floor {
+            Some(floor) if *member <= floor => pinned.contains(member),
+            _ => admits(&me, member),
+        };
+        self.retain(&stays);
+        let greatest_added = self.insert(heard, size - excess, &stays);
+        // Nobody is dropped but to make room for somebody.
+        if greatest_added.is_some() {
             self.bump();
         }
         Merged {
@@ -297,104 +328,105 @@ impl Table<'_> {
         *self.revision = self.revision.wrapping_add(1);
     }
 
-    /// How many of those in `heard` that are `wanted` are not in the table.
-    fn count_fresh(&self, heard: &[Member], wanted: impl Fn(&Member) -> bool) -> usize {
-        let mut known = self.members.iter().peekable();
+    /// How many of those in `heard` are to be added.
+    fn count_fresh(&self, heard: &[Member]) -> usize {
+        let mut known = &**self.members;
         heard
             .iter()
             .filter(|member| {
-                while known.next_if(|known| *known < *member).is_some() {}
-                known.peek() != Some(member) && wanted(member)
+                while let [least, others @ ..] = known
+                    && least < *member
+                {
+                    known = others;
+                }
+                known.first() != Some(member) && admits(&self.me, member)
             })
             .count()
     }
 
     /// The greatest address of a process, known or just heard.
     fn latest(&self, pid: Pid, heard: &[Member]) -> Option<Member> {
-        let end = heard.partition_point(|member| member.pid <= pid);
-        let told = end.checked_sub(1).and_then(|at| heard.get(at)).copied();
-        told.filter(|member| member.pid == pid && admits(self.me, member))
+        let mut told = heard.iter().rev().copied();
+        told.find(|told| told.pid == pid && admits(&self.me, told))
             .max(self.find(pid))
     }
 
-    /// Table and list together, ascending.
-    fn union_from_below(&self, heard: &[Member]) -> impl Iterator<Item = Member> {
-        let me = self.me;
-        let mut known = self.members.iter().copied().peekable();
-        let mut told = heard
-            .iter()
-            .copied()
-            .filter(move |member| admits(me, member))
-            .peekable();
-        core::iter::from_fn(move || match (known.peek(), told.peek()) {
-            (Some(a), Some(b)) if a == b => {
-                told.next();
-                known.next()
+    /// Of table and list together, the `nth` of those that are `wanted`, counted from 1.
+    fn nth_from_below<'a>(
+        &'a self,
+        heard: &'a [Member],
+        mut nth: usize,
+        wanted: Wanted<'_>,
+    ) -> Option<&'a Member> {
+        let (mut known, mut told) = (&**self.members, heard);
+        while nth > 0 {
+            let next = match (known.first(), told.first()) {
+                (Some(a), Some(b)) => a.min(b),
+                (a, b) => a.or(b)?,
+            };
+            for list in [&mut known, &mut told] {
+                if let [first, others @ ..] = *list
+                    && first == next
+                {
+                    *list = others;
+                }
             }
-            (Some(a), Some(b)) if b < a => told.next(),
-            (None, _) => told.next(),
-            _ => known.next(),
-        })
+            if wanted(next) {
+                nth -= 1;
+                if nth == 0 {
+                    return Some(next);
+                }
+            }
+        }
+        None
     }
 
-    /// Drops the entries that do not stay; whether there were any.
-    fn retain(&mut self, stays: impl Fn(&Member) -> bool) -> bool {
+    /// Drops the entries that do not stay.
+    fn retain(&mut self, stays: Wanted<'_>) {
         let mut kept = 0;
         for at in 0..self.members.len() {
-            let (Some(&member), Some(&standing)) = (self.members.get(at), self.standing.get(at))
-            else {
-                break;
-            };
-            if stays(&member) {
+            if let Some((member, standing)) = self.entry(at)
+                && stays(&member)
+            {
                 self.put(kept, member, standing);
                 kept += 1;
             }
         }
-        let dropped = kept < self.members.len();
         self.members.truncate(kept);
         self.standing.truncate(kept);
-        dropped
     }
 
-    /// Puts those in `heard` that are `wanted` where they belong, from the greatest down so that
-    /// no entry moves twice. Returns the greatest that was new.
-    fn insert(&mut self, heard: &[Member], wanted: impl Fn(&Member) -> bool) -> Option<Member> {
+    /// Puts those in `heard` that stay where they belong, which makes `size` entries: from the
+    /// greatest down, so that no entry moves twice. Returns the greatest that was new.
+    fn insert(&mut self, heard: &[Member], size: usize, stays: Wanted<'_>) -> Option<Pid> {
         let mut from = self.members.len();
-        let mut to = from + self.count_fresh(heard, &wanted);
-        if self.members.resize(to, self.me).is_err()
-            || self.standing.resize(to, Standing::Unasked).is_err()
-        {
-            // Unreachable while `merge` chooses its floor; a table in order is worth more than news.
-            self.members.truncate(from);
-            self.standing.truncate(from);
-            return None;
+        let mut to = size;
+        for _ in from..size {
+            // Cannot fail, as `merge` has made room.
+            let _ = self.members.push(self.me);
+            let _ = self.standing.push(Standing::Unasked);
         }
         let mut greatest_added = None;
-        let mut told = heard.iter().rev().copied().filter(wanted).peekable();
         // The entries between `from` and `to` are the room that is still to be filled.
-        while from < to {
-            let Some(&next) = told.peek() else { break };
-            let below = from.checked_sub(1);
-            match below.and_then(|at| Some((*self.members.get(at)?, *self.standing.get(at)?))) {
-                Some((known, standing)) if known >= next => {
-                    from -= 1;
-                    to -= 1;
-                    self.put(to, known, standing);
-                    if known == next {
-                        told.next();
-                    }
-                }
-                _ => {
-                    to -= 1;
-                    self.put(to, next, Standing::Unasked);
-                    greatest_added = greatest_added.or(Some(next));
-                    told.next();
-                }
+        for next in heard.iter().rev().copied().filter(|member| stays(member)) {
+            while let Some((known, standing)) = from.checked_sub(1).and_then(|at| self.entry(at))
+                && known >= next
+            {
+                from -= 1;
+                to -= 1;
+                self.put(to, known, standing);
+            }
+            if self.members.get(to) != Some(&next) {
+                to -= 1;
+                self.put(to, next, Standing::Unasked);
+                greatest_added.get_or_insert(next.pid);
             }
         }
         greatest_added
     }
 
+    // Once for all, and what is copied cannot overlap: no `memmove`, which would be 1.6 KB.
+    #[inline(never)]
     fn put(&mut self, at: usize, member: Member, standing: Standing) {
         if let (Some(to), Some(mark)) = (self.members.get_mut(at), self.standing.get_mut(at)) {
             *to = member;
@@ -403,10 +435,35 @@ impl Table<'_> {
     }
 }
 
-/// Whether `heard` may stand in the table beside me: my pid at another address is my own past, and
-/// my address under another pid is somebody whose port I have now. I never write to myself.
-pub(crate) fn admits(me: Member, heard: &Member) -> bool {
-    heard.pid != me.pid && heard.addr != me.addr
+/// A choice of members; not generic, so that what uses it exists once.
+type Wanted<'a> = &'a dyn Fn(&Member) -> bool;
+
+/// How many of `members`, ascending, are below `bound`.
+fn count_below(members: &[Member], bound: Member) -> usize {
+    members.partition_point(|member| *member < bound)
+}
+
+/// How many of `members`, ascending, are at most `bound`.
+fn count_up_to(members: &[Member], bound: Member) -> usize {
+    let below = count_below(members, bound);
+    below + usize::from(members.get(below) == Some(&bound))
+}
+
+/// The entry of `pid` in `members`, ascending, at its greatest address.
+fn greatest_of(members: &[Member], pid: Pid) -> Option<Member> {
+    let at = count_up_to(members, pid.last()).checked_sub(1)?;
+    members.get(at).copied().filter(|found| found.pid == pid)
+}
+
+/// Whether `heard` is me or may stand in the table beside me: my pid at another address is my own
+/// past, and my address under another pid is somebody whose port I have now.
+pub(crate) fn admits(me: &Member, heard: &Member) -> bool {
+    let same_addr = heard.addr == me.addr;
+    if heard.pid == me.pid {
+        same_addr
+    } else {
+        !same_addr
+    }
 }
 
 #[cfg(test)]
@@ -454,8 +511,8 @@ mod tests {
         }
 
         fn hear(&mut self, members: &[Member]) -> Merged {
-            let keep = [self.leader, None, None];
-            self.table().merge(Roster::new(members, 0).unwrap(), keep)
+            let keep = [self.leader.unwrap_or(self.me.pid); 3];
+            self.table().merge(Roster::new(members, 0).unwrap(), &keep)
         }
     }
 
@@ -463,11 +520,11 @@ mod tests {
     fn a_merge_is_a_sorted_union() {
         let mut storage = Storage::<8>::of(member(5, 5));
         let merged = storage.hear(&[member(1, 1), member(9, 9)]);
-        assert_eq!(merged.greatest_added, Some(member(9, 9)));
+        assert_eq!(merged.greatest_added, Some(member(9, 9).pid));
         storage.table().mark(member(9, 9).pid, Standing::Gone);
         let revision = storage.revision;
         let merged = storage.hear(&[member(1, 1), member(5, 5), member(7, 7), member(9, 9)]);
-        assert_eq!(merged.greatest_added, Some(member(7, 7)));
+        assert_eq!(merged.greatest_added, Some(member(7, 7).pid));
         assert_eq!(
             storage.members,
             [member(1, 1), member(5, 5), member(7, 7), member(9, 9)]
@@ -502,7 +559,7 @@ mod tests {
         storage.leader = Some(member(2, 2).pid);
         let merged = storage.hear(&[member(0, 9), member(5, 5), member(6, 6)]);
         assert_eq!(merged.left_out, 3);
-        assert_eq!(merged.greatest_added, Some(member(6, 6)));
+        assert_eq!(merged.greatest_added, Some(member(6, 6).pid));
         assert_eq!(
             storage.members,
             [member(1, 1), member(2, 2), member(5, 5), member(6, 6)]

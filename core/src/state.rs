@@ -72,8 +72,10 @@ impl State {
 pub(crate) struct Row {
     pub(crate) exchange: Exchange,
     pub(crate) state: State,
-    /// Whom we connected to; `None` if they connected to us, for then nobody knows who they are.
-    pub(crate) peer: Option<Member>,
+    /// Whether we connected to them.
+    pub(crate) opened_by_us: bool,
+    /// Whom we connected to; nobody if they connected to us, for then nobody knows who they are.
+    pub(crate) peer: Member,
     /// Whether they are still owed an OK: they asked while we played dead.
     pub(crate) owed: bool,
     /// When this state has lasted too long.
@@ -96,7 +98,7 @@ impl Rows<'_> {
     fn count(&self, opened_by_us: bool) -> usize {
         self.0
             .iter()
-            .filter(|row| row.peer.is_some() == opened_by_us)
+            .filter(|row| row.opened_by_us == opened_by_us)
             .count()
     }
 
@@ -117,7 +119,7 @@ impl Rows<'_> {
     pub(crate) fn opened_by_us(&self) -> Option<Exchange> {
         self.0
             .iter()
-            .find(|row| row.peer.is_some())
+            .find(|row| row.opened_by_us)
             .map(|row| row.exchange)
     }
 
@@ -129,19 +131,39 @@ impl Rows<'_> {
     /// Whether a PROBE to `pid` is under way.
     pub(crate) fn probing(&self, pid: Pid) -> bool {
         self.0.iter().any(|row| {
-            matches!(row.state, State::SendProbe | State::WaitingForProbeOk)
-                && row.peer.is_some_and(|peer| peer.pid == pid)
+            matches!(row.state, State::SendProbe | State::WaitingForProbeOk) && row.peer.pid == pid
         })
     }
 
     /// Adds a row for which [`crowded`](Self::crowded) has made room; whether it fitted.
-    pub(crate) fn push(&mut self, row: Row) -> bool {
+    pub(crate) fn push(
+        &mut self,
+        exchange: Exchange,
+        state: State,
+        peer: Option<Member>,
+        deadline: Instant,
+    ) -> bool {
+        let row = Row {
+            exchange,
+            state,
+            opened_by_us: peer.is_some(),
+            peer: peer.unwrap_or(crate::election::TOP),
+            owed: false,
+            deadline,
+        };
         self.0.push(row).is_ok()
     }
 
-    pub(crate) fn remove(&mut self, exchange: Exchange) -> Option<Row> {
-        let at = self.0.iter().position(|row| row.exchange == exchange)?;
-        Some(self.0.swap_remove(at))
+    /// Whether there was such a row.
+    pub(crate) fn remove(&mut self, exchange: Exchange) -> bool {
+        if let Some((last, others)) = self.0.split_last_mut() {
+            match others.iter_mut().find(|row| row.exchange == exchange) {
+                Some(row) => core::mem::swap(row, last),
+                None if last.exchange == exchange => {}
+                None => return false,
+            }
+        }
+        self.0.pop().is_some()
     }
 
     /// Whether an exchange of this direction has no place as things are.
@@ -154,26 +176,130 @@ impl Rows<'_> {
     /// the longest silent first: a peer who holds connections open must not keep others out.
     pub(crate) fn expendable(&self, opened_by_us: bool) -> Option<Exchange> {
         let side_full = self.count(opened_by_us) >= self.side_max();
-        let fits = |row: &&Row| !side_full || row.peer.is_some() == opened_by_us;
-        let earliest = |state: State| {
+        let fits = |row: &Row| !side_full || row.opened_by_us == opened_by_us;
+        let choice: &[State] = if opened_by_us {
+            &[State::Quiescent]
+        } else {
+            &[State::Quiescent, State::WaitingForAnyMessage, State::SendOk]
+        };
+        choice.iter().find_map(|state| {
             self.0
                 .iter()
-                .filter(fits)
-                .filter(|row| row.state == state)
+                .filter(|row| row.state == *state && fits(row))
                 .min_by_key(|row| row.deadline)
-        };
-        earliest(State::Quiescent)
-            .or_else(|| {
-                (!opened_by_us)
-                    .then(|| earliest(State::WaitingForAnyMessage))
-                    .flatten()
-            })
-            .or_else(|| (!opened_by_us).then(|| earliest(State::SendOk)).flatten())
-            .map(|row| row.exchange)
+                .map(|row| row.exchange)
+        })
     }
 
     /// The row whose deadline comes first.
-    pub(crate) fn earliest(&self) -> Option<Row> {
-        self.0.iter().min_by_key(|row| row.deadline).copied()
+    pub(crate) fn earliest(&self) -> Option<&Row> {
+        self.0.iter().min_by_key(|row| row.deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heapless::Vec;
+
+    use super::*;
+    use crate::roster::Addr;
+
+    const OURS: bool = true;
+    const THEIRS: bool = false;
+
+    fn row(number: u32, (ours, state, ends): (bool, State, u64)) -> Row {
+        let peer = Member {
+            pid: Pid {
+                days: 1,
+                id: number,
+            },
+            addr: Addr(u64::from(number)),
+        };
+        Row {
+            exchange: Exchange(number),
+            state,
+            opened_by_us: ours,
+            peer,
+            owed: false,
+            deadline: Instant::from_micros(ends),
+        }
+    }
+
+    /// A table of these, numbered from 0: who opened them, their state and when they end.
+    fn rows<const N: usize>(those: &[(bool, State, u64)]) -> Vec<Row, N> {
+        let numbered = (0..).zip(those.iter().copied());
+        numbered.map(|(number, this)| row(number, this)).collect()
+    }
+
+    #[test]
+    fn either_side_leaves_a_quarter_of_the_places_and_at_least_one_to_the_other() {
+        fn most<const N: usize>(side: bool) -> usize {
+            let mut table = Vec::<_, N>::new();
+            let mut rows = Rows(&mut table);
+            while !rows.crowded(side) {
+                let Row { peer, .. } = row(0, (side, State::WaitingForOk, 0));
+                let peer = (side == OURS).then_some(peer);
+                assert!(rows.push(Exchange(0), State::WaitingForOk, peer, Instant::ZERO));
+            }
+            assert!(!rows.crowded(!side));
+            table.len()
+        }
+        for side in [OURS, THEIRS] {
+            assert_eq!(
+                [most::<4>(side), most::<6>(side), most::<8>(side)],
+                [3, 5, 6]
+            );
+            assert_eq!([most::<12>(side), most::<16>(side)], [9, 12]);
+        }
+    }
+
+    #[test]
+    fn full_it_has_no_place_for_either_side() {
+        let [ours, theirs] = [OURS, THEIRS].map(|side| (side, State::SendOk, 0));
+        let mut table = rows::<4>(&[ours, theirs, ours, theirs]);
+        let rows = Rows(&mut table);
+        assert!(rows.crowded(OURS) && rows.crowded(THEIRS));
+    }
+
+    /// What makes a place for one that this side opens, one after the other until nothing may.
+    fn leaving<const N: usize>(those: &[(bool, State, u64)], side: bool) -> Vec<u32, 16> {
+        let mut table = rows::<N>(those);
+        let mut rows = Rows(&mut table);
+        core::iter::from_fn(|| {
+            let leaves = rows.expendable(side)?;
+            rows.remove(leaves).then_some(leaves.0)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_waits_for_nothing_makes_a_place_and_at_the_door_the_silent_and_the_answered_too() {
+        let those = [
+            (OURS, State::Quiescent, 20),
+            (OURS, State::Quiescent, 10),
+            (OURS, State::WaitingForOk, 1),
+            (THEIRS, State::Quiescent, 21),
+            (THEIRS, State::Quiescent, 11),
+            (THEIRS, State::SendOk, 8),
+            (THEIRS, State::SendOk, 7),
+            (THEIRS, State::WaitingForAnyMessage, 9),
+            (THEIRS, State::WaitingForAnyMessage, 8),
+        ];
+        assert_eq!(leaving::<64>(&those, OURS), [1, 4, 0, 3]);
+        assert_eq!(leaving::<64>(&those, THEIRS), [1, 4, 0, 3, 8, 7, 6, 5]);
+    }
+
+    #[test]
+    fn a_side_that_has_its_share_makes_a_place_itself() {
+        let first = |those: &[_], side| leaving::<4>(those, side)[0];
+        let [ours, theirs] =
+            [(OURS, 2), (THEIRS, 1)].map(|(side, ends)| (side, State::Quiescent, ends));
+        let late = (THEIRS, State::Quiescent, 3);
+        // Three of four are the share of a side.
+        assert_eq!(first(&[theirs, ours, ours, ours], OURS), 1);
+        assert_eq!(first(&[ours, late, late, late], THEIRS), 1);
+        // Short of that the one nearest its end leaves, whosever it is.
+        assert_eq!(first(&[ours, ours, theirs, theirs], OURS), 2);
+        assert_eq!(first(&[late, late, ours, ours], THEIRS), 2);
     }
 }

@@ -14,6 +14,11 @@ impl Instant {
     /// The caller's origin.
     pub const ZERO: Self = Self(0);
 
+    /// The end of time, which never comes: [`LAST`](Self::LAST) is the latest "now".
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `micros` microseconds after the origin.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
@@ -28,6 +33,11 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// What is left until then at `now`.
+    pub(crate) fn left(self, now: Self) -> Span {
+        Span(u32::try_from(self.0.saturating_sub(now.0)).unwrap_or(u32::MAX))
+    }
 }
 
 impl Add<Duration> for Instant {
@@ -36,6 +46,72 @@ impl Add<Duration> for Instant {
     fn add(self, span: Duration) -> Self {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
+    }
+}
+
+impl Add<Span> for Instant {
+    type Output = Self;
+
+    // Once for all: a call is half as long as the sum.
+    #[inline(never)]
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(u64::from(span.0)))
+    }
+}
+
+/// A length of time as nodes keep it: whole microseconds, saturating at 71 minutes. It takes 4 bytes
+/// where [`Duration`] takes 16, and a chip adds and halves it without 128-bit arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Span(u32);
+
+impl Span {
+    pub(crate) const ZERO: Self = Self(0);
+
+    pub(crate) const fn from_micros(micros: u32) -> Self {
+        Self(micros)
+    }
+
+    pub(crate) const fn from_millis(millis: u32) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    pub(crate) const fn as_micros(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn half(self) -> Self {
+        Self(self.0 / 2)
+    }
+
+    pub(crate) const fn twice(self) -> Self {
+        Self(self.0.saturating_mul(2))
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl From<&Duration> for Span {
+    // Once for all: a node converts nineteen when it is made.
+    #[inline(never)]
+    fn from(time: &Duration) -> Self {
+        let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        Self(
+            seconds
+                .saturating_mul(1_000_000)
+                .saturating_add(time.subsec_micros()),
+        )
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_micros(u64::from(span.0))
     }
 }
 
@@ -52,5 +128,21 @@ mod tests {
             Instant::from_micros(7).since(Instant::from_micros(3)),
             Duration::from_micros(4)
         );
+    }
+
+    #[test]
+    fn a_span_is_a_duration_in_whole_microseconds_up_to_its_bound() {
+        let bound = Duration::from_micros(0xffff_ffff);
+        for (time, kept) in [
+            (Duration::ZERO, Duration::ZERO),
+            (Duration::from_nanos(1_999), Duration::from_micros(1)),
+            (Duration::from_millis(1_500), Duration::from_millis(1_500)),
+            (bound, bound),
+            (bound + Duration::from_micros(1), bound),
+            (Duration::from_secs(4_295), bound),
+            (Duration::MAX, bound),
+        ] {
+            assert_eq!(Duration::from(Span::from(&time)), kept, "{time:?}");
+        }
     }
 }

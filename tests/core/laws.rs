@@ -317,6 +317,24 @@ mod bounded {
     }
 
     #[test]
+    fn a_broadcast_goes_on_as_soon_as_one_of_it_has_been_sent() {
+        // Ten who take a COORDINATOR and never close, and places for three at once.
+        let others: Vec<_> = (1..=10).map(member).collect();
+        let mut lab = Script::<16, 4>::asleep(config(20));
+        for other in &others {
+            lab.habit(other.addr, Habit::Keeps);
+        }
+        lab.wait(0);
+        lab.expect_join();
+        lab.members(&others);
+        let began = lab.now();
+        lab.wait(1);
+        let sent = lab.take(Kind::Coordinator);
+        assert_eq!(sent.len(), others.len());
+        assert!(sent.iter().all(|sent| sent.at == began), "{sent:?}");
+    }
+
+    #[test]
     fn a_broadcast_leaves_room_at_the_door() {
         let mut lab = Lab::node(config(365));
         for days in 1..=15 {

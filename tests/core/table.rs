@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bully::{Event, Member};
+use bully::{Cause, Event, Loss, Member, Roster};
 use bully_tests::group::Dice;
+use bully_tests::owned::{Kind, Message};
 use bully_tests::people::{at, config, member, members, pid};
 use bully_tests::script::{Habit, Script};
 
@@ -152,4 +153,97 @@ fn keeps_the_leader_though_a_dead_one_is_announced() {
     assert!(lab.roster().contains(&member(2)), "{:?}", lab.roster());
     lab.wait(10_000);
     lab.expect_leader(pid(2));
+}
+
+/// It was told twice, and one of the places is mine: the port I have was its own.
+#[test]
+fn takes_in_a_leader_that_is_announced_at_my_address_too() {
+    let mut lab = Script::<4, 8>::node(config(1));
+    lab.election(&members([7, 8, 9]));
+    let here = at(2, 30_000);
+    lab.coordinator(&[here, at(2, member(1).addr.0)]);
+    lab.expect_leader(pid(2));
+    assert_eq!(lab.roster(), [member(1), here, member(8), member(9)]);
+}
+
+/// 7 gave no answer in time, and makes place for 2, who announces itself with everybody in the
+/// list. An address is gone, so an OK that comes now is too late.
+#[test]
+fn one_that_lost_its_place_is_not_followed_when_it_answers_late() {
+    let mut lab = Script::<4, 8>::joined(config(1), &members([7, 8, 9]));
+    let asked = lab.take(Kind::Election);
+    let asked = asked.iter().find(|asked| asked.to == member(7).addr);
+    lab.wait(1_100);
+    lab.later(Message::Coordinator(members([2, 7])));
+    lab.ok(asked.unwrap().exchange);
+    assert_eq!(lab.roster(), members([1, 2, 8, 9]));
+    lab.expect_leader(pid(2));
+}
+
+/// Of 9, who leads, and 7, who was announced and had to make place, neither is there.
+#[test]
+fn a_lost_leader_is_not_followed_on_for_one_that_lost_its_place() {
+    let mut lab = Script::<4, 8>::asleep(config(1));
+    lab.habit(member(7).addr, Habit::Refuses);
+    lab.habit(member(9).addr, Habit::Answers);
+    lab.wait(0);
+    lab.members(&members([7, 8, 9]));
+    lab.coordinator(&members([9]));
+    lab.wait(400);
+    lab.forget();
+    lab.habit(member(9).addr, Habit::Refuses);
+    lab.coordinator(&members([2, 7]));
+    assert_eq!(lab.roster(), members([1, 2, 8, 9]));
+    assert_eq!(
+        lab.take_events()[1..],
+        [
+            Event::LeaderLost {
+                leader: pid(9),
+                how: Loss::Refused
+            },
+            Event::Election {
+                cause: Cause::LeaderLost
+            }
+        ]
+    );
+    lab.expect_elections(&members([2, 8, 9]));
+}
+
+/// In a group that does not fit, many may wait in vain for the same one, who has no place for them.
+#[test]
+fn with_it_full_those_who_wait_for_a_victor_do_not_ask_in_step() {
+    let waits = (0..100).map(|seed| {
+        let mut me = config(1);
+        me.seed = seed;
+        let mut lab = Script::<4, 8>::asleep(me);
+        lab.habit(member(9).addr, Habit::Answers);
+        lab.wait(0);
+        lab.members(&members([7, 8, 9]));
+        lab.wait(10_000);
+        let mut elections = lab
+            .take_timed_events()
+            .into_iter()
+            .filter_map(|(at, event)| matches!(event, Event::Election { .. }).then_some(at));
+        let first = elections.next().unwrap();
+        elections.next().unwrap().since(first).as_millis()
+    });
+    let mut waits: Vec<u128> = waits.collect();
+    waits.sort_unstable();
+    // Up to half as long again as the three seconds, and from all over that range.
+    assert!(waits[0] >= 3_000 && waits[99] <= 4_500, "{waits:?}");
+    assert!(waits[25] < 3_700 && waits[75] > 3_800, "{waits:?}");
+}
+
+/// Peers send lists in any order, and some entries twice.
+#[test]
+fn any_list_is_put_in_order() {
+    let mut dice = Dice::new(11);
+    for len in (0..70).chain([500, 1_024]) {
+        let mut raw: Vec<Member> = (0..len)
+            .map(|_| at(dice.below(40) as u32, dice.below(3)))
+            .collect();
+        let twin: BTreeSet<Member> = raw.iter().copied().collect();
+        let sorted = Roster::sorted(&mut raw, 0);
+        assert!(sorted.members().iter().eq(&twin), "{sorted:?}");
+    }
 }

@@ -1,27 +1,9 @@
 //! Bytes that are nearly messages: whatever CPython makes of them, we make of them too.
 
+use bully_tests::random::Random;
+
 use super::python::{hex, pickles, unhex};
 use super::reading::verdicts;
-
-/// SplitMix64, seeded: a case that fails, fails again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-}
 
 /// What is put into messages: each opcode of theirs, and whole operands of some.
 const PARTS: &[&[u8]] = &[
@@ -84,7 +66,7 @@ const PARTS: &[&[u8]] = &[
 fn mutate(message: &mut Vec<u8>, donors: &[Vec<u8>], random: &mut Random) {
     let at = random.below(message.len());
     match random.below(8) {
-        0 => message[at] = random.next() as u8,
+        0 => message[at] = random.number() as u8,
         1 => message[at] ^= 1 << random.below(8),
         2 => drop(message.remove(at)),
         3 => drop(message.splice(at..at, random.pick(PARTS).iter().copied())),

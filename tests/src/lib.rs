@@ -11,6 +11,8 @@ pub mod group;
 pub mod owned;
 pub mod people;
 pub mod process;
+pub mod python;
+pub mod random;
 pub mod script;
 
 /// The README's program compiles.

@@ -373,6 +373,31 @@ impl Data {
         }
     }
 
+    /// What was put under `index`, or [`Value::Unset`].
+    #[inline]
+    pub(super) fn memoized(&self, index: u8) -> Value {
+        let word = self.memo.get(usize::from(index));
+        word.map_or(Value::Unset, |word| (*word).into())
+    }
+
+    /// Pushes a tuple of two and puts it under the next index; whether that could be done, for
+    /// otherwise nothing has changed.
+    #[inline]
+    pub(super) fn memoized_pair(&mut self, first: Value, second: i64) -> bool {
+        let room = self.limits.values;
+        let fits = self.stack.len() < room && self.memo.len() < room;
+        // Indices follow each other where nobody names them.
+        let Some(pair) = Value::pair(first, Value::Int(second))
+            .filter(|_| fits && self.memo_set == self.memo.len())
+        else {
+            return false;
+        };
+        self.stack.push(pair.into());
+        self.memo.push(pair.into());
+        self.memo_set += 1;
+        true
+    }
+
     /// Puts a value where one has been put before, or where that leaves a gap.
     #[cold]
     fn memoize_at(&mut self, at: usize, value: Word, bytes: usize) -> Result<(), Fault> {

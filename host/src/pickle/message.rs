@@ -20,7 +20,7 @@ use bully::{Addr, Member, Pid, Refusal};
 
 use super::data::{Data, Text, Value};
 use super::reader::Reader;
-use crate::names::{HOST_BYTES_MAX, Names};
+use crate::names::{self, HOST_BYTES_MAX, Names};
 
 /// What the keys of a dict of members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,6 +280,7 @@ fn list(
         members.push(member);
     }
     match keyed {
+        Some(Keyed::Address) if are_distinct_ports(members) => {}
         Some(Keyed::Address) => keep_last(members, |member| member.addr),
         _ => keep_last(members, |member| member.pid),
     }
@@ -301,6 +302,24 @@ const NOBODY: Member = Member {
 
 fn is_usable(member: &Member) -> bool {
     member.pid != NOBODY.pid && member.addr != NOBODY.addr
+}
+
+/// Whether all are on one host, each at a port of its own: then no key was set twice, and the members
+/// stay in the order in which they came, which is the table's more often than not.
+fn are_distinct_ports(members: &[Member]) -> bool {
+    let Some(first) = members.first() else {
+        return true;
+    };
+    let mut seen = [0_u64; 1 << 10];
+    members.iter().all(|member| {
+        let port = names::port(member.addr);
+        let bit = 1 << (port % 64);
+        let word = &mut seen[usize::from(port / 64)];
+        let is_new =
+            *word & bit == 0 && names::host_key(member.addr) == names::host_key(first.addr);
+        *word |= bit;
+        is_new
+    })
 }
 
 /// Keeps each key once, with what it was set to last.

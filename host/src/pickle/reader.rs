@@ -181,6 +181,7 @@ impl Reader {
         let begin = self.offset;
         let mut at = 0;
         loop {
+            at += pairs(&mut self.data, &bytes[at..]);
             self.offset = begin + at;
             let Some((&opcode, operand)) = bytes[at..].split_first() else {
                 return (at, Halt::Lack(Lack::default()));
@@ -206,8 +207,6 @@ impl Reader {
                     op::BININT2 => u16::from_le_bytes(fixed(operand, &mut used)?).into(),
                     _ => i32::from_le_bytes(fixed(operand, &mut used)?).into(),
                 };
-                // Members are pairs that end in a number. To make these in one step saves an
-                // eighth of a long message's time.
                 if operand.get(used) == Some(&op::TUPLE2) && data.pair_with(Value::Int(number)) {
                     used += 1;
                 } else {
@@ -306,6 +305,75 @@ impl Reader {
             }
         }
         Ok(used)
+    }
+}
+
+/// Executes what opcodes there are at the beginning that make pairs as CPython writes those of
+/// members, each pair in one step: how many bytes that took. All else is left to [`Reader::step`],
+/// which would do the same in four times the time.
+#[inline]
+fn pairs(data: &mut Data, bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let (made, len) = match bytes.get(at..) {
+            Some(
+                [
+                    op::BININT1,
+                    a,
+                    op::BININT,
+                    b,
+                    c,
+                    d,
+                    e,
+                    op::TUPLE2,
+                    op::MEMOIZE,
+                    ..,
+                ],
+            ) => {
+                let id = i32::from_le_bytes([*b, *c, *d, *e]);
+                (data.memoized_pair(Value::Int((*a).into()), id.into()), 9)
+            }
+            Some(
+                [
+                    op::BININT2,
+                    a,
+                    b,
+                    op::BININT,
+                    c,
+                    d,
+                    e,
+                    f,
+                    op::TUPLE2,
+                    op::MEMOIZE,
+                    ..,
+                ],
+            ) => {
+                let days = u16::from_le_bytes([*a, *b]);
+                let id = i32::from_le_bytes([*c, *d, *e, *f]);
+                (data.memoized_pair(Value::Int(days.into()), id.into()), 10)
+            }
+            Some(
+                [
+                    op::BINGET,
+                    a,
+                    op::BININT2,
+                    b,
+                    c,
+                    op::TUPLE2,
+                    op::MEMOIZE,
+                    ..,
+                ],
+            ) => {
+                let port = u16::from_le_bytes([*b, *c]);
+                let host = data.memoized(*a);
+                (data.memoized_pair(host, port.into()), 7)
+            }
+            _ => return at,
+        };
+        if !made {
+            return at;
+        }
+        at += len;
     }
 }
 

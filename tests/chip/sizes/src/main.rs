@@ -1,0 +1,91 @@
+//! What a program on a chip takes in of the core, with everything else left outside: the network is
+//! lent by whoever calls, and whatever these functions do not reach the linker leaves out.
+//!
+//! The number of members is taken from the environment when this is built: `BULLY_MEMBERS`.
+
+#![no_std]
+#![no_main]
+
+use core::mem::MaybeUninit;
+use core::panic::PanicInfo;
+
+use bully::{Config, Event, Instant, Net, Node};
+
+const MEMBERS: usize = number(env!("BULLY_MEMBERS"));
+const EXCHANGES: usize = 8;
+
+type Chip = Node<MEMBERS, EXCHANGES>;
+
+/// Room for the node: its size is the static RAM of the core.
+#[unsafe(no_mangle)]
+pub static mut BULLY_NODE: MaybeUninit<Chip> = MaybeUninit::uninit();
+
+/// [`Node::new`].
+#[unsafe(no_mangle)]
+pub fn bully_new(room: &mut MaybeUninit<Chip>, config: Config) {
+    room.write(Chip::new(config));
+}
+
+/// [`Node::poll`].
+#[unsafe(no_mangle)]
+pub fn bully_poll(node: &mut Chip, now: Instant, net: &mut dyn Net) -> Option<Event> {
+    #[cfg(feature = "planted")]
+    planted::index(now);
+    node.poll(now, net)
+}
+
+/// [`Node::poll_at`].
+#[unsafe(no_mangle)]
+pub fn bully_poll_at(node: &Chip) -> Option<Instant> {
+    node.poll_at()
+}
+
+// The link's place: what `--cfg link` takes in, which is passed once the core has feature `postcard`.
+
+/// The coordinator as a chip would carry it.
+#[cfg(feature = "directory")]
+pub mod directory {
+    use bully::{Directory, DirectoryEvent, Instant, Net};
+
+    use super::{EXCHANGES, MEMBERS};
+
+    type Chip = Directory<MEMBERS, EXCHANGES>;
+
+    /// [`Directory::poll`].
+    #[unsafe(no_mangle)]
+    pub fn bully_directory_poll(
+        directory: &mut Chip,
+        now: Instant,
+        net: &mut dyn Net,
+    ) -> Option<DirectoryEvent> {
+        directory.poll(now, net)
+    }
+
+    /// [`Directory::poll_at`].
+    #[unsafe(no_mangle)]
+    pub fn bully_directory_poll_at(directory: &Chip) -> Option<Instant> {
+        directory.poll_at()
+    }
+}
+
+#[cfg(feature = "planted")]
+mod planted {
+    use bully::Instant;
+
+    /// An index that nothing holds in bounds, and whose outcome nothing may leave out.
+    pub(super) fn index(now: Instant) {
+        core::hint::black_box([1_u8, 2, 3][now.as_micros() as usize]);
+    }
+}
+
+const fn number(digits: &str) -> usize {
+    match usize::from_str_radix(digits, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("BULLY_MEMBERS is not a number"),
+    }
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {}
+}
