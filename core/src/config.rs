@@ -11,6 +11,7 @@ use crate::time::Span;
 /// Durations are counted in whole microseconds; one above 71 minutes (2^32 - 1 µs) is taken for
 /// that, which saves a chip twelve bytes for each.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// Who I am and where I listen. Never changes while the node lives.
     pub me: Member,
@@ -125,6 +126,7 @@ impl Config {
 
 /// How a node plays dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Feign {
     /// What the others see of it.
     pub mode: FeignMode,
@@ -150,6 +152,7 @@ impl Feign {
 
 /// What the others see of a feigned failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FeignMode {
     /// Connections are refused.
     Close,

@@ -21,6 +21,7 @@ pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
 
 /// Something worth telling the coordinator's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DirectoryEvent {
     /// A member joined, or joined again.
     Joined {

@@ -16,6 +16,7 @@ use crate::time::{Instant, Span};
 
 /// Where a node stands. All but the last three have a deadline at which they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
     /// Not in the group yet: the coordinator is asked until it answers.
     Joining,
@@ -96,6 +97,7 @@ pub(crate) struct Doubt {
 
 /// Why an election was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause {
     /// I have joined the group.
     Joined,

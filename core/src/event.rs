@@ -1,5 +1,7 @@
 //! What a node tells its user.
 
+use core::error::Error;
+use core::fmt;
 use core::time::Duration;
 
 use crate::election::Cause;
@@ -8,6 +10,7 @@ use crate::roster::Pid;
 
 /// Something worth telling the user. What a [`Node`](crate::Node) does never depends on whether it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// The coordinator answered JOIN.
     Joined {
@@ -54,6 +57,7 @@ pub enum Event {
 
 /// Why a JOIN failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum JoinFailure {
     /// The connection failed.
     Gone(Gone),
@@ -66,6 +70,7 @@ pub enum JoinFailure {
 
 /// How a leader's failure was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Loss {
     /// It refused a connection.
     Refused,
@@ -77,8 +82,34 @@ pub enum Loss {
     Silent,
 }
 
+impl fmt::Display for JoinFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(gone) => write!(f, "the coordinator is not reached: {gone}"),
+            Self::Silent => f.write_str("the coordinator does not answer"),
+            Self::Refused(refusal) => write!(f, "the coordinator refuses: {refusal}"),
+        }
+    }
+}
+
+impl Error for JoinFailure {}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "it refuses connections",
+            Self::Reset => "it broke the connection off",
+            Self::Unreachable => "it cannot be reached",
+            Self::Silent => "it keeps silent",
+        })
+    }
+}
+
+impl Error for Loss {}
+
 /// How many messages of each kind were sent or heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Messages {
     /// JOIN.
     pub join: u64,
@@ -94,6 +125,7 @@ pub struct Messages {
 
 /// What a node has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Counters {
     /// Messages handed to the network, whether or not they arrived.
     pub sent: Messages,

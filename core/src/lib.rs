@@ -94,6 +94,7 @@
 //!
 //! * `postcard`: `Link` and the format it speaks, `wire`.
 //! * `embedded-io`: drivers with its traits as a `Line`.
+//! * `defmt`: `defmt::Format` on the public types.
 //!
 //! # Where to find what
 //!

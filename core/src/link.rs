@@ -139,6 +139,7 @@ enum Owed {
 
 /// Who is at the other end of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gateway {
     /// Another number whenever the gateway is started: then no address that was told before means
     /// anything, and the node and its link are to be made anew.
@@ -506,7 +507,7 @@ impl Outbox<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.bytes.len() - (self.to - self.from) >= FRAME_SHORT_MAX
+        self.bytes.len() + self.from >= self.to + FRAME_SHORT_MAX
     }
 
     /// Moves what waits to the front.

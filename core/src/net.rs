@@ -1,5 +1,8 @@
 //! What the core asks of a network, and what a network tells the core.
 
+use core::error::Error;
+use core::fmt;
+
 use crate::roster::{Addr, Member, Roster};
 
 /// One message and its answer, if it has one; then the connection ends.
@@ -7,10 +10,12 @@ use crate::roster::{Addr, Member, Roster};
 /// The number is the [`Net`]'s to choose. It is taken from the moment it is returned by
 /// [`Net::open`] or told with [`Incoming::Accepted`] until it is given back by [`Net::close`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Exchange(pub u32);
 
 /// A message that opens an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Request<'a> {
     /// To the group coordinator: this is me, who is there? Answered by [`Reply::Members`].
     Join(Member),
@@ -27,6 +32,7 @@ pub enum Request<'a> {
 
 /// The answer to a [`Request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reply<'a> {
     /// I am here. The list is the sender's table, for wires that carry one with it; a receiver may
     /// find it empty.
@@ -37,8 +43,9 @@ pub enum Reply<'a> {
     Refused(Refusal),
 }
 
-/// Why a request was turned down. The texts belong to the wire, not to the core.
+/// Why a request was turned down. The texts that peers are sent belong to the wire, not to the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
     /// The bytes were not a message at all.
     NotAMessage,
@@ -58,8 +65,26 @@ pub enum Refusal {
     Other,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAMessage => "not a message",
+            Self::Unexpected => "a message that is not served here",
+            Self::Malformed => "data that do not fit the message",
+            Self::Pid => "a process id out of range",
+            Self::Port => "no usable port",
+            Self::NotLocal => "an address on another machine",
+            Self::Full => "no room for another member",
+            Self::Other => "a reason that only the wire tells",
+        })
+    }
+}
+
+impl Error for Refusal {}
+
 /// What can be told of an exchange. `Done` and `Gone` are the last that is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Incoming<'a> {
     /// Somebody has connected; their message is still out.
     Accepted,
@@ -78,6 +103,7 @@ pub enum Incoming<'a> {
 
 /// How an exchange broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Gone {
     /// Nobody listens there.
     Refused,
@@ -87,17 +113,30 @@ pub enum Gone {
     Malformed,
 }
 
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "nobody listens there",
+            Self::Reset => "the connection broke off",
+            Self::Malformed => "what came was not a message",
+        })
+    }
+}
+
+impl Error for Gone {}
+
 /// There is no room for another exchange; nothing was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Full;
 
-impl core::fmt::Display for Full {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no room for another exchange")
     }
 }
 
-impl core::error::Error for Full {}
+impl Error for Full {}
 
 /// A network, as the core uses it. Six rules bind an implementation:
 ///

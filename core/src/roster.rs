@@ -12,6 +12,7 @@ use crate::sort::sort_once;
 /// process leads. Any two numbers are a valid `Pid` here; the lab's ranges are checked where people
 /// join, by the [`Directory`](crate::Directory).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pid {
     /// Calendar days to the next birthday.
     pub days: u32,
@@ -47,10 +48,12 @@ impl Pid {
 /// The core only compares and copies it: a host packs an IPv4 address and a port, a bus uses a
 /// node number. Equal numbers must mean the same listener for as long as a node lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Addr(pub u64);
 
 /// A process and one place where it listens, in the order of processes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Member {
     /// Who.
     pub pid: Pid,
@@ -86,6 +89,7 @@ impl PartialOrd for Member {
 ///
 /// A process may stand in it at several addresses, when it has moved or is spelled in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Roster<'a> {
     members: &'a [Member],
     revision: u32,

@@ -11,6 +11,7 @@ use crate::time::Instant;
 /// The lab's own program joins with a blocking call and never probes; the last four are named for
 /// these two in the same manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum State {
     /// Nothing is awaited of this peer any more; the connection is about to be closed.
     Quiescent,

@@ -8,6 +8,7 @@ use core::time::Duration;
 /// The core has no clock; every method that depends on time takes an `Instant`. Arithmetic
 /// saturates, so no deadline can wrap round into the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {

@@ -53,6 +53,7 @@ pub const HELLO_AGAIN: Duration = Duration::from_millis(250);
 
 /// What a gateway says of itself when it begins a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hello {
     /// The version it speaks, [`VERSION`].
     pub version: u8,
@@ -66,6 +67,7 @@ pub struct Hello {
 
 /// What a chip answers to [`Hello`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ready {
     /// The version it speaks, [`VERSION`].
     pub version: u8,
@@ -79,6 +81,7 @@ pub struct Ready {
 
 /// What one frame says: the vocabulary of [`Net`](crate::Net), and what keeps the two ends together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Frame<'a> {
     /// Gateway: a session begins.
     Hello(Hello),

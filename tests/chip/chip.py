@@ -1,6 +1,7 @@
 """What the scripts here share: a core linked for a chip, and its ELF file read."""
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -33,19 +34,29 @@ def have_target(target):
         subprocess.run(["rustup", "target", "add", target], cwd=ROOT, check=True)
 
 
-def link(target, members, features=(), link=False):
+def features():
+    """The core's features but the default ones."""
+    told = subprocess.run(
+        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
+        cwd=ROOT, check=True, stdout=subprocess.PIPE,
+    )
+    packages = json.loads(told.stdout)["packages"]
+    core = next(package for package in packages if package["name"] == "bully")
+    return core["features"].keys() - {"default"}
+
+
+def link(target, members, features=()):
     """The core for `target` as an ELF file whose relocations are kept."""
     have_target(target)
     roots = ["bully_new", "bully_poll", "bully_poll_at"]
     if "directory" in features:
         roots += ["bully_directory_poll", "bully_directory_poll_at"]
+    if "link" in features:
+        roots += ["bully_link_new", "bully_link_poll", "bully_link_turn"]
     flags = ["-Csymbol-mangling-version=v0", "-Clink-arg=--emit-relocs"]
     flags += [f"-Clink-arg=--undefined={root}" for root in roots + ["BULLY_NODE"]]
-    if link:
-        flags += ["--cfg=link"]
-        features = [*features, "bully/postcard"]
     # One directory for each capacity and choice: cargo would build them over each other.
-    chosen = "-".join([str(members), *features]).replace("/", "-")
+    chosen = "-".join([str(members), *features])
     place = HERE / "sizes" / "target" / chosen
     env = os.environ | {"BULLY_MEMBERS": str(members), "RUSTFLAGS": " ".join(flags)}
     env.pop("CARGO_ENCODED_RUSTFLAGS", None)

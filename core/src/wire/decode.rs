@@ -10,6 +10,7 @@ use crate::roster::{Addr, Member, Pid, Roster};
 
 /// What has come over the line, in frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Counts {
     /// Sound frames, in order.
     pub sound: u32,
@@ -23,6 +24,7 @@ pub struct Counts {
 
 /// What a byte completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Heard {
     /// A frame: [`Decoder::frame`] says which.
     Frame,

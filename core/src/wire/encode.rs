@@ -71,9 +71,9 @@ impl Encoder {
         out.count(list)?;
         let mut last = NOBODY;
         for member in list.members() {
-            out.put(member.pid.days.wrapping_sub(last.pid.days))?;
-            out.put(member.pid.id.wrapping_sub(last.pid.id).cast_signed())?;
-            out.put(member.addr.0.wrapping_sub(last.addr.0).cast_signed())?;
+            out.number(member.pid.days.wrapping_sub(last.pid.days))?;
+            out.difference(last.pid.id.into(), member.pid.id.into(), 32)?;
+            out.difference(last.addr.0, member.addr.0, 64)?;
             last = *member;
         }
         let end = out.end()?;
@@ -97,22 +97,40 @@ impl Encoder {
 struct Out<'a>(postcard::Serializer<Framer<'a>>);
 
 impl Out<'_> {
-    fn put(&mut self, value: impl Serialize) -> Result<(), Full> {
-        value.serialize(&mut self.0).map_err(|_| Full)
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        byte.serialize(&mut self.0).map_err(|_| Full)
+    }
+
+    /// As postcard writes it, whose own code has indices that the compiler cannot tell to be in
+    /// bounds, and so a panic.
+    fn number(&mut self, number: impl Into<u64>) -> Result<(), Full> {
+        let mut rest = number.into();
+        while rest >= 128 {
+            self.put(rest as u8 | 128)?;
+            rest >>= 7;
+        }
+        self.put(rest as u8)
+    }
+
+    /// How far `to` is from `from`, either way, in numbers of `bits`.
+    fn difference(&mut self, from: u64, to: u64, bits: u32) -> Result<(), Full> {
+        let unused = u64::BITS - bits;
+        let difference = to.wrapping_sub(from).cast_signed() << unused >> unused;
+        self.number(((difference << 1) ^ (difference >> 63)).cast_unsigned())
     }
 
     fn count(&mut self, list: Roster<'_>) -> Result<(), Full> {
-        self.put(u16::try_from(list.len()).map_err(|_| Full)?)
+        self.number(u16::try_from(list.len()).map_err(|_| Full)?)
     }
 
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Full> {
-        self.put(u16::try_from(exchange.0).map_err(|_| Full)?)
+        self.number(u16::try_from(exchange.0).map_err(|_| Full)?)
     }
 
     fn member(&mut self, member: Member) -> Result<(), Full> {
-        self.put(member.pid.days)?;
-        self.put(member.pid.id)?;
-        self.put(member.addr.0)
+        self.number(member.pid.days)?;
+        self.number(member.pid.id)?;
+        self.number(member.addr.0)
     }
 
     fn end(self) -> Result<usize, Full> {
@@ -124,28 +142,28 @@ impl Out<'_> {
             Frame::Hello(hello) => {
                 self.put(kind::HELLO)?;
                 self.put(hello.version)?;
-                self.put(hello.instance)?;
-                self.put(hello.addr.0)?;
-                self.put(hello.directory.0)
+                self.number(hello.instance)?;
+                self.number(hello.addr.0)?;
+                self.number(hello.directory.0)
             }
             Frame::Ready(ready) => {
                 self.put(kind::READY)?;
                 self.put(ready.version)?;
-                self.put(ready.members_max)?;
-                self.put(ready.exchanges_max)?;
-                self.put(ready.listening)
+                self.number(ready.members_max)?;
+                self.number(ready.exchanges_max)?;
+                self.put(ready.listening.into())
             }
             Frame::Lost => self.put(kind::LOST),
             Frame::Ping => self.put(kind::PING),
             Frame::Pong => self.put(kind::PONG),
             Frame::Listening(on) => {
                 self.put(kind::LISTENING)?;
-                self.put(on)
+                self.put(on.into())
             }
             Frame::Open(exchange, to, request) => {
                 self.put(kind::OPEN)?;
                 self.exchange(exchange)?;
-                self.put(to.0)?;
+                self.number(to.0)?;
                 self.request(request)
             }
             Frame::Reply(exchange, reply) => {

@@ -136,12 +136,6 @@ impl Told {
             Self::Leader { leader } if who == Some(*leader) => ("leads".to_owned(), Tone::Leader),
             Self::Leader { leader } => (format!("follows {}", pid_text(*leader)), Tone::Follower),
             Self::LeaderLost { leader, how } => {
-                let how = match how {
-                    Loss::Refused => "it refuses connections",
-                    Loss::Reset => "it broke the connection off",
-                    Loss::Unreachable => "it cannot be reached",
-                    Loss::Silent => "it keeps silent",
-                };
                 let text = format!("has lost its leader {}: {how}", pid_text(*leader));
                 (text, Tone::Trouble)
             }

@@ -40,7 +40,48 @@ pub fn bully_poll_at(node: &Chip) -> Option<Instant> {
     node.poll_at()
 }
 
-// The link's place: what `--cfg link` takes in, which is passed once the core has feature `postcard`.
+/// The link as a chip's network, in place of one that is lent.
+#[cfg(feature = "link")]
+pub mod link {
+    use core::mem::MaybeUninit;
+
+    use bully::wire::message_max;
+    use bully::{Buffers, Event, Instant, Line, Link};
+
+    use super::{Chip, EXCHANGES, MEMBERS};
+
+    type Memory = Buffers<MEMBERS, EXCHANGES, { message_max(MEMBERS) }>;
+
+    /// Room for the buffers.
+    #[unsafe(no_mangle)]
+    pub static mut BULLY_BUFFERS: MaybeUninit<Memory> = MaybeUninit::uninit();
+
+    /// [`Link::new`].
+    #[unsafe(no_mangle)]
+    pub fn bully_link_new<'l>(
+        room: &mut MaybeUninit<Link<'l, &'l mut dyn Line>>,
+        buffers: &'l mut MaybeUninit<Memory>,
+        line: &'l mut dyn Line,
+    ) {
+        room.write(Link::new(line, buffers.write(Memory::new())));
+    }
+
+    /// [`Node::poll`](bully::Node::poll) over it.
+    #[unsafe(no_mangle)]
+    pub fn bully_link_poll(
+        node: &mut Chip,
+        now: Instant,
+        link: &mut Link<'_, &mut dyn Line>,
+    ) -> Option<Event> {
+        node.poll(now, link)
+    }
+
+    /// [`Link::turn`].
+    #[unsafe(no_mangle)]
+    pub fn bully_link_turn(link: &mut Link<'_, &mut dyn Line>) {
+        link.turn();
+    }
+}
 
 /// The coordinator as a chip would carry it.
 #[cfg(feature = "directory")]
