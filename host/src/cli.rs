@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Failure, gcd, lab, node, sim};
+use crate::commands::{Failure, gateway, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -25,6 +25,8 @@ Examples:
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
+  bully gateway --link /dev/ttyACM0 --gcd localhost 23600
+                                              let a chip on a serial line join it
 
 The log goes to stderr as text, or with --log json to stdout, one object a line.
 Exit status: 0 done, 1 failed, 2 wrong usage.";
@@ -35,6 +37,7 @@ enum Command {
     Gcd(gcd::Args),
     Lab(lab::Args),
     Sim(sim::Args),
+    Gateway(gateway::Args),
 }
 
 /// Runs the program: reads the arguments of this process, does what they ask for, and returns what
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Gateway(args) => gateway::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

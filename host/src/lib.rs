@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod commands;
+pub mod gateway;
 pub mod names;
 pub mod net;
 pub mod pickle;

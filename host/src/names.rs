@@ -202,8 +202,14 @@ fn ipv4(addr: Addr) -> Ipv4Addr {
     Ipv4Addr::from_bits((addr.0 >> 16) as u32)
 }
 
-fn slot_of(addr: Addr) -> Option<usize> {
+/// The slot of an address whose host takes one.
+pub(crate) fn slot_of(addr: Addr) -> Option<usize> {
     (addr.0 & INTERNED != 0).then_some(((addr.0 & !INTERNED) >> 16) as usize)
+}
+
+/// An address on the host in `slot`.
+pub(crate) const fn on_slot(slot: usize) -> Addr {
+    Addr(INTERNED | (slot as u64) << 16)
 }
 
 /// What a host text means by itself.

@@ -127,16 +127,40 @@ const SIM: &[&str] = &[
     "Exit status:",
 ];
 
+const GATEWAY: &[&str] = &[
+    "--link </dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH>",
+    "115200 unless told",
+    "--gcd <HOST> <PORT>",
+    "--bind <ADDR:PORT>",
+    "[default: 127.0.0.1:0]",
+    "--advertise <HOST>",
+    "[default: that of --bind]",
+    "--keyed-by <WHAT>",
+    "[default: auto]",
+    "--ok <FORM>",
+    "[default: text]",
+    "--probe <FORM>",
+    "[default: none]",
+    "--for <DURATION>",
+    "[default: at Ctrl-C]",
+    "--log <FORM>",
+    "silent for 2 s",
+    "Examples:",
+    "Exit status:",
+];
+
 const ALL: &[&str] = &[
     "node",
     "gcd",
     "lab",
     "sim",
+    "gateway",
     "Examples:",
     "bully lab --for 5s",
     "bully sim --members 20",
     "bully gcd",
     "bully node localhost 23600",
+    "bully gateway --link /dev/ttyACM0",
     "Exit status: 0 done, 1 failed, 2 wrong usage",
     "stderr",
     "stdout",
@@ -144,7 +168,13 @@ const ALL: &[&str] = &[
 
 #[test]
 fn every_flag_is_told_with_its_default() {
-    let commands = [("node", NODE), ("gcd", GCD), ("lab", LAB), ("sim", SIM)];
+    let commands = [
+        ("node", NODE),
+        ("gcd", GCD),
+        ("lab", LAB),
+        ("sim", SIM),
+        ("gateway", GATEWAY),
+    ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
         // Lines are broken to fit the terminal.
@@ -174,7 +204,7 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab", "sim"] {
+    for command in ["node", "gcd", "lab", "sim", "gateway"] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

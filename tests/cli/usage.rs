@@ -268,6 +268,104 @@ const WRONG: &[(&[&str], &[&str])] = &[
         &["sim", "--trace", "--format", "json"],
         &["--trace", "--format"],
     ),
+    (&["gateway"], &["--link", "--gcd", "--help"]),
+    (
+        &[
+            "gateway",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--link",
+            "ttyACM0",
+        ],
+        &["/dev/ttyACM0", "tcp:localhost:5555", "unix:/tmp/chip"],
+    ),
+    (
+        &[
+            "gateway",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--link",
+            "/dev/ttyACM0:fast",
+        ],
+        &["bits a second", "/dev/ttyACM0:115200"],
+    ),
+    (
+        &[
+            "gateway",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--link",
+            "/dev/ttyACM0:0",
+        ],
+        &["bits a second"],
+    ),
+    (
+        &[
+            "gateway",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--link",
+            "tcp:5555",
+        ],
+        &["tcp:localhost:5555"],
+    ),
+    (
+        &[
+            "gateway",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--link",
+            "tcp:localhost:0",
+        ],
+        &["tcp:localhost:5555"],
+    ),
+    (
+        &["gateway", "--gcd", "localhost", "23600", "--link", "unix:"],
+        &["unix:/tmp/chip"],
+    ),
+    (
+        &["gateway", "--gcd", "localhost", "23600", "--link", "/"],
+        &["no serial device", "ls /dev/tty*"],
+    ),
+    (
+        &[
+            "gateway",
+            "--link",
+            "tcp:localhost:5555",
+            "--gcd",
+            "localhost",
+        ],
+        &["2 values", "--help"],
+    ),
+    (
+        &[
+            "gateway",
+            "--link",
+            "tcp:localhost:5555",
+            "--gcd",
+            "localhost",
+            "0",
+        ],
+        &["1 to 65535", "--gcd localhost 23600"],
+    ),
+    (
+        &[
+            "gateway",
+            "--link",
+            "tcp:localhost:5555",
+            "--gcd",
+            "localhost",
+            "23600",
+            "--bind",
+            "0.0.0.0:0",
+        ],
+        &["others cannot connect", "--advertise HOST"],
+    ),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

@@ -17,11 +17,22 @@ pub struct Checked<N> {
     law: Law,
 }
 
+/// Who uses a network.
+#[derive(Clone, Copy, Debug)]
+enum User {
+    /// A member, with duties towards its peers.
+    Member(Member),
+    /// A group coordinator, which is nobody's peer.
+    Directory,
+    /// Whoever keeps to the laws of [`Net`], and says what they like.
+    Anybody,
+}
+
 /// What is known of the two sides.
 #[derive(Debug)]
 struct Law {
-    /// Who uses this network; a group coordinator is nobody's peer.
-    me: Option<Member>,
+    /// Who uses this network.
+    user: User,
     exchanges_max: usize,
     talks: BTreeMap<Exchange, Talk>,
     listening: bool,
@@ -42,19 +53,24 @@ struct Talk {
 impl<N: Net> Checked<N> {
     /// Watches a node: who it is, and how many exchanges it has room for.
     pub fn node(net: N, me: Member, exchanges_max: usize) -> Self {
-        Self::new(net, Some(me), exchanges_max)
+        Self::new(net, User::Member(me), exchanges_max)
     }
 
     /// Watches a group coordinator, which opens no exchange at all.
     pub fn directory(net: N, exchanges_max: usize) -> Self {
-        Self::new(net, None, exchanges_max)
+        Self::new(net, User::Directory, exchanges_max)
     }
 
-    fn new(net: N, me: Option<Member>, exchanges_max: usize) -> Self {
+    /// Watches anybody: the laws of [`Net`] alone.
+    pub fn anybody(net: N, exchanges_max: usize) -> Self {
+        Self::new(net, User::Anybody, exchanges_max)
+    }
+
+    fn new(net: N, user: User, exchanges_max: usize) -> Self {
         Self {
             net,
             law: Law {
-                me,
+                user,
                 exchanges_max,
                 talks: BTreeMap::new(),
                 listening: true,
@@ -134,7 +150,11 @@ impl<N: Net> Net for Checked<N> {
 impl Law {
     fn may_open(&self, to: Addr, request: Request<'_>) -> Kind {
         self.within_bounds(1);
-        let me = self.me.expect("a group coordinator opens no exchange");
+        let me = match self.user {
+            User::Member(me) => me,
+            User::Directory => panic!("a group coordinator opens no exchange"),
+            User::Anybody => return kind(request),
+        };
         assert!(to != me.addr, "{me:?} opens an exchange to itself");
         assert!(
             self.listening && !self.dead,
@@ -184,7 +204,10 @@ impl Law {
 
     fn may_reply(&mut self, on: Exchange, reply: Reply<'_>) {
         self.within_bounds(0);
-        assert!(self.listening, "an answer while the door is closed");
+        assert!(
+            self.listening || matches!(self.user, User::Anybody),
+            "an answer while the door is closed"
+        );
         let talk = self
             .talks
             .get_mut(&on)
@@ -197,7 +220,7 @@ impl Law {
                 ascending(roster);
                 true
             }
-            (Some(_), Reply::Refused(_)) => self.me.is_none(),
+            (Some(_), Reply::Refused(_)) => !matches!(self.user, User::Member(_)),
             _ => false,
         };
         assert!(fits, "{reply:?} as the answer to {:?}", talk.asked);

@@ -185,7 +185,7 @@ impl Fabric {
 
 /// The network as one machine sees it.
 #[derive(Debug)]
-struct Port {
+pub struct Port {
     fabric: Rc<RefCell<Fabric>>,
     addr: Addr,
     telling: Option<News>,
@@ -246,6 +246,18 @@ struct Seat<const MEMBERS: usize, const EXCHANGES: usize> {
     up: bool,
 }
 
+/// A machine of another make on the same network, behind a [`Port`] of its own.
+pub trait Guest {
+    /// Where it listens.
+    fn addr(&self) -> Addr;
+
+    /// Does all there is to do at present.
+    fn poll(&mut self, now: Instant);
+
+    /// When to poll it next, if the network has no news for it.
+    fn poll_at(&self) -> Option<Instant>;
+}
+
 /// A group of nodes with their coordinator.
 pub struct Group<const MEMBERS: usize, const EXCHANGES: usize> {
     fabric: Rc<RefCell<Fabric>>,
@@ -253,6 +265,7 @@ pub struct Group<const MEMBERS: usize, const EXCHANGES: usize> {
     directory: Directory<MEMBERS, EXCHANGES>,
     directory_net: Checked<Port>,
     departed: Messages,
+    guests: Vec<Rc<RefCell<dyn Guest>>>,
 }
 
 impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
@@ -274,6 +287,26 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
             directory: Directory::new(),
             directory_net: Checked::directory(port, EXCHANGES),
             departed: Messages::default(),
+            guests: Vec::new(),
+        }
+    }
+
+    /// Takes in a machine that was given a port.
+    pub fn invite(&mut self, guest: Rc<RefCell<dyn Guest>>) {
+        self.guests.push(guest);
+    }
+
+    /// A port for a guest; its door is open.
+    pub fn guest_port(&self, addr: Addr) -> Port {
+        Self::port(&self.fabric, addr)
+    }
+
+    /// Ends what a machine had open without a word, and takes its port away.
+    pub fn unplug(&mut self, addr: Addr) {
+        let mut fabric = self.fabric.borrow_mut();
+        let door = fabric.doors.remove(&addr).unwrap_or_default();
+        for end in door.ends {
+            fabric.close(end, Some(Gone::Reset));
         }
     }
 
@@ -309,11 +342,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
         let seat = &mut self.seats[seat];
         seat.up = false;
         add(&mut self.departed, seat.node.counters().sent);
-        let mut fabric = self.fabric.borrow_mut();
-        let door = fabric.doors.remove(&seat.me.addr).unwrap_or_default();
-        for end in door.ends {
-            fabric.close(end, Some(Gone::Reset));
-        }
+        let addr = seat.me.addr;
+        self.unplug(addr);
     }
 
     /// Puts a host at `addr` that accepts everything and says nothing.
@@ -342,11 +372,20 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
                 .iter()
                 .filter(|seat| seat.up)
                 .filter_map(|s| s.node.poll_at());
-            let next = wake.chain(self.directory.poll_at()).chain(flight).min();
+            let guests = self
+                .guests
+                .iter()
+                .filter_map(|guest| guest.borrow().poll_at());
+            let next = wake
+                .chain(self.directory.poll_at())
+                .chain(flight)
+                .chain(guests)
+                .min();
             let Some(next) = next.filter(|next| *next <= until) else {
                 break;
             };
             let mut fabric = self.fabric.borrow_mut();
+            let next = next.max(fabric.now);
             fabric.now = next;
             while let Some(first) = fabric.flights.first_entry()
                 && first.key().0 <= next
@@ -380,6 +419,12 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
                     "{:?} wants to be polled with nothing to do",
                     seat.me
                 );
+            }
+        }
+        for guest in &self.guests {
+            let mut guest = guest.borrow_mut();
+            if has_news(guest.addr()) || guest.poll_at().is_some_and(|at| at <= now) {
+                guest.poll(now);
             }
         }
         while has_news(DIRECTORY) || self.directory.poll_at().is_some_and(|at| at <= now) {

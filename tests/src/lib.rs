@@ -5,6 +5,8 @@
 //! nodes. Time is virtual in all of them.
 
 pub mod checked;
+#[cfg(unix)]
+pub mod chip;
 pub mod group;
 pub mod owned;
 pub mod people;

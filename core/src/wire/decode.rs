@@ -41,8 +41,14 @@ pub struct Decoder<'b> {
     list_max: usize,
     session: u8,
     sequence: u8,
+    /// The sessions that HELLO began last, the latest first.
+    past: [u8; SESSIONS_KEPT],
     counts: Counts,
 }
+
+/// How many sessions are remembered, so that no repetition begins one again: as many as begin in
+/// 400 ms on a line that spoils everything.
+const SESSIONS_KEPT: usize = 8;
 
 impl<'b> Decoder<'b> {
     /// A decoder outside any session, which holds a frame in `bytes` and the last list in `list`.
@@ -56,6 +62,7 @@ impl<'b> Decoder<'b> {
             list_max,
             session: 0,
             sequence: 0,
+            past: [0; SESSIONS_KEPT],
             counts: Counts::default(),
         }
     }
@@ -100,9 +107,13 @@ impl<'b> Decoder<'b> {
         };
         let understood = self.frame().is_some();
         match kind {
-            // Its session begins, unless that is the one under way.
-            kind::HELLO if understood && session != self.session && session != 0 => {
+            // Its session begins, unless it has begun before.
+            kind::HELLO if understood && session != 0 && !self.past.contains(&session) => {
                 self.begin(session);
+                self.past.rotate_right(1);
+                if let Some(latest) = self.past.first_mut() {
+                    *latest = session;
+                }
                 self.sequence = sequence.wrapping_add(1);
                 self.sound()
             }

@@ -24,6 +24,8 @@ pub(crate) struct Log {
     colour: bool,
     closed: bool,
     line: String,
+    /// Who speaks when no member does.
+    host: &'static str,
 }
 
 /// How much something matters: its colour.
@@ -69,7 +71,13 @@ const WHO_WIDTH: usize = 14;
 const STATE_WIDTH: usize = State::WaitingForAnyMessage.name().len();
 
 impl Log {
+    /// A log of a coordinator, or of members.
     pub(crate) fn new(format: Format) -> Self {
+        Self::of("coordinator", format)
+    }
+
+    /// A log in which `host` speaks when no member does.
+    pub(crate) fn of(host: &'static str, format: Format) -> Self {
         let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
@@ -77,6 +85,7 @@ impl Log {
             colour: io::stderr().is_terminal() && unset("NO_COLOR") && !dumb,
             closed: false,
             line: String::new(),
+            host,
         }
     }
 
@@ -90,7 +99,7 @@ impl Log {
         self.closed
     }
 
-    /// Tells what happened to `who`; `None` is the coordinator, or the group.
+    /// Tells what happened to `who`; `None` is the coordinator, the group, or the gateway.
     pub(crate) fn tell(&mut self, now: Instant, who: Option<Pid>, told: &Told) {
         self.line.clear();
         if self.format == Format::Json {
@@ -107,14 +116,14 @@ impl Log {
             self.line.push_str(&told.text(who).0);
             self.end_line(true);
         } else {
-            let name = who.map_or_else(|| "coordinator".to_owned(), pid_text);
+            let name = self.name(who);
             let (text, tone) = told.text(who);
             self.text(now, &name, tone, &format!("  {text}"));
         }
     }
 
     /// Tells of one message. Only for a log that [`traces`](Self::traces).
-    pub(crate) fn message(&mut self, now: Instant, who: Pid, passing: &Passing<'_>) {
+    pub(crate) fn message(&mut self, now: Instant, who: Option<Pid>, passing: &Passing<'_>) {
         let Passing {
             incoming,
             peer,
@@ -126,7 +135,7 @@ impl Log {
         let state = state.name();
         let text = format!("{arrow} {peer:<WHO_WIDTH$}  {state:<STATE_WIDTH$}  {what}");
         self.line.clear();
-        self.text(now, &pid_text(who), tone, text.trim_end());
+        self.text(now, &self.name(who), tone, text.trim_end());
     }
 
     /// Tells the person at the terminal something that is no event.
@@ -145,6 +154,10 @@ impl Log {
                 "{t:>8}  {who:>WHO_WIDTH$}   {peer:<WHO_WIDTH$}  {state:<STATE_WIDTH$}  message"
             ));
         }
+    }
+
+    fn name(&self, who: Option<Pid>) -> String {
+        who.map_or_else(|| self.host.to_owned(), pid_text)
     }
 
     fn text(&mut self, now: Instant, who: &str, tone: Tone, text: &str) {

@@ -43,7 +43,7 @@ impl<const EXCHANGES: usize> LocalMember<EXCHANGES> {
         let place = directory.map(|addr| Place(tcp.names().host(addr).into(), names::port(addr)));
         Self {
             me: config.me,
-            book: Book::new(config.me.pid, directory, alone),
+            book: Book::new(Some(config.me.pid), directory, alone),
             directory_is_here: directory.is_some_and(|addr| tcp.names().is_local(addr)),
             directory: place,
             node: Box::new(Node::new(config)),
@@ -140,7 +140,7 @@ impl<const EXCHANGES: usize> LocalMember<EXCHANGES> {
                 what: "",
                 tone: Tone::Election,
             };
-            log.message(now, self.me.pid, &passing);
+            log.message(now, Some(self.me.pid), &passing);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the program can do, a file for each command, and what the commands share.
 
+pub(crate) mod gateway;
 pub(crate) mod gcd;
 pub(crate) mod lab;
 pub(crate) mod node;
@@ -10,6 +11,7 @@ mod log;
 mod member;
 mod told;
 mod trace;
+mod wire;
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -7,6 +7,7 @@ use bully::{Loss, Messages, Pid};
 use serde::Serialize;
 
 use super::log::Tone;
+use crate::gateway::Lost;
 
 /// Something that happened. The names of variants and fields are those of `--log json`.
 #[derive(Debug, Serialize)]
@@ -60,6 +61,21 @@ pub(crate) enum Told {
     },
     /// There is no room for every member.
     RosterFull { left_out: u32 },
+    /// Bytes pass between the gateway and whatever is at the other end.
+    LineOpen { line: String },
+    /// They do not.
+    LineLost { line: String, why: String },
+    /// A chip has answered, and has room for so much.
+    ChipReady { members: u16, exchanges: u16 },
+    /// The session with the chip has ended.
+    ChipLost {
+        #[serde(serialize_with = "lost")]
+        why: Lost,
+    },
+    /// The chip cannot be talked to.
+    ChipVersion { theirs: u8, ours: u8 },
+    /// A list is longer than the chip has room for.
+    ListCut { left_out: u32 },
     /// The end, in order.
     Stopped,
     /// How the practice group ended.
@@ -147,6 +163,31 @@ impl Told {
                 let text = format!("has no room for {left_out}; it keeps the greatest");
                 (text, Tone::Trouble)
             }
+            Self::LineOpen { line } => (format!("opens {line}"), Tone::Plain),
+            Self::LineLost { line, why } => (format!("waits for {line}: {why}"), Tone::Trouble),
+            Self::ChipReady { members, exchanges } => {
+                let room = members_text((*members).into());
+                let text = format!("serves a chip with room for {room} and {exchanges} exchanges");
+                (text, Tone::Leader)
+            }
+            Self::ChipLost { why } => (lost_text(*why).to_owned(), Tone::Trouble),
+            Self::ChipVersion { theirs, ours } => {
+                let older = if theirs < ours {
+                    "the chip is older: build its firmware with this version's core"
+                } else {
+                    "this program is older: get the one that the chip's core comes from"
+                };
+                let text = format!(
+                    "cannot serve the chip: it speaks version {theirs} on the line, we {ours}; {older}"
+                );
+                (text, Tone::Trouble)
+            }
+            Self::ListCut { left_out } => {
+                let left_out = members_text(*left_out);
+                let text =
+                    format!("leaves {left_out} out of a list; the chip is told the greatest");
+                (text, Tone::Trouble)
+            }
             Self::Stopped => ("stopped".to_owned(), Tone::Plain),
             Self::Summary(summary) => (summary.text(), Tone::Plain),
         }
@@ -212,6 +253,28 @@ fn loss<S: serde::Serializer>(how: &Loss, to: S) -> Result<S::Ok, S::Error> {
         Loss::Reset => "reset",
         Loss::Unreachable => "unreachable",
         Loss::Silent => "silent",
+    })
+}
+
+fn lost_text(why: Lost) -> &'static str {
+    match why {
+        Lost::Silent => "closes the door: the chip is silent",
+        Lost::Gap => "begins anew: bytes from the chip are damaged or missing",
+        Lost::Asked => "begins anew: the chip has started, or misses bytes of ours",
+        Lost::Echo => "hears itself: the line echoes what is written to it",
+        Lost::Nonsense => "begins anew: the chip says what no chip may say",
+        Lost::Overrun => "begins anew: the line takes no more bytes",
+    }
+}
+
+fn lost<S: serde::Serializer>(why: &Lost, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(match why {
+        Lost::Silent => "silent",
+        Lost::Gap => "gap",
+        Lost::Asked => "asked",
+        Lost::Echo => "echo",
+        Lost::Nonsense => "nonsense",
+        Lost::Overrun => "overrun",
     })
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Traced<'a> {
 /// What has to be remembered between the messages of one member in order to tell of them.
 #[derive(Debug)]
 pub(crate) struct Book {
-    me: Pid,
+    /// Whose exchanges they are; a chip says so when it joins.
+    me: Option<Pid>,
     directory: Option<Addr>,
     /// Whether messages are told that others opened. In a practice group the sender tells.
     of_others: bool,
@@ -38,7 +39,7 @@ struct Talk {
 }
 
 impl Book {
-    pub(crate) fn new(me: Pid, directory: Option<Addr>, of_others: bool) -> Self {
+    pub(crate) fn new(me: Option<Pid>, directory: Option<Addr>, of_others: bool) -> Self {
         Self {
             me,
             directory,
@@ -84,6 +85,9 @@ impl Book {
 impl Net for Traced<'_> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let exchange = self.net.open(to, request)?;
+        if let Request::Join(member) = request {
+            self.book.me = Some(member.pid);
+        }
         let peer = self.book.name(to, &request);
         let (state, what) = match request {
             Request::Join(_) => (State::SendJoin, String::new()),

@@ -6,8 +6,10 @@ mod door;
 mod encoded;
 mod poll;
 mod receive;
+mod serial;
 mod tcp;
 
 pub use clock::Clock;
 pub use poll::{Poll, Ready, Waker};
+pub use serial::{LineEvent, LineTo, Serial};
 pub use tcp::{Note, Tcp, TcpConfig};

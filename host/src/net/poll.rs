@@ -111,6 +111,7 @@ const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 pub(super) enum Interest {
     Read,
     Write,
+    Both,
 }
 
 /// A socket in the poller, which it leaves when it is dropped. Readiness is told once for each
@@ -153,6 +154,7 @@ impl<S: AsSource> Registered<S> {
         let event = match interest {
             Interest::Read => Event::readable(self.key),
             Interest::Write => Event::writable(self.key),
+            Interest::Both => Event::all(self.key),
         };
         self.poller.modify(&self.source, event)
     }

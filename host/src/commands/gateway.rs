@@ -1,0 +1,252 @@
+//! `bully gateway`: a chip's sockets.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+#[cfg(unix)]
+use std::path::PathBuf;
+
+use bully::wire::VERSION;
+
+use super::log::{Format, Log};
+use super::told::{Place, Told};
+use super::trace::{Book, Traced};
+use super::wire::{WireArgs, find_directory, port};
+use super::{Failure, Stop, duration, look_up};
+use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, Memory};
+use crate::names;
+use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
+
+/// Let a chip on a serial line take part in a group
+///
+/// Listens, connects and pickles for one chip that runs the core's `Link`. What the others connect
+/// to is closed until the chip answers, and again when it falls silent for 2 s, so that they see a
+/// member that has failed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The chip's line: a serial device with its speed, 115200 unless told, or somebody who listens
+    /// at a port or a socket; it is opened again whenever it breaks
+    #[arg(long, value_name = "/dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH", value_parser = link)]
+    link: Link,
+
+    /// Where the group coordinator is: a name or an address, and a port
+    #[arg(long, num_args = 2, value_names = ["HOST", "PORT"], required = true)]
+    gcd: Vec<String>,
+
+    #[command(flatten)]
+    wire: WireArgs,
+
+    /// End after this time: 5s, 500ms, 2m, 1h; a plain number is seconds [default: at Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    limit: Option<Duration>,
+
+    /// Form of the log
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bully gateway --link /dev/ttyACM0 --gcd localhost 23600          a board on USB
+  bully gateway --link /dev/ttyUSB0:921600 --gcd localhost 23600   a faster one
+  bully gateway --link unix:/tmp/chip --gcd localhost 23600        a chip in an emulator:
+      qemu-system-arm ... -serial unix:/tmp/chip,server=on,wait=off
+
+Exit status: 0 after Ctrl-C or --for, 1 if the system does not let us go on, 2 for wrong usage.";
+
+/// What `--link` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Link {
+    #[cfg(unix)]
+    Device(PathBuf, u32),
+    Tcp(String, u16),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+/// The speed that boards come with.
+const BAUD: u32 = 115_200;
+
+/// The owners of sockets: the network, and the line.
+const NET: usize = 0;
+const LINE: usize = 1;
+
+/// Serves the chip until it is stopped.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    args.wire.check_reachable()?;
+    let [gcd_host, gcd_port] = args.gcd.as_slice() else {
+        return Err(Failure::usage("--gcd wants a host and a port", GCD_TIP));
+    };
+    let gcd_port =
+        port(gcd_port).map_err(|why| Failure::usage(format!("--gcd: {why}"), GCD_TIP))?;
+    let line_to = args.link.find()?;
+
+    let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
+    let stop = Stop::new(&poll, args.limit)?;
+    let clock = poll.clock();
+    let mut log = Log::of("gateway", args.log);
+
+    let mut tcp = Tcp::bind(&poll, NET, args.wire.tcp(EXCHANGES_MAX)).map_err(|error| {
+        Failure::bind(
+            args.wire.bind,
+            &error,
+            "--bind 127.0.0.1:0 takes a free one",
+        )
+    })?;
+    let directory = find_directory(tcp.names_mut(), gcd_host, gcd_port)?;
+    for warning in args.wire.warnings(tcp.names(), directory) {
+        log.remark(&format!("warning: {warning}"));
+    }
+    log.heading();
+    let addr = tcp.addr();
+    let address = Place(tcp.names().host(addr).into(), names::port(addr));
+    log.tell(clock.now(), None, &Told::Listening { address });
+
+    let mut memory = Memory::new();
+    let chip = Chip {
+        instance: rand::random(),
+        addr,
+        directory,
+    };
+    let mut bridge = Bridge::new(&mut memory, chip);
+    let mut line = Serial::new(&poll, LINE, line_to.clone());
+    let mut book = Book::new(None, Some(directory), true);
+    loop {
+        let now = clock.now();
+        while let Some(event) = line.turn(now) {
+            log.tell(now, None, &told_of_line(&line_to, event));
+        }
+        loop {
+            let now = clock.now();
+            let event = if log.traces() {
+                let mut traced = Traced {
+                    net: &mut tcp,
+                    log: &mut log,
+                    book: &mut book,
+                    now,
+                };
+                bridge.poll(now, &mut traced, &mut line)
+            } else {
+                bridge.poll(now, &mut tcp, &mut line)
+            };
+            let Some(event) = event else { break };
+            log.tell(now, None, &told(event));
+        }
+        for note in tcp.notes() {
+            let peer = Place(note.peer.ip().to_string(), note.peer.port());
+            let why = note.why;
+            log.tell(clock.now(), None, &Told::Rejected { peer, why });
+        }
+        bridge.sweep(tcp.names_mut());
+        let now = clock.now();
+        if log.closed() {
+            return Ok(());
+        }
+        if stop.signalled() || stop.expired(now) {
+            log.tell(now, None, &Told::Stopped);
+            return Ok(());
+        }
+        let due = [Some(bridge.poll_at()), line.until()];
+        let due = due.into_iter().flatten().min();
+        // While the line is behind, the network's news are left where they are.
+        let due = if bridge.is_backed_up() {
+            due
+        } else {
+            tcp.until(due)
+        };
+        poll.wait(stop.or(due), |ready| match ready.owner {
+            NET => tcp.ready(ready),
+            _ => line.ready(ready),
+        })
+        .map_err(|error| Failure::system(&error))?;
+    }
+}
+
+const GCD_TIP: &str = "say where the coordinator is: --gcd localhost 23600";
+
+fn told(event: GatewayEvent) -> Told {
+    match event {
+        GatewayEvent::ChipReady { members, exchanges } => Told::ChipReady { members, exchanges },
+        GatewayEvent::ChipLost { why } => Told::ChipLost { why },
+        GatewayEvent::OtherVersion { theirs } => Told::ChipVersion {
+            theirs,
+            ours: VERSION,
+        },
+        GatewayEvent::ListCut { left_out } => Told::ListCut { left_out },
+    }
+}
+
+fn told_of_line(to: &LineTo, event: LineEvent) -> Told {
+    let line = to.to_string();
+    match event {
+        LineEvent::Open => Told::LineOpen { line },
+        LineEvent::Lost(why) => Told::LineLost { line, why },
+    }
+}
+
+impl Link {
+    /// Looks up what it names.
+    fn find(&self) -> Result<LineTo, Failure> {
+        Ok(match self {
+            #[cfg(unix)]
+            Self::Device(path, baud) => {
+                use std::os::unix::fs::FileTypeExt as _;
+                let is_other = |file: std::fs::Metadata| !file.file_type().is_char_device();
+                // What is not there may come: boards are plugged in.
+                if std::fs::metadata(path).is_ok_and(is_other) {
+                    return Err(Failure::usage(
+                        format!("{} is no serial device", path.display()),
+                        "see which there are: ls /dev/tty*; a socket is written unix:PATH",
+                    ));
+                }
+                LineTo::Device {
+                    path: path.clone(),
+                    baud: *baud,
+                }
+            }
+            Self::Tcp(host, port) => {
+                let ip = look_up(host).map_err(|error| {
+                    Failure::new(
+                        format!("there is no machine called {host:?}: {error}"),
+                        "check --link; a chip emulated on this machine is at tcp:localhost:PORT",
+                    )
+                })?;
+                LineTo::Tcp(SocketAddr::new(ip, *port))
+            }
+            #[cfg(unix)]
+            Self::Unix(path) => LineTo::Unix(path.clone()),
+        })
+    }
+}
+
+fn link(text: &str) -> Result<Link, String> {
+    if let Some(at) = text.strip_prefix("tcp:") {
+        let (host, number) = at.rsplit_once(':').unwrap_or((at, ""));
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        return match port(number) {
+            Ok(number) if !host.is_empty() => Ok(Link::Tcp(host.to_owned(), number)),
+            _ => Err("a host and a port are wanted: tcp:localhost:5555".to_owned()),
+        };
+    }
+    #[cfg(unix)]
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() {
+            Err("a socket's path is wanted: unix:/tmp/chip".to_owned())
+        } else {
+            Ok(Link::Unix(path.into()))
+        };
+    }
+    #[cfg(unix)]
+    if text.contains('/') {
+        return match text.rsplit_once(':') {
+            None => Ok(Link::Device(text.into(), BAUD)),
+            Some((path, baud)) => baud
+                .parse()
+                .ok()
+                .filter(|baud| *baud > 0)
+                .map(|baud| Link::Device(path.into(), baud))
+                .ok_or_else(|| "a speed is in bits a second: /dev/ttyACM0:115200".to_owned()),
+        };
+    }
+    Err("write /dev/ttyACM0, /dev/ttyUSB0:921600, tcp:localhost:5555 or unix:/tmp/chip".to_owned())
+}

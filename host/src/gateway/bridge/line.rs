@@ -1,0 +1,206 @@
+//! What the line brings.
+
+use bully::wire::{ACCEPTED_FROM, Frame};
+use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply, Request};
+
+use super::{Bridge, GatewayEvent, LEFT_WITHIN};
+use crate::gateway::calls::{Arrived, Inbound, OUTBOUND_MAX, Outbound, Outgoing};
+use crate::gateway::kept::Message;
+use crate::gateway::session::{Lost, Step};
+
+impl Bridge<'_> {
+    /// Reads up to the next frame that matters.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        line: &mut dyn Line,
+        bytes: &mut usize,
+    ) -> Option<Step> {
+        while *bytes > 0 {
+            if self.chunk_at == self.chunk_len {
+                self.chunk_at = 0;
+                self.chunk_len = line.read(&mut self.chunk);
+            }
+            let byte = self
+                .chunk
+                .get(self.chunk_at..self.chunk_len)
+                .and_then(<[u8]>::first)
+                .copied()?;
+            self.chunk_at += 1;
+            *bytes -= 1;
+            if let Some(step) = self.session.push(now, byte) {
+                return Some(step);
+            }
+        }
+        None
+    }
+
+    pub(super) fn take(&mut self, now: Instant, step: Step, net: &mut dyn Net) {
+        match step {
+            Step::Ready(ready) => {
+                self.ready = Some(ready);
+                self.listening = ready.listening;
+                self.other_version = None;
+                self.echoes = false;
+                self.events.push_back(GatewayEvent::ChipReady {
+                    members: ready.members_max,
+                    exchanges: ready.exchanges_max,
+                });
+            }
+            Step::OtherVersion(theirs) => {
+                if self.other_version != Some(theirs) {
+                    self.other_version = Some(theirs);
+                    self.events.push_back(GatewayEvent::OtherVersion { theirs });
+                }
+            }
+            Step::Lost(why) => self.end_session(now, why, net),
+            Step::Pong => self.held.answered(),
+            Step::Frame => {
+                if self.obey(now, net).is_none() {
+                    let lost = self.session.lose(now, Lost::Nonsense);
+                    self.take(now, lost, net);
+                }
+            }
+        }
+    }
+
+    /// Too much waits for the line.
+    pub(super) fn overrun(&mut self, now: Instant, net: &mut dyn Net) {
+        let lost = self.session.lose(now, Lost::Overrun);
+        self.take(now, lost, net);
+    }
+
+    /// Does what the chip has just said; `None` if no chip may say that.
+    fn obey(&mut self, now: Instant, net: &mut dyn Net) -> Option<()> {
+        match self.session.frame()? {
+            Frame::Listening(on) => self.listening = on,
+            Frame::Open(exchange, to, request) => {
+                let places = usize::from(self.ready?.exchanges_max);
+                let known = self.outbound.iter().any(|call| call.number == exchange.0);
+                let is_sent = !matches!(request, Request::Unfit(_));
+                let is_legal = is_sent && !known && exchange.0 < ACCEPTED_FROM;
+                if !is_legal || self.outbound.len() >= places {
+                    return None;
+                }
+                let message = Message::new(request);
+                self.open(now, exchange.0, to, message, net);
+            }
+            Frame::Reply(exchange, Reply::Ok(list)) => {
+                let list = list.members().to_vec();
+                let known = |inbound: &&mut Inbound| inbound.number() == Some(exchange.0);
+                let inbound = self.inbound.iter_mut().find(known)?;
+                match &inbound.stage {
+                    Arrived::Told(number, message) if message.awaits_ok() => {
+                        inbound.stage = Arrived::Answered(*number, false);
+                    }
+                    // They broke it off meanwhile.
+                    Arrived::Over(_) => return Some(()),
+                    _ => return None,
+                }
+                // A chip short of room leaves the list out.
+                let roster = match list.as_slice() {
+                    [] => self.said.again(),
+                    list => self.said.number(list),
+                };
+                net.reply(inbound.at, Reply::Ok(roster));
+                self.held.has_table(&list);
+            }
+            Frame::Close(exchange) if exchange.0 < ACCEPTED_FROM => {
+                let known = |call: &Outbound| call.number == exchange.0;
+                let at = self.outbound.iter().position(known)?;
+                if let Some(at) = self.outbound.swap_remove(at).at() {
+                    net.close(at);
+                }
+            }
+            Frame::Close(exchange) => self.close_inbound(exchange.0, net)?,
+            // A member has no other answer, and only gateways say the rest.
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn open(&mut self, now: Instant, number: u32, to: Addr, message: Message, net: &mut dyn Net) {
+        if let Message::Election(list) | Message::Probe(list) = &message {
+            self.held.has_table(list);
+        }
+        let broken = |call: &&Outbound| matches!(call.stage, Outgoing::Over(None));
+        let under_way = self.outbound.iter().filter(|call| !broken(call));
+        let stage = if under_way.count() >= OUTBOUND_MAX {
+            let gone = Frame::Told(Exchange(number), Incoming::Gone(Gone::Reset));
+            if self.session.say(&gone).is_err() {
+                return self.overrun(now, net);
+            }
+            Outgoing::Over(None)
+        } else {
+            // It is opened by `offer`, as soon as there is room.
+            if let Message::Probe(list) = &message
+                && list.is_empty()
+            {
+                Outgoing::Waiting(to, Message::Probe(self.said.again().members().to_vec()))
+            } else {
+                Outgoing::Waiting(to, message)
+            }
+        };
+        self.outbound.push(Outbound { number, stage });
+    }
+
+    fn close_inbound(&mut self, number: u32, net: &mut dyn Net) -> Option<()> {
+        let known = |inbound: &Inbound| inbound.number() == Some(number);
+        let at = self.inbound.iter().position(known)?;
+        let others = self.told_count() - 1 + self.outbound.len();
+        let no_place = others >= usize::from(self.ready?.exchanges_max);
+        let inbound = self.inbound.get_mut(at)?;
+        match &mut inbound.stage {
+            // What it has opened meanwhile took the last place: it has not even seen this one.
+            Arrived::Told(_, message) if no_place => {
+                let message = message.take();
+                inbound.stage = Arrived::Waiting(message);
+            }
+            _ => {
+                net.close(inbound.at);
+                self.inbound.remove(at);
+            }
+        }
+        Some(())
+    }
+
+    /// All that the chip had open is in doubt.
+    fn end_session(&mut self, now: Instant, why: Lost, net: &mut dyn Net) {
+        let is_news = match why {
+            Lost::Silent => true,
+            Lost::Echo => !core::mem::replace(&mut self.echoes, true),
+            _ => self.ready.is_some(),
+        };
+        self.ready = None;
+        if is_news {
+            self.events.push_back(GatewayEvent::ChipLost { why });
+        }
+        if why == Lost::Silent {
+            self.listening = false;
+        }
+        self.held.lost();
+        let until = now + LEFT_WITHIN;
+        for call in self.outbound.drain(..) {
+            match call.stage {
+                // What the chip has said has yet to arrive.
+                Outgoing::Open { at, sent: false } => self.left.push_back((at, until)),
+                Outgoing::Open { at, .. } | Outgoing::Over(Some(at)) => net.close(at),
+                Outgoing::Waiting(..) | Outgoing::Over(None) => {}
+            }
+        }
+        let left = &mut self.left;
+        self.inbound.retain_mut(|inbound| {
+            match &mut inbound.stage {
+                Arrived::Silent | Arrived::Waiting(_) => return true,
+                Arrived::Told(_, message) => {
+                    let message = message.take();
+                    inbound.stage = Arrived::Waiting(message);
+                    return true;
+                }
+                Arrived::Answered(_, false) => left.push_back((inbound.at, until)),
+                Arrived::Answered(..) | Arrived::Over(_) => net.close(inbound.at),
+            }
+            false
+        });
+    }
+}

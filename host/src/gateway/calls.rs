@@ -1,0 +1,102 @@
+//! The exchanges of a chip: those it has opened, those that others have, and what is left of
+//! earlier sessions.
+
+use bully::wire::ACCEPTED_FROM;
+use bully::{Exchange, Instant};
+
+use super::kept::Message;
+
+/// How many exchanges a gateway has open at its network at most, all told: as many places that
+/// network should have.
+pub const EXCHANGES_MAX: usize = OUTBOUND_MAX + INBOUND_MAX + LEFT_MAX;
+
+/// How many exchanges of one chip are under way at once; more break off.
+pub(super) const OUTBOUND_MAX: usize = 128;
+
+/// How many that others have opened are held for the chip, whether it knows of them or not.
+pub(super) const INBOUND_MAX: usize = 64;
+
+/// How many are left open for their last bytes; the oldest gives way.
+pub(super) const LEFT_MAX: usize = 64;
+
+/// An exchange that the chip has opened and not closed.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    /// The chip's number for it.
+    pub(super) number: u32,
+    pub(super) stage: Outgoing,
+}
+
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// The network had no room for it yet.
+    Waiting(bully::Addr, Message),
+    /// The network has it.
+    Open {
+        at: Exchange,
+        /// Its message has been sent.
+        sent: bool,
+    },
+    /// The chip has been told its end; the network has yet to close it, if it knows of it.
+    Over(Option<Exchange>),
+}
+
+impl Outbound {
+    /// The network's number for it.
+    pub(super) fn at(&self) -> Option<Exchange> {
+        match self.stage {
+            Outgoing::Waiting(..) => None,
+            Outgoing::Open { at, .. } => Some(at),
+            Outgoing::Over(at) => at,
+        }
+    }
+}
+
+/// An exchange that somebody else has opened.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    /// The network's number for it.
+    pub(super) at: Exchange,
+    /// When they connected.
+    pub(super) since: Instant,
+    pub(super) stage: Arrived,
+}
+
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// Their message is still out.
+    Silent,
+    /// The chip is to be told, when it has a place for it.
+    Waiting(Message),
+    /// The chip knows of it by this number, and may answer.
+    Told(u32, Message),
+    /// The chip has answered; all of it has been sent, or not.
+    Answered(u32, bool),
+    /// The chip has been told its end.
+    Over(u32),
+}
+
+impl Inbound {
+    /// The chip's number for it.
+    pub(super) fn number(&self) -> Option<u32> {
+        match self.stage {
+            Arrived::Silent | Arrived::Waiting(_) => None,
+            Arrived::Told(number, _) | Arrived::Answered(number, _) | Arrived::Over(number) => {
+                Some(number)
+            }
+        }
+    }
+}
+
+/// How many of `places` may be taken by what others have opened: the core keeps a quarter for what
+/// it opens itself.
+pub(super) fn inbound_max(places: usize) -> usize {
+    places.saturating_sub((places / 4).max(1)).max(1)
+}
+
+/// The number after `number` for an exchange that others have opened. Numbers go round across
+/// sessions: the chip may not have forgotten those of the last one.
+pub(super) fn next_number(number: u32) -> u32 {
+    let count = 1 + u32::from(u16::MAX) - ACCEPTED_FROM;
+    ACCEPTED_FROM + (number + 1 - ACCEPTED_FROM) % count
+}

@@ -1,0 +1,200 @@
+//! Messages and lists that have to be kept, or told apart by their revision.
+
+use bully::{Gone, Incoming, Member, Refusal, Reply, Request, Roster};
+
+/// A [`Request`] with its own list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Join(Member),
+    Election(Vec<Member>),
+    Coordinator(Vec<Member>),
+    Probe(Vec<Member>),
+    Unfit(Refusal),
+}
+
+impl Message {
+    pub(super) fn new(request: Request<'_>) -> Self {
+        match request {
+            Request::Join(member) => Self::Join(member),
+            Request::Election(list) => Self::Election(list.members().to_vec()),
+            Request::Coordinator(list) => Self::Coordinator(list.members().to_vec()),
+            Request::Probe(list) => Self::Probe(list.members().to_vec()),
+            Request::Unfit(refusal) => Self::Unfit(refusal),
+        }
+    }
+
+    /// Its list, if it has one.
+    pub(super) fn members(&self) -> &[Member] {
+        match self {
+            Self::Election(list) | Self::Coordinator(list) | Self::Probe(list) => list,
+            Self::Join(_) | Self::Unfit(_) => &[],
+        }
+    }
+
+    /// Moves it out of a place that is about to be given up.
+    pub(super) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::Probe(Vec::new()))
+    }
+
+    /// Leaves no more in it than a member with room for `max` others makes use of; how many that
+    /// has no room for.
+    pub(super) fn cut(&mut self, max: usize) -> usize {
+        match self {
+            Self::Election(list) => cut(list, max, true),
+            Self::Coordinator(list) => cut(list, max, false),
+            // A member makes nothing of the list in a PROBE.
+            Self::Probe(list) => {
+                list.clear();
+                0
+            }
+            Self::Join(_) | Self::Unfit(_) => 0,
+        }
+    }
+
+    /// Whether OK answers it.
+    pub(super) fn awaits_ok(&self) -> bool {
+        matches!(self, Self::Election(_) | Self::Probe(_))
+    }
+
+    /// Lends it, with a list that `latest` has numbered.
+    pub(super) fn lend<'a>(&self, latest: &'a mut Latest) -> Request<'a> {
+        match self {
+            Self::Join(member) => Request::Join(*member),
+            Self::Election(list) => Request::Election(latest.number(list)),
+            Self::Coordinator(list) => Request::Coordinator(latest.number(list)),
+            Self::Probe(list) => Request::Probe(latest.number(list)),
+            Self::Unfit(refusal) => Request::Unfit(*refusal),
+        }
+    }
+}
+
+/// An [`Incoming`] with its own list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Accepted,
+    Sent,
+    Request(Message),
+    Ok,
+    Members(Vec<Member>),
+    Refused(Refusal),
+    Done,
+    Gone(Gone),
+}
+
+impl News {
+    pub(super) fn new(incoming: Incoming<'_>) -> Self {
+        match incoming {
+            Incoming::Accepted => Self::Accepted,
+            Incoming::Sent => Self::Sent,
+            Incoming::Request(request) => Self::Request(Message::new(request)),
+            Incoming::Reply(Reply::Ok(_)) => Self::Ok,
+            Incoming::Reply(Reply::Members(list)) => Self::Members(list.members().to_vec()),
+            Incoming::Reply(Reply::Refused(refusal)) => Self::Refused(refusal),
+            Incoming::Done => Self::Done,
+            Incoming::Gone(gone) => Self::Gone(gone),
+        }
+    }
+}
+
+/// The latest list in one direction, and its revision: whoever takes lists of equal revision and
+/// length for equal is never wrong.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    members: Vec<Member>,
+    revision: u32,
+}
+
+impl Latest {
+    /// `list` with a revision: that of the last one if it is a part of that, from its beginning.
+    pub(super) fn number(&mut self, list: &[Member]) -> Roster<'_> {
+        if list.is_empty() {
+            return Roster::EMPTY;
+        }
+        if !self.members.starts_with(list) {
+            self.members.clear();
+            self.members.extend_from_slice(list);
+            self.revision = self.revision.wrapping_add(1);
+        }
+        self.part(list.len())
+    }
+
+    /// The last one again.
+    pub(super) fn again(&self) -> Roster<'_> {
+        self.part(self.members.len())
+    }
+
+    fn part(&self, len: usize) -> Roster<'_> {
+        let members = self.members.get(..len).unwrap_or(&[]);
+        // Whatever was numbered ascends: it came as a list.
+        Roster::new(members, self.revision).unwrap_or(Roster::EMPTY)
+    }
+}
+
+/// Cuts `list` down to `max` members; how many are left out.
+///
+/// The greatest stay. With `least_stays` so does the least, for in an ELECTION of a table too small
+/// for its group that is the sender.
+pub(super) fn cut(list: &mut Vec<Member>, max: usize, least_stays: bool) -> usize {
+    let Some(excess) = list.len().checked_sub(max).filter(|excess| *excess > 0) else {
+        return 0;
+    };
+    let kept = usize::from(least_stays).min(max);
+    list.drain(kept..kept + excess);
+    excess
+}
+
+#[cfg(test)]
+mod tests {
+    use bully::{Addr, Pid};
+
+    use super::*;
+
+    fn members(days: impl IntoIterator<Item = u32>) -> Vec<Member> {
+        let member = |days| Member {
+            pid: Pid { days, id: 1 },
+            addr: Addr(days.into()),
+        };
+        days.into_iter().map(member).collect()
+    }
+
+    #[test]
+    fn a_list_is_cut_to_the_greatest_and_its_sender() {
+        for (max, least_stays, left, out) in [
+            (5, true, vec![1, 2, 3, 4, 5], 0),
+            (9, true, vec![1, 2, 3, 4, 5], 0),
+            (3, true, vec![1, 4, 5], 2),
+            (3, false, vec![3, 4, 5], 2),
+            (1, true, vec![1], 4),
+            (1, false, vec![5], 4),
+            (0, true, vec![], 5),
+        ] {
+            let mut list = members(1..=5);
+            assert_eq!(cut(&mut list, max, least_stays), out);
+            assert_eq!(list, members(left), "{max} {least_stays}");
+        }
+    }
+
+    #[test]
+    fn lists_that_differ_never_have_revision_and_length_in_common() {
+        let mut latest = Latest::default();
+        let lists = [
+            vec![1, 2],
+            vec![1],
+            vec![1, 3],
+            vec![2, 3],
+            vec![],
+            vec![2],
+            vec![1, 2],
+        ];
+        let mut seen: Vec<(u32, Vec<Member>)> = Vec::new();
+        for list in lists.map(members) {
+            let numbered = latest.number(&list);
+            assert_eq!(numbered.members(), list);
+            let of = (numbered.revision(), numbered.len());
+            for (revision, other) in &seen {
+                assert!((*revision, other.len()) != of || *other == list);
+            }
+            seen.push((numbered.revision(), list));
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! Whatever bytes a chip can send: the gateway lives, stays small, and keeps to the laws of its
+//! network.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use bully::wire::{ACCEPTED_FROM, Decoder, Encoder, Frame, Heard, Ready, VERSION, frame_max};
+use bully::{
+    Addr, Exchange, Full, Incoming, Instant, Line, Member, Net, Refusal, Reply, Request, Roster,
+};
+use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, Lost, Memory};
+use bully_tests::checked::Checked;
+use bully_tests::group::Dice;
+use bully_tests::owned::{Message, News};
+use bully_tests::people::{DIRECTORY, member, members};
+
+/// A network with places for as many exchanges as a gateway is said to need, which connects and
+/// never answers by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Quiet {
+    open: BTreeMap<Exchange, Addr>,
+    news: Vec<(Exchange, News)>,
+    telling: Option<News>,
+    opened: usize,
+    most: usize,
+    replies: Vec<Exchange>,
+    next: u32,
+    full: bool,
+}
+
+impl Quiet {
+    fn number(&mut self, to: Addr) -> Exchange {
+        self.next += 1;
+        self.open.insert(Exchange(self.next), to);
+        self.most = self.most.max(self.open.len());
+        Exchange(self.next)
+    }
+
+    /// Somebody connects, and says this if it is anything.
+    pub(crate) fn connect(&mut self, news: Option<News>) -> Exchange {
+        let exchange = self.number(Addr(0));
+        self.news.push((exchange, News::Accepted));
+        self.news.extend(news.map(|news| (exchange, news)));
+        exchange
+    }
+}
+
+impl Net for Quiet {
+    fn open(&mut self, to: Addr, _: Request<'_>) -> Result<Exchange, Full> {
+        if self.full {
+            return Err(Full);
+        }
+        self.opened += 1;
+        let exchange = self.number(to);
+        self.news.push((exchange, News::Sent));
+        Ok(exchange)
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        if self.news.is_empty() {
+            return None;
+        }
+        let (exchange, news) = self.news.remove(0);
+        Some((exchange, self.telling.insert(news).lend()))
+    }
+
+    fn reply(&mut self, on: Exchange, _: Reply<'_>) {
+        self.replies.push(on);
+        self.news.push((on, News::Sent));
+        self.news.push((on, News::Done));
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        self.open.remove(&exchange);
+        self.news.retain(|(of, _)| *of != exchange);
+    }
+
+    fn set_listening(&mut self, _: bool) {}
+}
+
+/// The line: what the test writes, and what the gateway has written.
+#[derive(Debug, Default)]
+struct Bytes {
+    to_gateway: Vec<u8>,
+    from_gateway: Vec<u8>,
+    /// The chip takes nothing.
+    stuck: bool,
+}
+
+impl Line for Bytes {
+    fn read(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.to_gateway.len());
+        into[..count].copy_from_slice(&self.to_gateway[..count]);
+        self.to_gateway.drain(..count);
+        count
+    }
+
+    fn write(&mut self, from: &[u8]) -> usize {
+        if self.stuck {
+            return 0;
+        }
+        self.from_gateway.extend_from_slice(from);
+        from.len()
+    }
+}
+
+/// A gateway, and a chip that the test speaks for.
+pub(crate) struct Attack {
+    now: Instant,
+    pub(crate) bridge: Bridge<'static>,
+    pub(crate) net: Checked<Quiet>,
+    line: Bytes,
+    encoder: Encoder,
+    heard: Decoder<'static>,
+    told: Vec<GatewayEvent>,
+}
+
+const NOBODY: Member = Member {
+    pid: bully::Pid { days: 0, id: 0 },
+    addr: Addr(0),
+};
+
+const PLACES: u16 = 8;
+
+impl Attack {
+    pub(crate) fn new() -> Self {
+        let chip = Chip {
+            instance: 7,
+            addr: member(9).addr,
+            directory: DIRECTORY,
+        };
+        // A few in one test.
+        let memory: &'static mut Memory = Box::leak(Box::default());
+        Self {
+            now: Instant::ZERO,
+            bridge: Bridge::new(memory, chip),
+            net: Checked::anybody(Quiet::default(), EXCHANGES_MAX),
+            line: Bytes::default(),
+            encoder: Encoder::new(),
+            heard: Decoder::new(vec![0; frame_max(200)].leak(), vec![NOBODY; 200].leak()),
+            told: Vec::new(),
+        }
+    }
+
+    fn poll(&mut self) {
+        for _ in 0..100_000 {
+            match self.bridge.poll(self.now, &mut self.net, &mut self.line) {
+                Some(event) => self.told.push(event),
+                None if self.bridge.poll_at() > self.now => return,
+                None => {}
+            }
+        }
+        panic!("it wants to be polled for ever");
+    }
+
+    pub(crate) fn wait(&mut self, millis: u64) {
+        let until = self.now + Duration::from_millis(millis);
+        self.poll();
+        while self.bridge.poll_at() <= until {
+            self.now = self.now.max(self.bridge.poll_at());
+            self.poll();
+        }
+        self.now = until;
+        self.poll();
+    }
+
+    /// What the gateway has said since this was last asked.
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        let bytes = core::mem::take(&mut self.line.from_gateway);
+        let mut said = Vec::new();
+        for byte in bytes {
+            if self.heard.push(byte) == Some(Heard::Frame) {
+                said.push(format!("{:?}", self.heard.frame().expect("it is sound")));
+            }
+        }
+        said
+    }
+
+    pub(crate) fn say(&mut self, frame: &Frame<'_>) {
+        let mut bytes = vec![0; bully::wire::message_max(1_000)];
+        let count = self.encoder.encode(frame, &mut bytes).expect("it fits");
+        self.line.to_gateway.extend_from_slice(&bytes[..count]);
+    }
+
+    /// Answers the latest HELLO.
+    pub(crate) fn ready(&mut self) {
+        self.ready_as(VERSION, PLACES);
+    }
+
+    fn ready_as(&mut self, version: u8, exchanges_max: u16) {
+        self.wait(300);
+        self.said();
+        self.encoder.begin(self.bridge.session());
+        self.say(&Frame::Ready(Ready {
+            version,
+            members_max: 16,
+            exchanges_max,
+            listening: true,
+        }));
+        self.poll();
+    }
+
+    fn probe(&mut self, number: u32) {
+        let probe = Request::Probe(Roster::EMPTY);
+        self.say(&Frame::Open(Exchange(number), member(2).addr, probe));
+    }
+
+    fn lost(&mut self) -> Option<Lost> {
+        self.told.drain(..).rev().find_map(|event| match event {
+            GatewayEvent::ChipLost { why } => Some(why),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn noise_is_counted_and_nothing_comes_of_it() {
+    let mut attack = Attack::new();
+    attack.ready();
+    attack.told.clear();
+    let mut dice = Dice::new(1);
+    for _ in 0..2_000 {
+        let length = dice.below(700);
+        let noise = (0..length).map(|_| dice.any() as u8);
+        attack.line.to_gateway.extend(noise);
+        attack.wait(20);
+    }
+    assert_eq!(attack.net.inner().opened, 0);
+    assert!(attack.bridge.counts().corrupt > 1_000);
+    assert_eq!(
+        attack.lost(),
+        Some(Lost::Silent),
+        "noise is no sign of life"
+    );
+    assert!(!attack.net.is_listening());
+    // It is served as soon as it speaks.
+    attack.ready();
+    attack.probe(1);
+    attack.wait(1);
+    assert_eq!(attack.net.inner().opened, 1);
+}
+
+/// No zero in a megabyte: the longest frame there can be, and then some.
+#[test]
+fn a_frame_without_an_end_takes_no_memory() {
+    let mut attack = Attack::new();
+    attack.ready();
+    for _ in 0..1_024 {
+        attack.line.to_gateway.extend([0xff; 1_024]);
+        attack.poll();
+    }
+    let before = attack.bridge.counts();
+    attack.line.to_gateway.push(0);
+    attack.probe(1);
+    attack.wait(1);
+    assert_eq!(attack.bridge.counts().corrupt, before.corrupt + 1);
+    assert_eq!(attack.net.inner().opened, 1, "the next frame is read");
+}
+
+/// Frames that no chip may say end the session, and do nothing else.
+#[test]
+fn what_no_chip_may_say_ends_the_session() {
+    let probe = Request::Probe(Roster::EMPTY);
+    let list = members(1..=9);
+    let list = Roster::new(&list, 1).expect("it ascends");
+    let illegal: &[&[Frame<'_>]] = &[
+        &[Frame::Ping],
+        &[Frame::Told(Exchange(1), Incoming::Sent)],
+        &[Frame::Ready(Ready {
+            version: VERSION,
+            members_max: 1,
+            exchanges_max: 1,
+            listening: true,
+        })],
+        // Numbers that are the gateway's, not known, or taken.
+        &[Frame::Open(Exchange(ACCEPTED_FROM), Addr(5), probe)],
+        &[Frame::Close(Exchange(3))],
+        &[Frame::Close(Exchange(ACCEPTED_FROM + 3))],
+        &[Frame::Reply(Exchange(ACCEPTED_FROM), Reply::Ok(list))],
+        &[
+            Frame::Open(Exchange(1), Addr(5), probe),
+            Frame::Open(Exchange(1), Addr(6), probe),
+        ],
+        // What members never send.
+        &[Frame::Open(
+            Exchange(1),
+            Addr(5),
+            Request::Unfit(Refusal::Pid),
+        )],
+        &[Frame::Reply(Exchange(1), Reply::Refused(Refusal::Full))],
+        &[Frame::Reply(Exchange(1), Reply::Members(list))],
+    ];
+    for frames in illegal {
+        let mut attack = Attack::new();
+        attack.ready();
+        for frame in *frames {
+            attack.say(frame);
+        }
+        attack.wait(1);
+        assert_eq!(attack.lost(), Some(Lost::Nonsense), "{frames:?}");
+        assert!(attack.net.is_listening(), "it may well be alive");
+        assert!(attack.net.inner().opened < 2);
+        attack.ready();
+        attack.probe(1);
+        attack.wait(1);
+        assert_eq!(
+            attack.told.last(),
+            Some(&GatewayEvent::ChipReady {
+                members: 16,
+                exchanges: PLACES,
+            })
+        );
+    }
+}
+
+/// A chip that opens more than it has said it can.
+#[test]
+fn opens_by_the_thousand_are_bounded_by_what_ready_said() {
+    let mut attack = Attack::new();
+    attack.ready();
+    for number in 0..5_000 {
+        attack.probe(number);
+    }
+    attack.wait(1);
+    assert_eq!(attack.lost(), Some(Lost::Nonsense));
+    assert_eq!(attack.net.inner().opened, usize::from(PLACES));
+    attack.wait(1_500);
+    assert_eq!(attack.net.open_exchanges(), 0);
+}
+
+/// A chip that says it has room for everything, and takes it: no more than the gateway's own share
+/// of its network is open, and each exchange more than that breaks off.
+#[test]
+fn a_chip_with_many_places_gets_the_gateways_share() {
+    for full in [false, true] {
+        gets_the_share(full);
+    }
+}
+
+/// The network may have no room until all has been asked for.
+fn gets_the_share(full: bool) {
+    let mut attack = Attack::new();
+    attack.ready_as(VERSION, u16::MAX);
+    attack.net.inner_mut().full = full;
+    for number in 0..1_000 {
+        attack.probe(number);
+        attack.poll();
+    }
+    attack.net.inner_mut().full = false;
+    attack.wait(100);
+    assert_eq!(attack.lost(), None);
+    let opened = attack.net.inner().opened;
+    assert!(opened > 64 && opened < EXCHANGES_MAX, "{opened}");
+    let said = attack.said();
+    let gone = |frame: &&String| frame.contains("Gone(Reset)");
+    assert_eq!(said.iter().filter(gone).count(), 1_000 - opened);
+    for number in 0..1_000 {
+        attack.say(&Frame::Close(Exchange(number)));
+    }
+    attack.wait(1);
+    assert_eq!((attack.lost(), attack.bridge.exchanges()), (None, 0));
+}
+
+/// Sessions without end, each with exchanges: what is left of them is bounded too.
+#[test]
+fn sessions_by_the_hundred_leave_nothing_behind() {
+    let mut attack = Attack::new();
+    for _ in 0..300 {
+        attack.ready();
+        for number in 0..PLACES.into() {
+            attack.probe(number);
+        }
+        attack.poll();
+        attack.say(&Frame::Ping);
+        attack.wait(60);
+        assert_eq!(attack.lost(), Some(Lost::Nonsense));
+    }
+    assert!(attack.net.inner().most <= EXCHANGES_MAX);
+    attack.wait(1_500);
+    assert_eq!(attack.bridge.exchanges(), 0);
+    assert_eq!(attack.net.open_exchanges(), 0);
+}
+
+/// A chip that takes no bytes is silent, whatever the network has for it.
+#[test]
+fn a_line_that_takes_nothing_bounds_what_waits() {
+    let mut attack = Attack::new();
+    attack.ready();
+    attack.line.stuck = true;
+    let list = members(1..=1_000);
+    for _ in 0..200 {
+        let election = Message::Election(list.clone());
+        let news = News::Request(election);
+        if attack.net.open_exchanges() < EXCHANGES_MAX {
+            attack.net.inner_mut().connect(Some(news));
+        }
+        attack.wait(5);
+    }
+    attack.wait(2_000);
+    assert_eq!(attack.lost(), Some(Lost::Silent));
+    assert!(!attack.net.is_listening());
+    attack.wait(8_000);
+    assert_eq!(
+        attack.net.open_exchanges(),
+        0,
+        "nobody is kept waiting for long"
+    );
+}
+
+/// Those who connect and say nothing are none of the chip's business: its places stay free.
+#[test]
+fn idle_connections_take_no_place_of_the_chip() {
+    let mut attack = Attack::new();
+    attack.ready();
+    for _ in 0..150 {
+        attack.net.inner_mut().connect(None);
+        attack.wait(1);
+    }
+    assert!(attack.said().is_empty());
+    let request = News::Request(Message::Probe);
+    let asked = attack.net.inner_mut().connect(Some(request));
+    attack.wait(1);
+    let told = Exchange(ACCEPTED_FROM + 1);
+    assert_eq!(attack.said().len(), 2, "accepted, and the request");
+    attack.say(&Frame::Reply(told, Reply::Ok(Roster::EMPTY)));
+    attack.wait(1);
+    assert_eq!(attack.net.inner().replies, [asked]);
+    attack.wait(8_000);
+    assert_eq!(attack.net.open_exchanges(), 0, "the idle ones are let go");
+}
+
+/// What is unanswered when a session ends is told anew in the next, and answered once.
+#[test]
+fn a_request_outlives_the_session() {
+    let mut attack = Attack::new();
+    attack.ready();
+    let election = Message::Election(members([2, 3]));
+    let asked = attack
+        .net
+        .inner_mut()
+        .connect(Some(News::Request(election)));
+    attack.wait(1);
+    let before = attack.said();
+    attack.say(&Frame::Ping);
+    attack.wait(60);
+    attack.ready();
+    attack.wait(1);
+    assert_eq!(attack.net.inner().replies, []);
+    let told = Exchange(ACCEPTED_FROM + 2);
+    attack.say(&Frame::Reply(told, Reply::Ok(Roster::EMPTY)));
+    attack.wait(1);
+    assert_eq!(attack.net.inner().replies, [asked]);
+    assert_eq!(before.len(), 2);
+}
+
+/// A network without room is asked again, and the chip is not told that its peer is gone.
+#[test]
+fn want_of_room_is_waited_out() {
+    let mut attack = Attack::new();
+    attack.ready();
+    attack.said();
+    attack.net.inner_mut().full = true;
+    attack.probe(1);
+    attack.wait(200);
+    assert_eq!(attack.net.inner().opened, 0);
+    assert!(!attack.said().iter().any(|frame| frame.contains("Gone")));
+    attack.net.inner_mut().full = false;
+    attack.wait(60);
+    assert_eq!(attack.net.inner().opened, 1);
+}
+
+/// Lists that are too long for the chip are cut, and that is told once for each growth.
+#[test]
+fn long_lists_are_cut_to_the_sender_and_the_greatest() {
+    let mut attack = Attack::new();
+    attack.ready();
+    attack.said();
+    let cases = [(16, None), (40, Some(24)), (30, None), (50, Some(34))];
+    for (number, (size, left_out)) in (ACCEPTED_FROM + 1..).zip(cases) {
+        let election = Message::Election(members(1..=size));
+        attack
+            .net
+            .inner_mut()
+            .connect(Some(News::Request(election)));
+        attack.told.clear();
+        attack.wait(1);
+        let cut = left_out.map(|left_out| GatewayEvent::ListCut { left_out });
+        assert_eq!(attack.told, Vec::from_iter(cut));
+        let said = attack.said();
+        let frame = said.last().expect("it is told");
+        let days = |days: u32| frame.contains(&format!("days: {days},"));
+        assert!(frame.contains("Election"), "{frame}");
+        assert_eq!(frame.matches("Member {").count(), 16);
+        // The greatest that fit, and the least, who is the sender.
+        assert!(days(1) && days(size) && days(size - 14));
+        assert!(size == 16 || !days(2) && !days(size - 15));
+        attack.say(&Frame::Close(Exchange(number)));
+    }
+    attack.wait(1);
+    assert_eq!(attack.lost(), None);
+}
+
+/// Another version is told once, and not served.
+#[test]
+fn another_version_is_told_and_not_served() {
+    let mut attack = Attack::new();
+    for _ in 0..5 {
+        attack.ready_as(VERSION + 1, PLACES);
+        attack.probe(1);
+        attack.wait(100);
+    }
+    let theirs = VERSION + 1;
+    assert_eq!(attack.told, [GatewayEvent::OtherVersion { theirs }]);
+    assert_eq!(attack.net.inner().opened, 0);
+    assert!(!attack.net.is_listening());
+}
+
+/// A line that brings back what is written to it.
+#[test]
+fn an_echo_is_told_once() {
+    let mut attack = Attack::new();
+    for _ in 0..100 {
+        let echo = core::mem::take(&mut attack.line.from_gateway);
+        attack.line.to_gateway.extend(echo);
+        attack.wait(50);
+    }
+    assert_eq!(attack.told, [GatewayEvent::ChipLost { why: Lost::Echo }]);
+}

@@ -1,0 +1,147 @@
+//! A chip behind `bully gateway`, among ordinary nodes of both kinds.
+
+use std::io::{Read as _, Write as _};
+use std::time::Instant;
+
+use bully::{Line as _, Pid};
+use bully_host::net::{LineEvent, LineTo, Poll, Serial};
+use bully_tests::chip::{ChipThread, Plug};
+use bully_tests::process::{LIMIT, Process};
+
+use crate::party::{Member, Party, at_once, bully, pid};
+
+/// The greatest of its group.
+const CHIP: u32 = 360;
+
+fn chip(plug: &Plug) -> ChipThread {
+    let (days, id) = pid(CHIP);
+    ChipThread::start(plug, Pid { days, id })
+}
+
+/// A gateway to the chip behind `plug`.
+fn gateway(party: &Party, plug: &Plug) -> Process {
+    let port = party.gcd_port.to_string();
+    let link = plug.link();
+    let args = ["gateway", "--link", &link, "--gcd", "localhost", &port];
+    let args = [&args[..], &["--log", "json", "--for", "150s"]].concat();
+    party.processes.spawn("gateway", &mut bully(&args))
+}
+
+fn leads(party: &Party, chip: &ChipThread, others: &[&Member]) {
+    party.agree(others, CHIP);
+    let leader = || chip.seen().leader.map(|leader| leader.days);
+    party
+        .processes
+        .wait_until("the chip leads", LIMIT, || leader() == Some(CHIP));
+}
+
+/// The chip leads, is missed when it dies, leads again when it is back, and again when its gateway
+/// was started anew; nobody is told more than that a member failed.
+#[test]
+fn a_chip_leads_is_missed_and_leads_again() {
+    let plugs = [Plug::tcp(), Plug::unix("bully-chip"), Plug::device()];
+    at_once(plugs, |plug| {
+        let party = Party::theirs(&[]);
+        let gateway_ = gateway(&party, &plug);
+        let first = chip(&plug);
+        gateway_.wait_for_event("chip_ready");
+        gateway_.wait_for_event("line_open");
+        let heard = || first.seen().counts;
+        let processes = &party.processes;
+        processes.wait_until("the chip hears", LIMIT, || heard().sound > 2);
+        // A device is a terminal until it is opened, and echoes.
+        let corrupt = heard().corrupt;
+        let ours = party.node(200, &[]).joined();
+        let ours_too = party.node(40, &[]).joined();
+        let theirs = party.peer(120, &[]).joined();
+        let others = [&ours, &ours_too, &theirs];
+        leads(&party, &first, &others);
+
+        let counts = heard();
+        assert!(counts.corrupt == corrupt && counts.sound > 10, "{counts:?}");
+
+        let mark = gateway_.mark();
+        drop(first);
+        party.agree(&others, 200);
+        let lost = gateway_.wait_since(mark, "the chip is lost", |line| {
+            line["event"] == "chip_lost"
+        });
+        assert_eq!(lost["why"], "silent");
+
+        let again = chip(&plug);
+        leads(&party, &again, &others);
+        assert_eq!(again.seen().members, 4);
+
+        let instance = again.seen().gateway.map(|gateway| gateway.instance);
+        gateway_.terminate();
+        assert_eq!(gateway_.wait().code(), Some(0));
+        party.agree(&others, 200);
+        let gateway_ = gateway(&party, &plug);
+        leads(&party, &again, &others);
+        assert_ne!(
+            again.seen().gateway.map(|gateway| gateway.instance),
+            instance
+        );
+        assert_eq!(gateway_.count_since(0, "rejected"), 0);
+    });
+}
+
+/// Neither an echo nor an end of line, an interrupt or a stop: a device is not treated as a terminal.
+#[test]
+fn a_device_passes_every_byte_both_ways() {
+    let plug = Plug::device();
+    let Plug::Device(mut chip) = plug.again() else {
+        panic!("it is one");
+    };
+    let poll = Poll::new().expect("the system has one");
+    let to = LineTo::Device {
+        path: plug.link().into(),
+        baud: 115_200,
+    };
+    let mut line = Serial::new(&poll, 0, to);
+    assert_eq!(line.turn(poll.clock().now()), Some(LineEvent::Open));
+    let all: Vec<u8> = (0..=255).rev().collect();
+    let mut heard = [0; 1_024];
+    let until = Instant::now() + LIMIT;
+
+    assert_eq!(line.write(&all), all.len());
+    let mut count = 0;
+    while count < all.len() && Instant::now() < until {
+        count += chip.read(&mut heard[count..]).unwrap_or(0);
+    }
+    assert_eq!(heard[..count], all);
+
+    chip.write_all(&all).expect("there is room");
+    let mut count = 0;
+    while count < all.len() && Instant::now() < until {
+        count += line.read(&mut heard[count..]);
+    }
+    assert_eq!(heard[..count], all);
+    assert!(chip.read(&mut heard).is_err(), "nothing is echoed");
+}
+
+/// A device that is not there is waited for; one that is none is refused in `cli`.
+#[test]
+fn a_line_that_is_not_there_is_waited_for() {
+    let party = Party::ours(&[]);
+    let plug = Plug::unix("bully-chip-later");
+    let gateway_ = gateway(&party, &plug);
+    gateway_.wait_for_event("line_open");
+    drop(plug);
+    let again = Plug::unix("bully-chip-later");
+    let mark = gateway_.mark();
+    let lost = gateway_.wait_for_event("line_lost");
+    assert!(
+        lost["line"]
+            .as_str()
+            .is_some_and(|line| line.starts_with("unix:"))
+    );
+    gateway_.wait_since(mark, "it is there again", |line| {
+        line["event"] == "line_open"
+    });
+    let chip = chip(&again);
+    gateway_.wait_for_event("chip_ready");
+    drop(chip);
+    gateway_.wait_for_event("chip_lost");
+    assert_eq!(gateway_.ended(), None);
+}
