@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Failure, gcd, lab, node, sim};
+use crate::commands::{Failure, bench, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -35,6 +35,7 @@ enum Command {
     Gcd(gcd::Args),
     Lab(lab::Args),
     Sim(sim::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the program: reads the arguments of this process, does what they ask for, and returns what
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,9 @@
 //! Sockets, pickle, names, the clock and the command line around the `bully` core.
 
+mod bench;
 pub mod cli;
 mod commands;
+pub mod heap;
 pub mod names;
 pub mod net;
 pub mod pickle;

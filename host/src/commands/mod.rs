@@ -1,5 +1,6 @@
 //! What the program can do, a file for each command, and what the commands share.
 
+pub(crate) mod bench;
 pub(crate) mod gcd;
 pub(crate) mod lab;
 pub(crate) mod node;
@@ -8,13 +9,14 @@ pub(crate) mod sim;
 mod birthday;
 mod log;
 mod member;
+mod progress;
 mod told;
 mod trace;
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
@@ -148,6 +150,12 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
 /// Whether `ip` is one of this machine's own: only those can be listened on.
 fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Tells the person at the terminal something that is no data.
+fn remark(text: &str) {
+    // Nobody listens if this fails, and there is nobody else to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// A seed when none is given: short enough to be typed again.

@@ -10,4 +10,5 @@ mod tcp;
 
 pub use clock::Clock;
 pub use poll::{Poll, Ready, Waker};
+pub(crate) use tcp::LIMITS;
 pub use tcp::{Note, Tcp, TcpConfig};
