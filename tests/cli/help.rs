@@ -127,11 +127,34 @@ const SIM: &[&str] = &[
     "Exit status:",
 ];
 
+const BENCH: &[&str] = &[
+    "--only <SECTION>",
+    "wire:",
+    "table:",
+    "poll:",
+    "sockets:",
+    "group:",
+    "heap:",
+    "[default: all]",
+    "--quick",
+    "half a minute",
+    "--format <FORM>",
+    "text:",
+    "json:",
+    "csv:",
+    "[default: text]",
+    "--plots <DIR>",
+    "above 1 is better",
+    "Examples:",
+    "Exit status:",
+];
+
 const ALL: &[&str] = &[
     "node",
     "gcd",
     "lab",
     "sim",
+    "bench",
     "Examples:",
     "bully lab --for 5s",
     "bully sim --members 20",
@@ -144,7 +167,13 @@ const ALL: &[&str] = &[
 
 #[test]
 fn every_flag_is_told_with_its_default() {
-    let commands = [("node", NODE), ("gcd", GCD), ("lab", LAB), ("sim", SIM)];
+    let commands = [
+        ("node", NODE),
+        ("gcd", GCD),
+        ("lab", LAB),
+        ("sim", SIM),
+        ("bench", BENCH),
+    ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
         // Lines are broken to fit the terminal.
@@ -174,7 +203,7 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab", "sim"] {
+    for command in ["node", "gcd", "lab", "sim", "bench"] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

@@ -268,6 +268,12 @@ const WRONG: &[(&[&str], &[&str])] = &[
         &["sim", "--trace", "--format", "json"],
         &["--trace", "--format"],
     ),
+    (
+        &["bench", "--only", "memory"],
+        &["wire, table, poll, sockets, group, heap", "--help"],
+    ),
+    (&["bench", "--format", "xml"], &["text, json, csv"]),
+    (&["bench", "--plots"], &["--plots <DIR>"]),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

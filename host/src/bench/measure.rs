@@ -10,10 +10,10 @@ pub(super) type Contender<'a> = Box<dyn FnMut(u64) -> Result<Duration, Trouble> 
 
 /// How long a turn is to be at least: well above what a clock can tell, and so short that many
 /// turns fall between two interruptions.
-const TURN: Duration = Duration::from_millis(4);
+const TURN: Duration = Duration::from_millis(1);
 const TURN_QUICK: Duration = Duration::from_micros(300);
 
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 60;
 const ROUNDS_QUICK: usize = 3;
 
 /// How long each contender takes for one time, in nanoseconds: the least of several rounds, in

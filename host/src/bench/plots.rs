@@ -98,14 +98,16 @@ fn draw(
         .x_label_area_size(44)
         .y_label_area_size(72)
         .build_cartesian_2d(
-            decades(points().map(|point| point.0), 0.0).log_scale(),
-            decades(points().map(|point| point.1), 0.15).log_scale(),
+            span(points().map(|point| point.0)).log_scale(),
+            roomy(points().map(|point| point.1)).log_scale(),
         )?;
     let plain = |number: &f64| format!("{number}");
     chart
         .configure_mesh()
         .x_desc("n")
         .y_desc(first.unit.name)
+        .x_labels(5)
+        .y_labels(5)
         .axis_desc_style((FONT, 15))
         .label_style((FONT, 13))
         .x_label_formatter(&plain)
@@ -134,13 +136,17 @@ fn draw(
     Ok(())
 }
 
-/// The range of `values`, with some room at both ends, as a share of its decades.
-fn decades(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
+/// The range of `values`, and some room: below them, and above for the names of the curves.
+fn roomy(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let Range { start, end } = span(values);
+    // A flat curve takes a small part of a decade and a half.
+    let decades = (end / start).log10().max(1.0);
+    start / 10_f64.powf(0.1 * decades)..end * 10_f64.powf(0.45 * decades)
+}
+
+fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, greatest) = values.fold((f64::INFINITY, 0_f64), |(least, greatest), value| {
         (least.min(value), greatest.max(value))
     });
-    // A flat curve takes the middle of a decade and a half.
-    let room =
-        10_f64.powf(((greatest / least).log10() * room).max(if room > 0.0 { 0.5 } else { 0.0 }));
-    least / room..greatest * room
+    least..greatest
 }
