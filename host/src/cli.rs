@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   bully lab --for 5s                          watch five members elect, all in this process
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
+  bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
 

@@ -18,8 +18,9 @@ use super::sockets::bare;
 use super::{Bench, Job, Section, Trouble, cost, members};
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 
-const COUNTS: [usize; 3] = [10, 100, 1_000];
-const COUNTS_QUICK: [usize; 2] = [5, 20];
+/// How many members, and in how many groups one after the other: chance has a part in each.
+const GROUPS: [(usize, usize); 3] = [(10, 5), (100, 5), (1_000, 1)];
+const GROUPS_QUICK: [(usize, usize); 2] = [(5, 1), (20, 1)];
 
 /// The capacities of a member of `bully lab`.
 type LabNode = Node<1_024, 16>;
@@ -37,12 +38,12 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 const BARE_EXCHANGES: u64 = 500;
 
 pub(super) fn jobs(quick: bool) -> Vec<Job> {
-    let counts = if quick { &COUNTS_QUICK[..] } else { &COUNTS };
-    let job = |&count| {
+    let groups = if quick { &GROUPS_QUICK[..] } else { &GROUPS };
+    let job = |&(count, groups)| {
         let what = format!("{count} members");
-        Job::new(Section::Group, what, move |bench| run(bench, count))
+        Job::new(Section::Group, what, move |bench| run(bench, count, groups))
     };
-    counts.iter().map(job).collect()
+    groups.iter().map(job).collect()
 }
 
 /// What a process with a group tells the one that started it.
@@ -67,61 +68,69 @@ struct Phase {
     exchanges: u64,
 }
 
-/// Starts another process with the group, and adds what it tells.
-fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+/// Starts another process for each group, and adds the median of what they tell.
+fn run(bench: &mut Bench, count: usize, groups: usize) -> Result<(), Trouble> {
+    let told = (0..groups).map(|_| started(count));
+    let told = told.collect::<Result<Vec<_>, _>>()?;
+    let median = |of: &dyn Fn(&Told) -> f64| {
+        let mut all: Vec<_> = told.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    let n = count as f64;
+    let mut add = |name, ours, other, unit| {
+        bench.add((Section::Group, name, count), ours, other, cost(unit));
+    };
+    let bare = median(&|told| told.bare_exchange * told.cold.exchanges as f64);
+    let other = ("as many bare exchanges", bare);
+    add("cold start", median(&|told| told.cold.seconds), other, "s");
+    // Whoever joins announces itself to all who are there, in the best of orders.
+    let other = ("n JOIN + n(n-1)/2", 1.0 + (n - 1.0) / 2.0);
+    let unit = "messages/member";
+    let ours = median(&|told| told.cold.messages as f64 / n);
+    add("cold start messages", ours, other, unit);
+    let other = ("JOIN + n(n+3)", 1.0 + n * (n + 3.0));
+    let ours = median(&|told| told.lesser.messages as f64);
+    add("a lesser joins", ours, other, "messages");
+    // The least one is there as well by then.
+    let all = n + 1.0;
+    let other = ("first PROBE in theory", 1.75 / all);
+    add(
+        "leader killed",
+        median(&|told| told.killed.seconds),
+        other,
+        "s",
+    );
+    // The i-th of them notices: (n - i)^2 + n - 1, on average over i.
+    let sum = all * (2.0 * all - 1.0) / 6.0 + all - 1.0;
+    let other = ("mean of (n-i)^2 + n-1", sum / n);
+    let ours = median(&|told| told.killed.messages as f64 / n);
+    add("leader killed messages", ours, other, unit);
+
+    if told.iter().any(|told| told.resident.is_none()) {
+        let remark = "resident memory is not told: no /proc/self/status";
+        bench.remarks.push(remark.to_owned());
+    } else if let Some(python) = &bench.python {
+        let ours = median(&|told| told.resident.unwrap_or(0) as f64 / n / 1024.0);
+        let other = ("a Python process", python.resident() as f64 / 1024.0);
+        let figure = (Section::Group, "resident memory", count);
+        bench.add(figure, ours, other, cost("KiB/member"));
+    }
+    Ok(())
+}
+
+/// Starts another process with a group, and returns what it tells.
+fn started(count: usize) -> Result<Told, Trouble> {
     let child = Command::new(std::env::current_exe()?)
         .args(["bench", "--group-of", &count.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .output()?;
-    let told: Told = serde_json::from_slice(&child.stdout).map_err(|_| {
+    serde_json::from_slice(&child.stdout).map_err(|_| {
         let words = String::from_utf8_lossy(&child.stderr);
         let words = words.lines().next().unwrap_or_default();
         Trouble(words.trim_start_matches("error: ").to_owned())
-    })?;
-    let n = count as f64;
-    let mut add = |name, ours, other, unit| {
-        bench.add((Section::Group, name, count), ours, other, cost(unit));
-    };
-    let bare = told.bare_exchange * told.cold.exchanges as f64;
-    let other = ("as many bare exchanges", bare);
-    add("cold start", told.cold.seconds, other, "s");
-    let each = |messages: u64| messages as f64 / n;
-    // Whoever joins announces itself to all who are there, in the best of orders.
-    let other = ("n JOIN + n(n-1)/2", 1.0 + (n - 1.0) / 2.0);
-    let unit = "messages/member";
-    add("cold start messages", each(told.cold.messages), other, unit);
-    let other = ("JOIN + n(n+3)", 1.0 + n * (n + 3.0));
-    let ours = told.lesser.messages as f64;
-    add("a lesser joins", ours, other, "messages");
-    // The least one is there as well by then.
-    let all = n + 1.0;
-    let other = ("first PROBE in theory", 1.75 / all);
-    add("leader killed", told.killed.seconds, other, "s");
-    // The i-th of them notices: (n - i)^2 + n - 1, on average over i.
-    let sum = all * (2.0 * all - 1.0) / 6.0 + all - 1.0;
-    let other = ("mean of (n-i)^2 + n-1", sum / n);
-    let ours = each(told.killed.messages);
-    add("leader killed messages", ours, other, unit);
-
-    let Some(resident) = told.resident else {
-        bench
-            .remarks
-            .push("resident memory is not told: no /proc/self/status".into());
-        return Ok(());
-    };
-    if let Some(python) = bench.python.as_mut() {
-        let python = python.resident()? as f64;
-        let figure = (Section::Group, "resident memory", count);
-        let (ours, other) = (each(resident) / 1024.0, python / 1024.0);
-        bench.add(
-            figure,
-            ours,
-            ("a Python process", other),
-            cost("KiB/member"),
-        );
-    }
-    Ok(())
+    })
 }
 
 /// Runs a group of `count` in this process, and returns what is to be told of it, on one line.

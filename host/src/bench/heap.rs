@@ -9,9 +9,13 @@ use bully::{Config, Incoming, Instant, Member, Net as _, Node, Pid};
 
 use super::sockets::probe_and_ok;
 use super::table::no_heap;
-use super::{Bench, Job, Section, Trouble, cost};
+use super::wire::{COUNTS, election};
+use super::{Bench, Job, Section, Trouble, cost, members};
 use crate::heap;
+use crate::names::Names;
 use crate::net::{LIMITS, Poll, Tcp, TcpConfig};
+use crate::pickle::message::{self, Heard};
+use crate::pickle::{Limits, Reader};
 
 const SERDE_PICKLE: &str = "serde-pickle";
 
@@ -31,7 +35,11 @@ pub(super) fn jobs() -> Vec<Job> {
         let what = format!("a flood of {count} connections");
         Job::new(Section::Heap, what, move |bench| flood(bench, count))
     });
-    exchanges.chain(floods).collect()
+    let lists = COUNTS.into_iter().map(|count| {
+        let what = format!("a list of {count} members");
+        Job::new(Section::Heap, what, move |bench| list(bench, count))
+    });
+    exchanges.chain(floods).chain(lists).collect()
 }
 
 /// A leader that is probed.
@@ -138,6 +146,35 @@ fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
         ours,
         (SERDE_PICKLE, other.ok_or_else(no_heap)?.allocations as f64),
         cost("allocations"),
+    );
+    Ok(())
+}
+
+/// What it takes to read one list, from nothing.
+fn list(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+    let message = election(&members(count));
+    let mut heard = None;
+    let ours = heap::measure(|| {
+        let mut reader = Reader::new(Limits::default());
+        let whole = reader.push(&message);
+        let (mut names, mut members) = (Names::new(), Vec::new());
+        let request = message::request(&reader, &mut names, &mut members);
+        heard = whole.is_ok().then_some((request, members.len()));
+    });
+    if !matches!(heard, Some((Heard::Election(_), listed)) if listed == count) {
+        return Err(Trouble("our own message is not understood".to_owned()));
+    }
+    let mut understood = Ok(());
+    let other = heap::measure(|| {
+        understood = serde_pickle::value_from_slice(&message, Default::default()).map(drop);
+    });
+    understood.map_err(|error| Trouble(format!("serde-pickle does not read it: {error}")))?;
+    let each = |peak: u64| peak as f64 / count as f64;
+    bench.add(
+        (Section::Heap, "peak of reading a list", count),
+        each(ours.ok_or_else(no_heap)?.peak),
+        (SERDE_PICKLE, each(other.ok_or_else(no_heap)?.peak)),
+        cost("bytes/member"),
     );
     Ok(())
 }

@@ -101,7 +101,7 @@ fn draw(
             span(points().map(|point| point.0)).log_scale(),
             roomy(points().map(|point| point.1)).log_scale(),
         )?;
-    let plain = |number: &f64| format!("{number}");
+    let grouped = |number: &f64| grouped(*number);
     chart
         .configure_mesh()
         .x_desc("n")
@@ -110,8 +110,8 @@ fn draw(
         .y_labels(5)
         .axis_desc_style((FONT, 15))
         .label_style((FONT, 13))
-        .x_label_formatter(&plain)
-        .y_label_formatter(&plain)
+        .x_label_formatter(&grouped)
+        .y_label_formatter(&grouped)
         .light_line_style(RGBColor(240, 240, 240))
         .draw()?;
     for ((name, points), colour) in curves.iter().zip(COLOURS) {
@@ -136,12 +136,12 @@ fn draw(
     Ok(())
 }
 
-/// The range of `values`, and some room: below them, and above for the names of the curves.
+/// The decades of `values`, and some more above them for the names of the curves.
 fn roomy(values: impl Iterator<Item = f64>) -> Range<f64> {
     let Range { start, end } = span(values);
-    // A flat curve takes a small part of a decade and a half.
-    let decades = (end / start).log10().max(1.0);
-    start / 10_f64.powf(0.1 * decades)..end * 10_f64.powf(0.45 * decades)
+    let start = start.log10().floor();
+    let decades = (end.log10() - start).max(0.5);
+    10_f64.powf(start)..10_f64.powf((start + 1.4 * decades).ceil())
 }
 
 fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
@@ -149,4 +149,55 @@ fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
         (least.min(value), greatest.max(value))
     });
     least..greatest
+}
+
+/// `1,000,000`, and what is less than a thousand as it is.
+fn grouped(number: f64) -> String {
+    let plain = format!("{number}");
+    if number < 1_000.0 {
+        return plain;
+    }
+    let mut grouped = String::new();
+    for (at, digit) in plain.char_indices() {
+        if at > 0 && (plain.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_begin_and_end_at_decades_and_leave_room() {
+        for (values, expected) in [
+            (&[0.5, 0.7][..], 0.1..10.0),
+            (&[1.0, 1.0], 1.0..10.0),
+            (&[30.0, 1_000.0], 10.0..10_000.0),
+            (&[0.002, 3.0], 0.001..100.0),
+        ] {
+            let Range { start, end } = roomy(values.iter().copied());
+            assert!(
+                (start / expected.start - 1.0).abs() < 1e-9,
+                "{values:?}: {start}"
+            );
+            assert!((end / expected.end - 1.0).abs() < 1e-9, "{values:?}: {end}");
+        }
+    }
+
+    #[test]
+    fn great_numbers_are_grouped() {
+        for (number, expected) in [
+            (0.001, "0.001"),
+            (100.0, "100"),
+            (1_000.0, "1,000"),
+            (65_536.0, "65,536"),
+            (1_000_000.0, "1,000,000"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
 }

@@ -25,10 +25,13 @@ def dumps(count):
     for message in turns:
         dumps(message)
     return now() - begin
-def resident(_):
-    for line in open("/proc/self/status"):
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
+def resident():
+    try:
+        for line in open("/proc/self/status"):
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
     return 0
 while line := source.readline():
     word, count = line.split()
@@ -44,7 +47,7 @@ while line := source.readline():
     elif word == b"size":
         answer = len(pickle.dumps(objects[0]))
     else:
-        answer = resident(count)
+        answer = resident()
     print(answer, flush=True)
 "#;
 
@@ -55,6 +58,7 @@ pub(super) struct Python {
     /// `None` once it is to end.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
+    resident: u64,
 }
 
 impl Python {
@@ -71,8 +75,9 @@ impl Python {
             input: Some(child.stdin.take()?),
             output: BufReader::new(child.stdout.take()?),
             child,
+            resident: 0,
         };
-        python.messages(&[]).ok()?;
+        python.resident = python.ask(b"resident 0\n").ok()?;
         Some(python)
     }
 
@@ -103,9 +108,10 @@ impl Python {
         self.ask(b"size 0\n")
     }
 
-    /// How many bytes of memory it has with what a node imports; 0 where there is no /proc.
-    pub(super) fn resident(&mut self) -> io::Result<u64> {
-        self.ask(b"resident 0\n")
+    /// How many bytes of memory it had with what a node imports and no message; 0 where there is
+    /// no /proc.
+    pub(super) fn resident(&self) -> u64 {
+        self.resident
     }
 
     fn ask(&mut self, question: &[u8]) -> io::Result<u64> {

@@ -1,5 +1,6 @@
 //! The book-keeping of a node as one would write it on a heap: what ours is compared with.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bully::Member;
@@ -75,7 +76,7 @@ impl Twin {
     /// Everyone greater than me, from the greatest down.
     pub(super) fn greater(&self) -> impl Iterator<Item = &Member> {
         self.members
-            .range(self.me..)
+            .range((Bound::Excluded(self.me), Bound::Unbounded))
             .rev()
             .map(|(member, _)| member)
     }

@@ -18,7 +18,7 @@ use crate::pickle::message::{self, Heard, Keyed};
 use crate::pickle::writer::{self, Forms};
 use crate::pickle::{Limits, Reader};
 
-const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
+pub(super) const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
 const CPYTHON: &str = "CPython's pickle";
 const SERDE_PICKLE: &str = "serde-pickle";
