@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Failure, gateway, gcd, lab, node, sim};
+use crate::commands::{Failure, bench, gateway, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   bully lab --for 5s                          watch five members elect, all in this process
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
+  bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
   bully gateway --link /dev/ttyACM0 --gcd localhost 23600
@@ -38,6 +39,7 @@ enum Command {
     Lab(lab::Args),
     Sim(sim::Args),
     Gateway(gateway::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the program: reads the arguments of this process, does what they ask for, and returns what
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Lab(args) => lab::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Gateway(args) => gateway::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

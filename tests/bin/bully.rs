@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static HEAP: bully_host::heap::Counting = bully_host::heap::Counting;
+
 fn main() -> ExitCode {
     bully_host::cli::main()
 }

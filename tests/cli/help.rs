@@ -149,12 +149,35 @@ const GATEWAY: &[&str] = &[
     "Exit status:",
 ];
 
+const BENCH: &[&str] = &[
+    "--only <SECTION>",
+    "wire:",
+    "table:",
+    "poll:",
+    "sockets:",
+    "group:",
+    "heap:",
+    "[default: all]",
+    "--quick",
+    "half a minute",
+    "--format <FORM>",
+    "text:",
+    "json:",
+    "csv:",
+    "[default: text]",
+    "--plots <DIR>",
+    "above 1 is better",
+    "Examples:",
+    "Exit status:",
+];
+
 const ALL: &[&str] = &[
     "node",
     "gcd",
     "lab",
     "sim",
     "gateway",
+    "bench",
     "Examples:",
     "bully lab --for 5s",
     "bully sim --members 20",
@@ -174,6 +197,7 @@ fn every_flag_is_told_with_its_default() {
         ("lab", LAB),
         ("sim", SIM),
         ("gateway", GATEWAY),
+        ("bench", BENCH),
     ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
@@ -204,7 +228,7 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab", "sim", "gateway"] {
+    for command in ["node", "gcd", "lab", "sim", "gateway", "bench"] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

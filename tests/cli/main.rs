@@ -1,5 +1,6 @@
 //! The command line, as its user meets it: the real program, its words, its exit codes.
 
+mod bench;
 mod birthday;
 mod ending;
 mod failures;

@@ -253,34 +253,42 @@ fn a_reader_who_leaves_ends_it() {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
-/// Starts a command that never ends on a terminal of its own, and tells the last it saw there: up
-/// to the bar, or after three seconds.
+/// Starts a command on a terminal of its own, and tells the last it saw there: up to a text, or
+/// after three seconds of a command that writes.
 const UP_TO_THE_BAR: &str = r#"
 import os, pty, signal, sys, time
+text, command = sys.argv[1].encode(), sys.argv[2:]
 child, terminal = pty.fork()
 if child == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(command[0], command)
 seen, end = b"", time.monotonic() + 3
-while b" seeds, " not in seen and time.monotonic() < end:
+while text not in seen and time.monotonic() < end:
     seen = seen[-200:] + os.read(terminal, 4096)
 os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 sys.stdout.buffer.write(seen)
 "#;
 
+fn on_a_terminal(term: &str, args: &[&str], text: &str) -> String {
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", UP_TO_THE_BAR, text, BULLY])
+        .args(args)
+        .env("TERM", term);
+    let left = Program::start_command(&mut command).finish();
+    assert_eq!(left.code, Some(0), "{left:?}");
+    left.out.join("\n")
+}
+
+/// What a command shows at a terminal, up to this text.
+pub(crate) fn up_to_the_bar(args: &[&str], text: &str) -> String {
+    on_a_terminal("xterm", args, text)
+}
+
 #[test]
 fn who_waits_at_a_terminal_sees_how_far_it_is() {
-    let run = |term: &str| {
-        let mut command = Command::new("python3");
-        command
-            .args(["-c", UP_TO_THE_BAR, BULLY])
-            .args(["sim", "--seeds", "1..100000000", "--format", "csv"])
-            .env("TERM", term);
-        let left = Program::start_command(&mut command).finish();
-        assert_eq!(left.code, Some(0), "{left:?}");
-        left.out.join("\n")
-    };
-    let seen = run("xterm");
+    let args = ["sim", "--seeds", "1..100000000", "--format", "csv"];
+    let seen = up_to_the_bar(&args, " seeds, ");
     assert!(seen.contains(" of 100000000 seeds, "), "{seen}");
-    assert!(!run("dumb").contains(" seeds, "));
+    assert!(!on_a_terminal("dumb", &args, " seeds, ").contains(" seeds, "));
 }

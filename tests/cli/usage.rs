@@ -366,6 +366,12 @@ const WRONG: &[(&[&str], &[&str])] = &[
         ],
         &["others cannot connect", "--advertise HOST"],
     ),
+    (
+        &["bench", "--only", "memory"],
+        &["wire, table, poll, sockets, group, heap", "--help"],
+    ),
+    (&["bench", "--format", "xml"], &["text, json, csv"]),
+    (&["bench", "--plots"], &["--plots <DIR>"]),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

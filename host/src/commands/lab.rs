@@ -240,7 +240,7 @@ impl Lab {
 
 /// Allows this process as many descriptors as the system lets it have: the usual 1,024 are meant
 /// for programs that are one member only.
-fn raise_descriptor_limit() {
+pub(super) fn raise_descriptor_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,5 +1,6 @@
 //! What the program can do, a file for each command, and what the commands share.
 
+pub(crate) mod bench;
 pub(crate) mod gateway;
 pub(crate) mod gcd;
 pub(crate) mod lab;
@@ -9,6 +10,7 @@ pub(crate) mod sim;
 mod birthday;
 mod log;
 mod member;
+mod progress;
 mod told;
 mod trace;
 mod wire;
@@ -16,7 +18,7 @@ mod wire;
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
@@ -150,6 +152,12 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
 /// Whether `ip` is one of this machine's own: only those can be listened on.
 fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Tells the person at the terminal something that is no data.
+fn remark(text: &str) {
+    // Nobody listens if this fails, and there is nobody else to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// A seed when none is given: short enough to be typed again.

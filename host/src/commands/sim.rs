@@ -1,6 +1,5 @@
 //! `bully sim`: groups that never touch a socket, in virtual time, from a seed.
 
-mod progress;
 mod runs;
 mod wire;
 mod words;
@@ -14,11 +13,11 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 
-use self::progress::Progress;
 use self::runs::{Next, Runs};
 use self::wire::Wire;
 use super::node::Mode;
-use super::{Failure, drawn_seed, duration, seed};
+use super::progress::Progress;
+use super::{Failure, drawn_seed, duration, remark, seed};
 use crate::sim::{
     CAPACITIES, CSV_HEADING, Crash, Delay, Partition, Run, Scenario, Summary, Who, run as simulate,
     text_heading,
@@ -152,7 +151,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.trace {
         report.add(&traced(&scenario, *seeds.start()));
     } else {
-        let mut progress = Progress::new(&seeds);
+        let count = (seeds.end() - seeds.start()).saturating_add(1);
+        let mut progress = Progress::new(count, "seeds");
         let mut runs = Runs::start(&scenario, seeds);
         while !report.closed {
             match runs.next(progress.again()) {
@@ -278,12 +278,6 @@ impl Report {
         // Whatever the reason: a report that cannot be written has no reader.
         self.closed |= written.is_err();
     }
-}
-
-/// Tells the person at the terminal something that is no data.
-fn remark(text: &str) {
-    // Nobody listens if this fails, and there is nobody else to tell.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Runs one seed and tells everything that happens in it.

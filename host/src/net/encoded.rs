@@ -12,6 +12,8 @@ use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 pub(super) struct Encoded {
     kept: Vec<Kept>,
     scratch: Vec<u8>,
+    /// How many messages were encoded so far.
+    pub(super) count: u64,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,7 @@ impl Encoded {
         {
             return Rc::clone(&kept.bytes);
         }
+        self.count += 1;
         self.scratch.clear();
         write(&mut self.scratch);
         let bytes: Rc<[u8]> = Rc::from(self.scratch.as_slice());

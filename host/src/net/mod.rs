@@ -12,4 +12,5 @@ mod tcp;
 pub use clock::Clock;
 pub use poll::{Poll, Ready, Waker};
 pub use serial::{LineEvent, LineTo, Serial};
+pub(crate) use tcp::LIMITS;
 pub use tcp::{Note, Tcp, TcpConfig};

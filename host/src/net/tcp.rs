@@ -112,7 +112,7 @@ const SPARE: usize = 4;
 
 /// What a message may hold at most. A quarter of what the reader takes by itself: 2,500 members in
 /// any protocol, well above any lab, and less than 2 MiB of memory for each connection.
-pub(super) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     bytes: 1 << 18,
     text: 4096,
     marks: 64,
@@ -225,6 +225,11 @@ impl Tcp {
     /// What has happened that a person watching should know, the oldest first.
     pub fn notes(&mut self) -> impl Iterator<Item = Note> {
         self.notes.drain(..)
+    }
+
+    /// How many messages were encoded so far: what is the same for many is encoded once.
+    pub fn encodings(&self) -> u64 {
+        self.encoded.count
     }
 
     /// The coordinator's own words when it last turned us down.

@@ -1,0 +1,360 @@
+//! Live groups over TCP, each in a process of its own, so that its memory is its own.
+//!
+//! n members start 1 ms apart; when all agree, one more joins that is less than all; then the
+//! leader is killed. Each time the messages are counted up to a second after everybody is right,
+//! without PROBEs and their OKs. They stand beside what the assignment's rules come to where all
+//! messages take the same time; the times, beside as many bare exchanges and beside the time to
+//! the first PROBE; the memory, beside that of a Python process.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use bully::{Addr, Config, Directory, Instant as CoreInstant, Member, Node, Pid};
+use serde::{Deserialize, Serialize};
+
+use super::sockets::bare;
+use super::{Bench, Job, Section, Trouble, cost, members};
+use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
+
+/// How many members, and in how many groups one after the other: chance has a part in each.
+const GROUPS: [(usize, usize); 3] = [(10, 5), (100, 5), (1_000, 1)];
+const GROUPS_QUICK: [(usize, usize); 2] = [(5, 1), (20, 1)];
+
+/// The capacities of a member of `bully lab`.
+type LabNode = Node<1_024, 16>;
+
+/// The time between one member's start and the next one's.
+const APART: Duration = Duration::from_millis(1);
+
+/// How long to wait for an agreement at most.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long messages are counted after everybody is right.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+
+/// How many bare exchanges tell how long one takes.
+const BARE_EXCHANGES: u64 = 500;
+
+pub(super) fn jobs(quick: bool) -> Vec<Job> {
+    let groups = if quick { &GROUPS_QUICK[..] } else { &GROUPS };
+    let job = |&(count, groups)| {
+        let what = format!("{count} members");
+        Job::new(Section::Group, what, move |bench| run(bench, count, groups))
+    };
+    groups.iter().map(job).collect()
+}
+
+/// What a process with a group tells the one that started it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    cold: Phase,
+    lesser: Phase,
+    killed: Phase,
+    /// How long a bare exchange takes, in seconds.
+    bare_exchange: f64,
+    /// The most memory it ever had, in bytes; none where there is no /proc.
+    resident: Option<u64>,
+}
+
+/// From one thing that happens to the group to everybody being right about it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Phase {
+    seconds: f64,
+    /// Up to a second later.
+    messages: u64,
+    /// Connections up to everybody being right.
+    exchanges: u64,
+}
+
+/// Starts another process for each group, and adds the median of what they tell.
+fn run(bench: &mut Bench, count: usize, groups: usize) -> Result<(), Trouble> {
+    let told = (0..groups).map(|_| started(count));
+    let told = told.collect::<Result<Vec<_>, _>>()?;
+    let median = |of: &dyn Fn(&Told) -> f64| {
+        let mut all: Vec<_> = told.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    let n = count as f64;
+    let mut add = |name, ours, other, unit| {
+        bench.add((Section::Group, name, count), ours, other, cost(unit));
+    };
+    let bare = median(&|told| told.bare_exchange * told.cold.exchanges as f64);
+    let other = ("as many bare exchanges", bare);
+    add("cold start", median(&|told| told.cold.seconds), other, "s");
+    // Whoever joins announces itself to all who are there, in the best of orders.
+    let other = ("n JOIN + n(n-1)/2", 1.0 + (n - 1.0) / 2.0);
+    let unit = "messages/member";
+    let ours = median(&|told| told.cold.messages as f64 / n);
+    add("cold start messages", ours, other, unit);
+    let other = ("JOIN + n(n+3)", 1.0 + n * (n + 3.0));
+    let ours = median(&|told| told.lesser.messages as f64);
+    add("a lesser joins", ours, other, "messages");
+    // The least one is there as well by then.
+    let all = n + 1.0;
+    let other = ("first PROBE in theory", 1.75 / all);
+    add(
+        "leader killed",
+        median(&|told| told.killed.seconds),
+        other,
+        "s",
+    );
+    // The i-th of them notices: (n - i)^2 + n - 1, on average over i.
+    let sum = all * (2.0 * all - 1.0) / 6.0 + all - 1.0;
+    let other = ("mean of (n-i)^2 + n-1", sum / n);
+    let ours = median(&|told| told.killed.messages as f64 / n);
+    add("leader killed messages", ours, other, unit);
+
+    if told.iter().any(|told| told.resident.is_none()) {
+        let remark = "resident memory is not told: no /proc/self/status";
+        bench.remarks.push(remark.to_owned());
+    } else if let Some(python) = &bench.python {
+        let ours = median(&|told| told.resident.unwrap_or(0) as f64 / n / 1024.0);
+        let other = ("a Python process", python.resident() as f64 / 1024.0);
+        let figure = (Section::Group, "resident memory", count);
+        bench.add(figure, ours, other, cost("KiB/member"));
+    }
+    Ok(())
+}
+
+/// Starts another process with a group, and returns what it tells.
+fn started(count: usize) -> Result<Told, Trouble> {
+    let child = Command::new(std::env::current_exe()?)
+        .args(["bench", "--group-of", &count.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()?;
+    serde_json::from_slice(&child.stdout).map_err(|_| {
+        let words = String::from_utf8_lossy(&child.stderr);
+        let words = words.lines().next().unwrap_or_default();
+        Trouble(words.trim_start_matches("error: ").to_owned())
+    })
+}
+
+/// Runs a group of `count` in this process, and returns what is to be told of it, on one line.
+///
+/// # Errors
+///
+/// What the system would not do, or that the group did not agree.
+pub(crate) fn alone(count: usize) -> Result<String, Trouble> {
+    let bare_exchange = bare()?(BARE_EXCHANGES)?.as_secs_f64() / BARE_EXCHANGES as f64;
+    let mut group = Group::open(count)?;
+    let cold = group.until_right(count)?;
+    group.start_least();
+    let lesser = group.until_right(count + 1)?;
+    group.kill_leader();
+    let killed = group.until_right(count)?;
+    let told = Told {
+        cold,
+        lesser,
+        killed,
+        bare_exchange,
+        resident: resident_max(),
+    };
+    // Numbers always have a JSON form.
+    Ok(serde_json::to_string(&told).unwrap_or_default())
+}
+
+/// The most memory this process ever had, in bytes, if the system tells it.
+fn resident_max() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The coordinator and its members, all in one thread. Member `k` is owner `k` of the poll, and the
+/// coordinator comes after them.
+struct Group {
+    poll: Poll,
+    directory: Box<Directory<1_024, 64>>,
+    tcp: Tcp,
+    /// Ascending. The least comes later than the others; who was killed is none.
+    members: Vec<Option<One>>,
+    /// What those sent who were killed.
+    sent_before: Sent,
+}
+
+struct One {
+    pid: Pid,
+    node: Box<LabNode>,
+    tcp: Tcp,
+    /// When its next turn is due; `None`: when it is told of something.
+    due: Option<CoreInstant>,
+    started: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    /// Without PROBEs and their OKs.
+    messages: u64,
+    exchanges: u64,
+}
+
+impl One {
+    fn open(poll: &Poll, owner: usize, pid: Pid, directory: Addr) -> Result<Self, Trouble> {
+        let tcp = Tcp::bind(poll, owner, TcpConfig::default())?;
+        let me = Member {
+            pid,
+            addr: tcp.addr(),
+        };
+        let config = Config {
+            directory: Some(directory),
+            ..Config::new(me)
+        };
+        Ok(Self {
+            pid,
+            node: Box::new(Node::new(config)),
+            tcp,
+            due: None,
+            started: false,
+        })
+    }
+
+    fn turn(&mut self, clock: Clock) {
+        while self.node.poll(clock.now(), &mut self.tcp).is_some() {}
+        self.due = self.tcp.until(self.node.poll_at());
+    }
+
+    fn sent(&self) -> Sent {
+        let counters = self.node.counters();
+        let (sent, heard) = (counters.sent, counters.heard);
+        let begun = sent.join + sent.election + sent.coordinator;
+        Sent {
+            messages: begun + sent.ok.saturating_sub(heard.probe),
+            exchanges: begun + sent.probe,
+        }
+    }
+}
+
+impl Group {
+    /// All but the least are about to start.
+    fn open(count: usize) -> Result<Self, Trouble> {
+        let poll = Poll::new()?;
+        let config = TcpConfig {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            exchanges: 64,
+            local_only: true,
+            ..TcpConfig::default()
+        };
+        let tcp = Tcp::bind(&poll, count + 1, config)?;
+        let open = |(owner, member): (usize, &Member)| {
+            One::open(&poll, owner, member.pid, tcp.addr()).map(Some)
+        };
+        let pids = members(count + 1);
+        let mut opened = pids
+            .iter()
+            .enumerate()
+            .map(open)
+            .collect::<Result<Vec<_>, _>>()?;
+        // By their ids, which are in no order that matters to an election.
+        let mut order: Vec<_> = opened.iter_mut().skip(1).flatten().collect();
+        order.sort_by_key(|one| one.pid.id);
+        let now = poll.clock().now();
+        for (turn, one) in order.into_iter().enumerate() {
+            one.started = true;
+            one.due = Some(now + APART * turn as u32);
+        }
+        Ok(Self {
+            poll,
+            directory: Box::new(Directory::new()),
+            tcp,
+            members: opened,
+            sent_before: Sent::default(),
+        })
+    }
+
+    fn start_least(&mut self) {
+        if let Some(Some(least)) = self.members.first_mut() {
+            least.started = true;
+            least.due = Some(CoreInstant::ZERO);
+        }
+    }
+
+    fn kill_leader(&mut self) {
+        if let Some(leader) = self.members.last_mut().and_then(Option::take) {
+            let sent = leader.sent();
+            self.sent_before.messages += sent.messages;
+            self.sent_before.exchanges += sent.exchanges;
+        }
+    }
+
+    /// Runs until all `up` that are up follow the greatest of them, and a second longer.
+    fn until_right(&mut self, up: usize) -> Result<Phase, Trouble> {
+        let (before, begin) = (self.sent(), Instant::now());
+        while self.right() < up {
+            if begin.elapsed() > PATIENCE {
+                let right = self.right();
+                let seconds = PATIENCE.as_secs();
+                return Err(Trouble(format!(
+                    "{right} of {up} members are right about who leads after {seconds} s"
+                )));
+            }
+            self.turn(None)?;
+        }
+        let (right, seconds) = (self.sent(), begin.elapsed().as_secs_f64());
+        let end = self.poll.clock().now() + AFTERWARDS;
+        while self.poll.clock().now() < end {
+            self.turn(Some(end))?;
+        }
+        Ok(Phase {
+            seconds,
+            messages: self.sent().messages - before.messages,
+            exchanges: right.exchanges - before.exchanges,
+        })
+    }
+
+    fn up(&self) -> impl Iterator<Item = &One> {
+        self.members.iter().flatten().filter(|one| one.started)
+    }
+
+    /// How many of those that are up name the greatest of them.
+    fn right(&self) -> usize {
+        let greatest = self.up().last().map(|one| one.pid);
+        self.up()
+            .filter(|one| one.node.leader() == greatest)
+            .count()
+    }
+
+    fn sent(&self) -> Sent {
+        self.up().fold(self.sent_before, |sum, one| {
+            let sent = one.sent();
+            Sent {
+                messages: sum.messages + sent.messages,
+                exchanges: sum.exchanges + sent.exchanges,
+            }
+        })
+    }
+
+    /// Gives a turn to everyone who has something to do, and waits for more.
+    fn turn(&mut self, end: Option<CoreInstant>) -> Result<(), Trouble> {
+        let clock = self.poll.clock();
+        while self.directory.poll(clock.now(), &mut self.tcp).is_some() {}
+        for one in self.members.iter_mut().flatten() {
+            if one.due.is_some_and(|due| due <= clock.now()) {
+                one.turn(clock);
+            }
+        }
+        let until = self.tcp.until(self.directory.poll_at());
+        let dues = self.members.iter().flatten().filter_map(|one| one.due);
+        let until = dues.chain(until).chain(end).min();
+        let (members, coordinator) = (&mut self.members, &mut self.tcp);
+        self.poll
+            .wait(until, |ready: Ready| match members.get_mut(ready.owner) {
+                Some(Some(one)) => {
+                    one.tcp.ready(ready);
+                    // Before its time it must not be woken by somebody who heard of it.
+                    if one.started {
+                        one.due = Some(CoreInstant::ZERO);
+                    }
+                }
+                Some(None) => {}
+                None => coordinator.ready(ready),
+            })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! A network without wires, that tells what it is given to tell.
+
+use std::collections::VecDeque;
+
+use bully::{
+    Addr, Config, Event, Exchange, Full, Incoming, Instant, Member, Net, Node, Reply, Request,
+    Roster,
+};
+
+use crate::sim::Machine;
+
+/// How many exchanges the nodes here have.
+pub(super) const EXCHANGES: usize = 16;
+
+/// Each ELECTION that is sent over it is answered, as by a healthy member; all else that happens
+/// is [pushed](Self::push).
+#[derive(Debug, Default)]
+pub(super) struct Script<'a> {
+    news: VecDeque<(Exchange, Incoming<'a>)>,
+    next: u32,
+}
+
+impl<'a> Script<'a> {
+    /// Somebody connects and sends `request`.
+    pub(super) fn push(&mut self, request: Request<'a>) {
+        let exchange = self.fresh();
+        self.news.push_back((exchange, Incoming::Accepted));
+        self.news.push_back((exchange, Incoming::Request(request)));
+    }
+
+    fn fresh(&mut self) -> Exchange {
+        self.next = self.next.wrapping_add(1);
+        Exchange(self.next)
+    }
+}
+
+impl Net for Script<'_> {
+    fn open(&mut self, _: Addr, request: Request<'_>) -> Result<Exchange, Full> {
+        let exchange = self.fresh();
+        self.news.push_back((exchange, Incoming::Sent));
+        if let Request::Election(_) = request {
+            let ok = Incoming::Reply(Reply::Ok(Roster::EMPTY));
+            self.news.push_back((exchange, ok));
+        }
+        Ok(exchange)
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        self.news.pop_front()
+    }
+
+    fn reply(&mut self, on: Exchange, _: Reply<'_>) {
+        self.news.push_back((on, Incoming::Sent));
+        self.news.push_back((on, Incoming::Done));
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        self.news.retain(|(other, _)| *other != exchange);
+    }
+
+    fn set_listening(&mut self, _: bool) {}
+}
+
+/// A node on a [`Script`], and its clock.
+pub(super) struct Scripted<'a> {
+    pub(super) node: Box<dyn Machine>,
+    pub(super) net: Script<'a>,
+    pub(super) now: Instant,
+}
+
+impl<'a> Scripted<'a> {
+    /// A node of the least compiled capacity that has room for `count` members. It probes nobody:
+    /// nothing happens but what is pushed.
+    pub(super) fn new(count: usize, me: Member) -> Self {
+        let config = Config {
+            probing: false,
+            ..Config::new(me)
+        };
+        Self {
+            node: node(count, config),
+            net: Script::default(),
+            now: Instant::ZERO,
+        }
+    }
+
+    /// A node that follows the greatest of `members` and knows all of them.
+    pub(super) fn following(members: &'a [Member], me: Member) -> Self {
+        let mut scripted = Self::new(members.len(), me);
+        scripted.turn();
+        let all = Roster::new(members, 0).unwrap_or(Roster::EMPTY);
+        scripted.net.push(Request::Coordinator(all));
+        scripted.turn();
+        scripted
+    }
+
+    /// Polls until there is nothing more to do.
+    pub(super) fn turn(&mut self) {
+        while let Some(event) = self.node.poll(self.now, &mut self.net) {
+            core::hint::black_box::<Event>(event);
+        }
+    }
+
+    /// Lets so much time pass, and what is due with it happen.
+    pub(super) fn pass(&mut self, time: core::time::Duration) {
+        self.now = self.now + time;
+        self.turn();
+    }
+}
+
+fn node(count: usize, config: Config) -> Box<dyn Machine> {
+    match count {
+        0..=16 => Box::new(Node::<16, EXCHANGES>::new(config)),
+        17..=64 => Box::new(Node::<64, EXCHANGES>::new(config)),
+        65..=256 => Box::new(Node::<256, EXCHANGES>::new(config)),
+        257..=1_024 => Box::new(Node::<1_024, EXCHANGES>::new(config)),
+        1_025..=4_096 => Box::new(Node::<4_096, EXCHANGES>::new(config)),
+        4_097..=16_384 => Box::new(Node::<16_384, EXCHANGES>::new(config)),
+        _ => Box::new(Node::<65_536, EXCHANGES>::new(config)),
+    }
+}

@@ -1,0 +1,327 @@
+//! Connections of `Tcp`, beside std's blocking sockets on the same loopback.
+//!
+//! Both ends are in one thread each time, and so on one core: the system lets a connection begin
+//! before it is accepted. An exchange is a PROBE and its OK on a connection of their own, the same
+//! bytes on both sides. With n of them at once `Tcp` is handed that many and waits for all; the
+//! blocking loop has one at a time, for it can have no more.
+
+use core::hint::black_box;
+use core::net::SocketAddr;
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+
+use bully::{Exchange, Incoming, Instant as CoreInstant, Net, Reply, Request, Roster};
+
+use super::measure::{Contender, duel};
+use super::table::no_heap;
+use super::wire::{Plain, election, serde_plain};
+use super::{Bench, Job, Section, Trouble, cost, members, rate};
+use crate::heap;
+use crate::names::Names;
+use crate::net::{Poll, Tcp, TcpConfig};
+use crate::pickle::writer::{self, Forms};
+
+/// How many exchanges are under way at once.
+const AT_ONCE: [usize; 3] = [1, 16, 64];
+
+/// How many connections to hold. Each takes two descriptors here, one for each end.
+const HELD: [usize; 2] = [100, 1_000];
+
+/// How many members are told of a leader, who are also those in the list.
+const TOLD: [usize; 2] = [100, 1_000];
+
+const BARE: &str = "blocking TcpStream";
+
+pub(super) fn jobs(quick: bool) -> Vec<Job> {
+    let few = if quick { 1 } else { 2 };
+    let exchanges = AT_ONCE.into_iter().map(|at_once| {
+        let what = format!("{at_once} exchanges at once");
+        Job::new(Section::Sockets, what, move |bench| {
+            exchanges(bench, at_once)
+        })
+    });
+    let held = HELD.into_iter().take(few).map(|count| {
+        let what = format!("{count} connections held");
+        Job::new(Section::Sockets, what, move |bench| held(bench, count))
+    });
+    let told = TOLD.into_iter().take(few).map(|count| {
+        let what = format!("{count} members told");
+        Job::new(Section::Sockets, what, move |bench| broadcast(bench, count))
+    });
+    exchanges.chain(held).chain(told).collect()
+}
+
+fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
+    let mut pair = Pair::new(at_once)?;
+    let ours: Contender<'_> = Box::new(|times| {
+        let started = Instant::now();
+        pair.exchange(times, at_once)?;
+        Ok(started.elapsed())
+    });
+    let [ours, other] = duel(bench.quick, [ours, bare()?])?;
+    let per_second = |nanos: f64| 1e9 / nanos;
+    bench.add(
+        (Section::Sockets, "exchanges", at_once),
+        per_second(ours),
+        (BARE, per_second(other)),
+        rate("exchanges/s"),
+    );
+    Ok(())
+}
+
+/// Two `Tcp`s that talk to each other.
+struct Pair {
+    poll: Poll,
+    client: Tcp,
+    server: Tcp,
+}
+
+impl Pair {
+    fn new(at_once: usize) -> Result<Self, Trouble> {
+        let poll = Poll::new()?;
+        let config = || TcpConfig {
+            exchanges: at_once,
+            ..TcpConfig::default()
+        };
+        Ok(Self {
+            client: Tcp::bind(&poll, 0, config())?,
+            server: Tcp::bind(&poll, 1, config())?,
+            poll,
+        })
+    }
+
+    fn exchange(&mut self, times: u64, at_once: usize) -> Result<(), Trouble> {
+        let (mut begun, mut done) = (0, 0);
+        while done < times {
+            while begun < times && begun - done < at_once as u64 {
+                let probe = Request::Probe(Roster::EMPTY);
+                if self.client.open(self.server.addr(), probe).is_err() {
+                    // Until the system has room again.
+                    break;
+                }
+                begun += 1;
+            }
+            done += self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Does what there is to do, waits for more, and tells how many exchanges are over.
+    fn turn(&mut self) -> Result<u64, Trouble> {
+        let mut done = 0;
+        loop {
+            let ended = match self.client.recv() {
+                Some((exchange, Incoming::Reply(Reply::Ok(_)))) => exchange,
+                Some((_, Incoming::Sent)) => continue,
+                Some((_, other)) => return Err(Trouble(format!("an exchange ended: {other:?}"))),
+                None => break,
+            };
+            self.client.close(ended);
+            done += 1;
+        }
+        loop {
+            match self.server.recv() {
+                Some((exchange, Incoming::Request(_))) => {
+                    self.server.reply(exchange, Reply::Ok(Roster::EMPTY));
+                }
+                Some((exchange, Incoming::Done | Incoming::Gone(_))) => self.server.close(exchange),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let until = if done > 0 {
+            Some(CoreInstant::ZERO)
+        } else {
+            let ends = [self.client.until(None), self.server.until(None)];
+            ends.into_iter().flatten().min()
+        };
+        let (client, server) = (&mut self.client, &mut self.server);
+        self.poll.wait(until, |ready| match ready.owner {
+            0 => client.ready(ready),
+            _ => server.ready(ready),
+        })?;
+        Ok(done)
+    }
+}
+
+/// A PROBE and its OK, as they go over the wire.
+pub(super) fn probe_and_ok() -> (Vec<u8>, Vec<u8>) {
+    let (forms, names) = (Forms::default(), Names::new());
+    let (mut probe, mut ok) = (Vec::new(), Vec::new());
+    writer::request(&mut probe, &Request::Probe(Roster::EMPTY), &forms, &names);
+    writer::reply(&mut ok, &Reply::Ok(Roster::EMPTY), &forms, &names, None);
+    (probe, ok)
+}
+
+/// The same exchanges with blocking sockets, one after the other.
+pub(super) fn bare() -> Result<Contender<'static>, Trouble> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let at = listener.local_addr()?;
+    let (probe, ok) = probe_and_ok();
+    Ok(Box::new(move |times| {
+        let started = Instant::now();
+        for _ in 0..times {
+            bare_exchange(&listener, at, &probe, &ok)?;
+        }
+        Ok(started.elapsed())
+    }))
+}
+
+fn bare_exchange(
+    listener: &TcpListener,
+    at: SocketAddr,
+    probe: &[u8],
+    ok: &[u8],
+) -> io::Result<()> {
+    let mut buffer = [0; 1_024];
+    let mut client = TcpStream::connect(at)?;
+    client.set_nodelay(true)?;
+    client.write_all(probe)?;
+    let (mut server, _) = listener.accept()?;
+    server.set_nodelay(true)?;
+    server.read_exact(&mut buffer[..probe.len()])?;
+    server.write_all(ok)?;
+    client.read_exact(&mut buffer[..ok.len()])?;
+    black_box(&buffer);
+    Ok(())
+}
+
+/// As many silent connections as are opened.
+fn held(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+    let mut poll = Poll::new()?;
+    let config = TcpConfig {
+        exchanges: count,
+        ..TcpConfig::default()
+    };
+    let mut server = Tcp::bind(&poll, 0, config)?;
+    let at = server.names().endpoint(server.addr());
+    let at = at.ok_or_else(|| Trouble("no address to connect to".to_owned()))?;
+    let mut clients = Vec::with_capacity(count);
+    let mut held = 0_u64;
+    let mut trouble = None;
+    let ours = heap::measure(|| {
+        for _ in 0..count {
+            match TcpStream::connect(at) {
+                Ok(client) => clients.push(client),
+                Err(error) => {
+                    trouble = Some(error);
+                    break;
+                }
+            }
+            // So that the system's queue is never full.
+            let waited = poll.wait(Some(CoreInstant::ZERO), |ready| server.ready(ready));
+            trouble = trouble.take().or(waited.err());
+            while let Some((_, told)) = server.recv() {
+                held += u64::from(told == Incoming::Accepted);
+            }
+        }
+    });
+    if let Some(error) = trouble {
+        return Err(Trouble(format!("no more than {held} connections: {error}")));
+    }
+    drop((clients, server));
+
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let at = listener.local_addr()?;
+    let mut clients = Vec::with_capacity(count);
+    let mut readers = Vec::new();
+    let mut trouble = None;
+    let other = heap::measure(|| {
+        for _ in 0..count {
+            let accepted = TcpStream::connect(at).and_then(|client| {
+                clients.push(client);
+                listener.accept()
+            });
+            match accepted {
+                Ok((stream, _)) => readers.push(BufReader::new(stream)),
+                Err(error) => trouble = Some(error),
+            }
+        }
+    });
+    if let Some(error) = trouble {
+        return Err(error.into());
+    }
+    let figure = |name| (Section::Sockets, name, count);
+    bench.add(
+        figure("connections held"),
+        held as f64,
+        (BARE, readers.len() as f64),
+        rate("connections"),
+    );
+    let (ours, other) = ours.zip(other).ok_or_else(no_heap)?;
+    let each = |kept: i64| kept as f64 / count as f64;
+    bench.add(
+        figure("memory of a connection"),
+        each(ours.kept),
+        ("BufReader<TcpStream>", each(other.kept)),
+        cost("bytes"),
+    );
+    Ok(())
+}
+
+/// A leader tells so many members of itself. They are bare sockets, which count what they get.
+fn broadcast(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+    let all = members(count);
+    let roster = Roster::new(&all, 1).unwrap_or(Roster::EMPTY);
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let mut poll = Poll::new()?;
+    let mut leader = Tcp::bind(&poll, 0, TcpConfig::default())?;
+    let port = listener.local_addr()?.port();
+    let to = leader.names_mut().addr("127.0.0.1", port);
+    let to = to.ok_or_else(|| Trouble("no address to connect to".to_owned()))?;
+    let encoded_before = leader.encodings();
+    let mut received = 0;
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        let opened = leader.open(to, Request::Coordinator(roster));
+        let exchange = opened.map_err(|full| Trouble(full.to_string()))?;
+        sent(&mut poll, &mut leader, exchange)?;
+        leader.close(exchange);
+        let (mut member, _) = listener.accept()?;
+        bytes.clear();
+        received += member.read_to_end(&mut bytes)?;
+    }
+    let figure = |name| (Section::Sockets, name, count);
+    let encodings = (leader.encodings() - encoded_before) as f64;
+    bench.add(
+        figure("encodings of a broadcast"),
+        encodings,
+        ("one for each member", count as f64),
+        cost("encodings"),
+    );
+    // A COORDINATOR differs from it in the name alone, by three bytes.
+    let message = election(&all);
+    let (other_name, other) = match bench.python.as_mut() {
+        Some(python) => {
+            python.messages(&[&message])?;
+            ("CPython's pickle", python.size()?)
+        }
+        None => {
+            let plain: Plain = serde_pickle::from_slice(&message, Default::default())
+                .map_err(|error| Trouble(error.to_string()))?;
+            ("serde-pickle", serde_plain(&plain).len() as u64)
+        }
+    };
+    bench.add(
+        figure("bytes of a broadcast"),
+        received as f64,
+        (other_name, ((other + 3) * count as u64) as f64),
+        cost("bytes"),
+    );
+    Ok(())
+}
+
+/// Waits until the message of `exchange` has been sent.
+fn sent(poll: &mut Poll, tcp: &mut Tcp, exchange: Exchange) -> Result<(), Trouble> {
+    loop {
+        match tcp.recv() {
+            Some((at, Incoming::Sent)) if at == exchange => return Ok(()),
+            Some((at, told)) if at == exchange => {
+                return Err(Trouble(format!("not sent: {told:?}")));
+            }
+            Some(_) => {}
+            None => poll.wait(tcp.until(None), |ready| tcp.ready(ready))?,
+        }
+    }
+}
