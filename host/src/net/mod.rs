@@ -1,13 +1,17 @@
 //! A [`bully::Net`] over TCP: one thread, non-blocking sockets, and one place that waits.
 
+mod begun;
 mod clock;
 mod conn;
 mod door;
 mod encoded;
+mod known;
 mod poll;
 mod receive;
+mod shared;
+mod socket;
 mod tcp;
 
 pub use clock::Clock;
 pub use poll::{Poll, Ready, Waker};
-pub use tcp::{Note, Tcp, TcpConfig};
+pub use tcp::{Note, Tcp, TcpConfig, TcpCounters};
