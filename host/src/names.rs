@@ -27,6 +27,7 @@ const INTERNED: u64 = 1 << 63;
 pub struct Names {
     hosts: Vec<Option<Host>>,
     slots: HashMap<Arc<str>, usize>,
+    sweeps: u64,
 }
 
 #[derive(Debug)]
@@ -39,6 +40,11 @@ struct Host {
 /// The port of an address, 1 to 65,535.
 pub const fn port(addr: Addr) -> u16 {
     (addr.0 & 0xFFFF) as u16
+}
+
+/// Whether `addr` means the same in every table: it is an IPv4 address.
+pub(crate) const fn is_plain(addr: Addr) -> bool {
+    addr.0 & INTERNED == 0
 }
 
 /// What is the same for all addresses on a host, and for no other's.
@@ -129,11 +135,18 @@ impl Names {
                 *mark = true;
             }
         }
+        let before = self.slots.len();
         for (entry, used) in self.hosts.iter_mut().zip(used) {
             if let Some(host) = entry.take_if(|host| !used && !host.pinned) {
                 self.slots.remove(&host.text);
             }
         }
+        self.sweeps += u64::from(self.slots.len() < before);
+    }
+
+    /// How often hosts were forgotten: in between, the same text is the same number.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps
     }
 
     /// How many of the [`HOSTS_MAX`] slots are taken.

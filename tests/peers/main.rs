@@ -15,4 +15,5 @@ mod hostile; // every attack, on a node and on a coordinator
 mod lab; // the practice group at scale
 mod laws; // what core and network owe each other, on real sockets
 mod party; // a group of both kinds of program
+mod steady; // what an exchange costs: nothing on the heap, each list once
 mod tcp; // the rules of connections, over real ones

@@ -270,7 +270,7 @@ fn broadcast(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let port = listener.local_addr()?.port();
     let to = leader.names_mut().addr("127.0.0.1", port);
     let to = to.ok_or_else(|| Trouble("no address to connect to".to_owned()))?;
-    let encoded_before = leader.encodings();
+    let encoded_before = leader.counters().encoded;
     let mut received = 0;
     let mut bytes = Vec::new();
     for _ in 0..count {
@@ -283,7 +283,7 @@ fn broadcast(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
         received += member.read_to_end(&mut bytes)?;
     }
     let figure = |name| (Section::Sockets, name, count);
-    let encodings = (leader.encodings() - encoded_before) as f64;
+    let encodings = (leader.counters().encoded - encoded_before) as f64;
     bench.add(
         figure("encodings of a broadcast"),
         encodings,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bully::Gone;
 use polling::Poller;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::poll::{Interest, Registered};
+use super::socket;
 use crate::pickle::message::Due;
 
 /// What a connection is about to do, or waits for.
@@ -59,26 +59,25 @@ pub(super) struct Conn {
     pub(super) detail: Option<String>,
     /// The name of their message, if it is one a member would serve.
     pub(super) heard: &'static str,
-    out: Rc<[u8]>,
+    out: Option<Rc<[u8]>>,
     sent: usize,
     pub(super) received: usize,
     eof: bool,
+    /// Once it lingers: there is something to read.
+    pub(super) ready: bool,
 }
 
 impl Conn {
-    /// A connection that somebody else opened.
+    /// A connection that somebody else opened; `stream` does not block.
     pub(super) fn accepted(
         poller: &Arc<Poller>,
         stream: TcpStream,
         peer: SocketAddr,
         owner: usize,
         slot: usize,
-    ) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        // Saves a lone small answer the wait for more; without it all still works.
-        let _ = stream.set_nodelay(true);
-        let stream = Registered::new(poller, stream, owner, slot)?;
-        Ok(Self::new(Some(stream), Stage::Accepted, peer, true))
+    ) -> Self {
+        let stream = Registered::new(poller, stream, owner, slot);
+        Self::new(Some(stream), Stage::Accepted, peer, true)
     }
 
     /// A connection to `peer` on which `out` is sent and `due` expected. `Err` is for want of
@@ -91,25 +90,14 @@ impl Conn {
         owner: usize,
         slot: usize,
     ) -> io::Result<Self> {
-        let stream = match connect(peer) {
-            Ok(stream) => Some(stream),
+        let stream = match socket::connect(peer) {
+            Ok(stream) => stream,
             Err(error) if is_want_of_room(&error) => return Err(error),
-            Err(_) => None,
+            Err(_) => return Ok(Self::refused(peer)),
         };
-        let stream = match stream {
-            Some(stream) => {
-                let stream = Registered::new(poller, stream, owner, slot)?;
-                stream.wait_for(Interest::Write)?;
-                Some(stream)
-            }
-            None => None,
-        };
-        let stage = match stream {
-            Some(_) => Stage::Connecting,
-            None => Stage::Ending(Some(Gone::Refused)),
-        };
-        let mut conn = Self::new(stream, stage, peer, false);
-        conn.out = out;
+        let stream = Registered::new(poller, stream, owner, slot);
+        let mut conn = Self::new(Some(stream), Stage::Connecting, peer, false);
+        conn.out = Some(out);
         conn.due = due;
         Ok(conn)
     }
@@ -133,61 +121,72 @@ impl Conn {
             peer,
             detail: None,
             heard: "",
-            out: Rc::from([]),
+            out: None,
             sent: 0,
             received: 0,
             eof: false,
-        }
-    }
-
-    /// Whether the handshake is over.
-    pub(super) fn connected(&mut self) -> Progress {
-        let Some(stream) = self.stream.as_ref() else {
-            return Progress::Broken(Gone::Refused);
-        };
-        match stream.get().take_error() {
-            Ok(None) => {}
-            Ok(Some(error)) | Err(error) => return Progress::Broken(unreachable(&error)),
-        }
-        match (stream.get().local_addr(), stream.get().peer_addr()) {
-            // Where nobody listens, the system may pick the very port as our own, and connect us
-            // to ourselves.
-            (Ok(ours), Ok(theirs)) if ours == theirs => Progress::Broken(Gone::Refused),
-            (_, Ok(_)) => Progress::Done,
-            (_, Err(error)) if error.kind() == ErrorKind::NotConnected => {
-                self.wait_for(Interest::Write)
-            }
-            (_, Err(error)) => Progress::Broken(unreachable(&error)),
+            ready: false,
         }
     }
 
     /// Gives the core's answer, to be written.
     pub(super) fn answer(&mut self, out: Rc<[u8]>) {
-        self.out = out;
+        self.out = Some(out);
         self.sent = 0;
         self.stage = Stage::Sending;
     }
 
-    /// Writes what is left: all of it in one piece unless the system's buffer is full.
+    /// Writes what is left: all of it in one piece unless the system's buffer is full. Whether the
+    /// handshake is over shows in the first write.
     pub(super) fn send(&mut self) -> Progress {
+        if self.stage == Stage::Connecting && self.is_to_itself() {
+            return Progress::Broken(Gone::Refused);
+        }
         loop {
-            let rest = self.out.get(self.sent..).unwrap_or(&[]);
+            let out = self.out.as_deref().unwrap_or(&[]);
+            let rest = out.get(self.sent..).unwrap_or(&[]);
             if rest.is_empty() {
+                self.out = None;
                 return Progress::Done;
             }
             let Some(stream) = self.stream.as_ref() else {
                 return Progress::Broken(Gone::Reset);
             };
+            if self.sent == 0 && rest.len() > SEGMENT {
+                // Its end must not wait for an acknowledgement of its beginning.
+                let _ = stream.get().set_nodelay(true);
+            }
             match stream.get().write(rest) {
                 Ok(0) => return Progress::Broken(Gone::Reset),
-                Ok(written) => self.sent += written,
+                Ok(written) => {
+                    self.sent += written;
+                    self.stage = Stage::Sending;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::NotConnected
+                    ) =>
+                {
                     return self.wait_for(Interest::Write);
+                }
+                Err(error) if self.stage == Stage::Connecting => {
+                    return Progress::Broken(unreachable(&error));
                 }
                 Err(_) => return Progress::Broken(Gone::Reset),
             }
         }
+    }
+
+    /// Where nobody listens, the system may pick the very port as our own, and connect us to
+    /// ourselves.
+    fn is_to_itself(&self) -> bool {
+        let ours = self.stream.as_ref().map(|stream| stream.get().local_addr());
+        let (port, ip) = (self.peer.port(), self.peer.ip());
+        // Connecting to no address in particular is connecting to this machine.
+        let here = |ours: SocketAddr| ours.ip() == ip || ip.is_unspecified();
+        matches!(ours, Some(Ok(ours)) if ours.port() == port && here(ours))
     }
 
     /// Reads what there is, once. `Ok(0)`: the peer has closed its end.
@@ -232,35 +231,26 @@ impl Conn {
         {
             return false;
         }
-        let shut = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.get().shutdown(Shutdown::Write).is_ok());
         self.stage = Stage::Lingering;
         self.received = 0;
-        shut && !self.eof
+        self.out = None;
+        // With both ends seen, closing does all that shutting does.
+        !self.eof
+            && self
+                .stream
+                .as_ref()
+                .is_some_and(|stream| stream.get().shutdown(Shutdown::Write).is_ok())
+    }
+
+    /// Whether readiness is told, so that it may have been told already.
+    pub(super) fn waited(&self) -> bool {
+        self.stream.as_ref().is_some_and(Registered::waited)
     }
 }
 
-/// Starts to connect. A refusal may be known at once, or later.
-fn connect(peer: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    // A message is one small write: it must not wait for an acknowledgement of anything.
-    let _ = socket.set_tcp_nodelay(true);
-    match socket.connect(&peer.into()) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-        #[cfg(unix)]
-        Err(error) if error.raw_os_error() == Some(INPROGRESS) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(socket.into())
-}
-
-/// What a connect that has begun reports; std has no stable name for it.
-#[cfg(unix)]
-const INPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
+/// What every network takes in one segment, and so whole or not at all: the 536 bytes that are the
+/// least (RFC 9293), but for options.
+const SEGMENT: usize = 500;
 
 /// Whether there are no descriptors, ports or buffers left: it says nothing about the peer.
 pub(super) fn is_want_of_room(error: &io::Error) -> bool {
@@ -284,7 +274,9 @@ pub(super) fn is_want_of_room(error: &io::Error) -> bool {
 /// How a handshake failed, for the core: broken off, or nobody there.
 fn unreachable(error: &io::Error) -> Gone {
     match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Gone::Reset,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Gone::Reset
+        }
         _ => Gone::Refused,
     }
 }

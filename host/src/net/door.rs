@@ -9,6 +9,7 @@ use polling::Poller;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::poll::{Interest, Registered};
+use super::socket;
 
 /// Where others connect to. Closed, it refuses connections but keeps the port: a socket that is
 /// bound and does not listen holds it, so nobody else is given it meanwhile.
@@ -78,10 +79,11 @@ impl Door {
         }
     }
 
-    /// The next connection, if there is one. [`io::ErrorKind::WouldBlock`]: not now.
+    /// The next connection, one that does not block, if there is one.
+    /// [`io::ErrorKind::WouldBlock`]: not now.
     pub(super) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         match &self.state {
-            State::Open(listener) => listener.get().accept(),
+            State::Open(listener) => socket::accept(listener.get()),
             State::Closed(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -96,7 +98,7 @@ impl Door {
 
     fn listen(&mut self, socket: Socket) -> io::Result<()> {
         socket.listen(BACKLOG)?;
-        let listener = Registered::new(&self.poller, socket.into(), self.owner, self.slot)?;
+        let listener = Registered::new(&self.poller, socket.into(), self.owner, self.slot);
         listener.wait_for(Interest::Read)?;
         self.state = State::Open(listener);
         Ok(())

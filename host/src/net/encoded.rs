@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bully::{Reply, Request, Roster};
 
+use super::shared::Shared;
 use crate::names::Names;
 use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 
@@ -11,9 +12,10 @@ use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
     kept: Vec<Kept>,
-    scratch: Vec<u8>,
-    /// How many messages were encoded so far.
-    pub(super) count: u64,
+    /// How many messages were encoded.
+    pub(super) encoded: u64,
+    /// How many were sent again as they were.
+    pub(super) reused: u64,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl Encoded {
         request: &Request<'_>,
         forms: &Forms,
         names: &Names,
+        shared: &mut Shared,
     ) -> Rc<[u8]> {
         let key = match request {
             Request::Election(roster) => Some((Kind::Election, *roster)),
@@ -50,7 +53,7 @@ impl Encoded {
             Request::Probe(_) => Some((Kind::Probe, Roster::EMPTY)),
             Request::Join(_) | Request::Unfit(_) => None,
         };
-        self.shared(key, forms, |out| {
+        self.once(key, forms, shared, |out| {
             writer::request(out, request, forms, names);
         })
     }
@@ -61,6 +64,7 @@ impl Encoded {
         forms: &Forms,
         names: &Names,
         detail: Option<&str>,
+        shared: &mut Shared,
     ) -> Rc<[u8]> {
         let key = match reply {
             Reply::Ok(roster) if forms.ok == OkForm::Members => Some((Kind::Ok, *roster)),
@@ -68,16 +72,25 @@ impl Encoded {
             Reply::Members(roster) => Some((Kind::Members, *roster)),
             Reply::Refused(_) => None,
         };
-        self.shared(key, forms, |out| {
+        self.once(key, forms, shared, |out| {
             writer::reply(out, reply, forms, names, detail);
         })
     }
 
+    /// Forgets lists of other revisions than the present one: they are not sent again.
+    pub(super) fn forget_all_but(&mut self, revision: u32) {
+        self.kept.retain(|kept| {
+            let (of, len) = kept.roster;
+            of == revision || len == 0
+        });
+    }
+
     /// What `write` writes, or what it wrote before for the same key.
-    fn shared(
+    fn once(
         &mut self,
         key: Option<(Kind, Roster<'_>)>,
         forms: &Forms,
+        shared: &mut Shared,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Rc<[u8]> {
         let roster = key.map_or((0, 0), |(_, roster)| (roster.revision(), roster.len()));
@@ -86,12 +99,13 @@ impl Encoded {
             && kept.roster == roster
             && kept.forms == *forms
         {
+            self.reused += 1;
             return Rc::clone(&kept.bytes);
         }
-        self.count += 1;
-        self.scratch.clear();
-        write(&mut self.scratch);
-        let bytes: Rc<[u8]> = Rc::from(self.scratch.as_slice());
+        self.encoded += 1;
+        shared.scratch.clear();
+        write(&mut shared.scratch);
+        let bytes = shared.encodings.share(&shared.scratch);
         if let Some((kind, _)) = key {
             self.kept.retain(|kept| kept.kind != kind);
             self.kept.push(Kept {

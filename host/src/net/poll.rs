@@ -1,21 +1,37 @@
 //! The place that waits, and sources that leave it by themselves.
 
+use core::cell::{Cell, RefCell};
+use core::fmt;
 use core::time::Duration;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bully::Instant;
-use polling::{AsRawSource, AsSource, Event, Events, Poller};
+use polling::{AsRawSource, AsSource, Events, Poller};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use polling::{Event, PollMode};
 
 use super::clock::Clock;
+use super::shared::Shared;
 
 /// Waits for sockets and for deadlines; shared by any number of [`Tcp`](super::Tcp)s in one
 /// thread.
-#[derive(Debug)]
 pub struct Poll {
     poller: Arc<Poller>,
     events: Events,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    ready: Vec<rustix::event::epoll::Event>,
     clock: Clock,
+    shared: Rc<RefCell<Shared>>,
+}
+
+impl fmt::Debug for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut poll = f.debug_struct("Poll");
+        poll.field("poller", &self.poller);
+        poll.field("clock", &self.clock).finish_non_exhaustive()
+    }
 }
 
 /// A socket of one [`Tcp`](super::Tcp) is ready: hand it to that one.
@@ -48,7 +64,10 @@ impl Poll {
         Ok(Self {
             poller: Arc::new(Poller::new()?),
             events: Events::new(),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            ready: Vec::with_capacity(READY_MAX),
             clock: Clock::new(),
+            shared: Rc::new(RefCell::new(Shared::new())),
         })
     }
 
@@ -64,6 +83,11 @@ impl Poll {
 
     pub(super) fn poller(&self) -> &Arc<Poller> {
         &self.poller
+    }
+
+    /// What all who wait here have in common.
+    pub(super) fn shared(&self) -> &Rc<RefCell<Shared>> {
+        &self.shared
     }
 
     /// Blocks until a socket is ready, `until` has come (`None`: never) or somebody
@@ -82,6 +106,54 @@ impl Poll {
                 left.max(SHORTEST)
             }
         });
+        self.wait_for(timeout, |key| {
+            ready(Ready {
+                owner: key >> SLOT_BITS,
+                slot: key & SLOT_MASK,
+            });
+        })
+    }
+
+    /// The poller's own wait takes five system calls, four of them for a timer finer than a
+    /// millisecond and for wakers. One will do: the fifth, of which the poller lends the descriptor.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn wait_for(
+        &mut self,
+        timeout: Option<Duration>,
+        mut ready: impl FnMut(usize),
+    ) -> io::Result<()> {
+        use rustix::event::{Timespec, epoll};
+        // What is too long for the system may as well be for ever.
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        self.ready.clear();
+        let room = rustix::buffer::spare_capacity(&mut self.ready);
+        match epoll::wait(&*self.poller, room, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut woken = false;
+        for event in &self.ready {
+            let key = event.data.u64() as usize;
+            if key == WAKER {
+                woken = true;
+            } else {
+                ready(key);
+            }
+        }
+        if woken {
+            // Only the poller can take the waker's word back.
+            self.poll(Some(Duration::ZERO), ready)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn wait_for(&mut self, timeout: Option<Duration>, ready: impl FnMut(usize)) -> io::Result<()> {
+        self.poll(timeout, ready)
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, mut ready: impl FnMut(usize)) -> io::Result<()> {
         self.events.clear();
         match self.poller.wait(&mut self.events, timeout) {
             Ok(_) => {}
@@ -89,14 +161,19 @@ impl Poll {
             Err(error) => return Err(error),
         }
         for event in self.events.iter() {
-            ready(Ready {
-                owner: event.key >> SLOT_BITS,
-                slot: event.key & SLOT_MASK,
-            });
+            ready(event.key);
         }
         Ok(())
     }
 }
+
+/// How many sockets are told ready by one wait.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READY_MAX: usize = 1024;
+
+/// The poller's own key, which no socket can have.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const WAKER: usize = usize::MAX;
 
 /// The shortest wait that is asked of the system.
 const SHORTEST: Duration = Duration::from_micros(50);
@@ -114,49 +191,89 @@ pub(super) enum Interest {
     Both,
 }
 
-/// A socket in the poller, which it leaves when it is dropped. Readiness is told once for each
-/// [`wait_for`](Self::wait_for).
+/// A socket that enters the poller when it first waits, and leaves it when it is dropped.
 #[derive(Debug)]
-pub(super) struct Registered<S: AsSource> {
+pub(super) struct Registered<S: AsSource>
+where
+    for<'a> &'a S: AsRawSource,
+{
     source: S,
     poller: Arc<Poller>,
     key: usize,
+    /// What it last waited for; `None`: it is not in the poller.
+    interest: Cell<Option<Interest>>,
 }
 
 impl<S: AsSource> Registered<S>
 where
     for<'a> &'a S: AsRawSource,
 {
+    pub(super) fn new(poller: &Arc<Poller>, source: S, owner: usize, slot: usize) -> Self {
+        Self {
+            source,
+            poller: Arc::clone(poller),
+            key: owner << SLOT_BITS | slot,
+            interest: Cell::new(None),
+        }
+    }
+
+    /// Asks to be told of readiness, once an operation was found to block: the next readiness is
+    /// told, and where the system can also each one after it.
+    pub(super) fn wait_for(&self, interest: Interest) -> io::Result<()> {
+        if self.interest.get() == Some(interest) && self.poller.supports_edge() {
+            // Still armed: whatever comes is an edge.
+            return Ok(());
+        }
+        self.watch(interest)?;
+        self.interest.set(Some(interest));
+        Ok(())
+    }
+
+    /// Straight to the system, which forgets a socket when it is closed: that saves taking it out.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn watch(&self, interest: Interest) -> io::Result<()> {
+        use rustix::event::epoll::{EventData, EventFlags, add, modify};
+        let flags = EventFlags::ET
+            | match interest {
+                Interest::Read => EventFlags::IN,
+                Interest::Write => EventFlags::OUT,
+                Interest::Both => EventFlags::IN | EventFlags::OUT,
+            };
+        let data = EventData::new_u64(self.key as u64);
+        match self.interest.get() {
+            Some(_) => modify(&*self.poller, &self.source, data, flags)?,
+            None => add(&*self.poller, &self.source, data, flags)?,
+        }
+        Ok(())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[expect(
         unsafe_code,
         reason = "the poller must not outlive its sources: `Drop` takes this one out first"
     )]
-    pub(super) fn new(
-        poller: &Arc<Poller>,
-        source: S,
-        owner: usize,
-        slot: usize,
-    ) -> io::Result<Self> {
-        let key = owner << SLOT_BITS | slot;
-        // SAFETY: the source is owned by the value returned, never leaves it, and is deleted from
-        // the poller in its `Drop`, before the descriptor is closed.
-        unsafe { poller.add(&source, Event::none(key))? };
-        Ok(Self {
-            source,
-            poller: Arc::clone(poller),
-            key,
-        })
-    }
-}
-
-impl<S: AsSource> Registered<S> {
-    pub(super) fn wait_for(&self, interest: Interest) -> io::Result<()> {
+    fn watch(&self, interest: Interest) -> io::Result<()> {
         let event = match interest {
             Interest::Read => Event::readable(self.key),
             Interest::Write => Event::writable(self.key),
             Interest::Both => Event::all(self.key),
         };
-        self.poller.modify(&self.source, event)
+        let mode = if self.poller.supports_edge() {
+            PollMode::Edge
+        } else {
+            PollMode::Oneshot
+        };
+        match self.interest.get() {
+            Some(_) => self.poller.modify_with_mode(&self.source, event, mode),
+            // SAFETY: the source is owned by this value, never leaves it, and is deleted from the
+            // poller in its `Drop`, before the descriptor is closed.
+            None => unsafe { self.poller.add_with_mode(&self.source, event, mode) },
+        }
+    }
+
+    /// Whether it is in the poller.
+    pub(super) fn waited(&self) -> bool {
+        self.interest.get().is_some()
     }
 
     pub(super) fn get(&self) -> &S {
@@ -164,9 +281,15 @@ impl<S: AsSource> Registered<S> {
     }
 }
 
-impl<S: AsSource> Drop for Registered<S> {
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl<S: AsSource> Drop for Registered<S>
+where
+    for<'a> &'a S: AsRawSource,
+{
     fn drop(&mut self) {
-        // It can fail only if the source is not there, and then there is nothing to delete.
-        let _ = self.poller.delete(&self.source);
+        if self.interest.get().is_some() {
+            // It can fail only if the source is not there, and then there is nothing to delete.
+            let _ = self.poller.delete(&self.source);
+        }
     }
 }

@@ -1,14 +1,20 @@
 //! From what the sockets say to what the core is told.
 
-use bully::{Gone, Member, Refusal};
+use std::rc::Rc;
 
+use bully::{Gone, Member, Refusal, Roster};
+
+use super::begun::Taken;
 use super::conn::{Conn, Progress, Stage};
-use super::tcp::{LIMITS, Tcp};
+use super::known::{KnownLists, Meaning};
+use super::poll::Interest;
+use super::tcp::Tcp;
 use crate::names::{self, Names};
 use crate::pickle::Reader;
-use crate::pickle::message::{self, Answer, Due, Heard, Listed};
+use crate::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
 
 /// What [`Net::recv`](bully::Net::recv) is about to tell.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Told {
     Accepted,
     Sent,
@@ -34,53 +40,84 @@ impl Tcp {
                     conn.stage = Stage::Reading;
                     continue;
                 }
-                Stage::Connecting => conn.connected(),
-                Stage::Sending => conn.send(),
+                Stage::Connecting | Stage::Sending => conn.send(),
                 Stage::Reading => return self.read(slot),
-                Stage::Draining | Stage::Lingering => return self.discard(slot),
+                Stage::Draining => return self.discard(slot).then(|| self.over(slot, Told::Done)),
+                Stage::Lingering => {
+                    if conn.ready && self.discard(slot) {
+                        self.release(slot);
+                    }
+                    return None;
+                }
                 Stage::Ending(gone) => {
                     conn.stage = Stage::Over;
                     return Some(gone.map_or(Told::Done, Told::Gone));
                 }
                 Stage::Told | Stage::Over => return None,
             };
-            match (progress, conn.stage) {
-                (Progress::Done, Stage::Connecting) => conn.stage = Stage::Sending,
-                (Progress::Done, _) => {
+            match progress {
+                Progress::Done => {
                     conn.stage = match (conn.theirs, conn.due) {
                         (true, _) => Stage::Ending(None),
                         (false, Some(_)) => Stage::Reading,
                         (false, None) => Stage::Draining,
                     };
-                    self.enqueue(slot);
+                    // Nobody answers before they have read: what can only block is not tried.
+                    if conn.theirs || conn.wait_for(Interest::Read) != Progress::Blocked {
+                        self.enqueue(slot);
+                    }
                     return Some(Told::Sent);
                 }
-                (Progress::Blocked, _) => return None,
-                (Progress::Broken(gone), _) => conn.stage = Stage::Ending(Some(gone)),
+                Progress::Blocked => return None,
+                Progress::Broken(gone) => conn.stage = Stage::Ending(Some(gone)),
             }
         }
     }
 
     /// Reads on, one piece at a time so that no connection keeps the others waiting.
     fn read(&mut self, slot: usize) -> Option<Told> {
+        let scope = self.scope();
+        let shared = Rc::clone(&self.shared);
+        let shared = &mut *shared.borrow_mut();
         let entry = self.slots.get_mut(slot)?;
         let conn = entry.conn.as_mut()?;
-        match conn.read(&mut self.buffer) {
-            Ok(0) => Some(self.closed_early(slot)),
-            Ok(count) => match entry.reader.push(self.buffer.get(..count).unwrap_or(&[])) {
-                Ok(Some(_)) => Some(self.understand(slot)),
-                Ok(None) => {
-                    // There is more, or there will be.
-                    self.enqueue(slot);
-                    None
-                }
-                Err(refused) => Some(self.not_a_message(slot, &refused.to_string())),
-            },
+        let due = conn.due;
+        let piece = match conn.read(&mut shared.buffer) {
+            Ok(0) => return Some(self.closed_early(slot)),
+            Ok(count) => shared.buffer.get(..count).unwrap_or(&[]),
             Err(Progress::Broken(gone)) => {
                 conn.stage = Stage::Over;
-                Some(Told::Gone(gone))
+                return Some(Told::Gone(gone));
             }
-            Err(_) => None,
+            Err(_) => return None,
+        };
+        let (lists, readers) = (&mut shared.known, &mut shared.readers);
+        let received = conn.received;
+        match core::mem::take(&mut entry.begun).take(piece, due, scope, lists, readers) {
+            Taken::More(begun) => {
+                entry.begun = begun;
+                // There is more, or there will be.
+                self.enqueue(slot);
+                None
+            }
+            Taken::Known(known) => {
+                self.counters.recognised += 1;
+                let Meaning { told, keyed, .. } = known.meaning();
+                self.list = Some(known);
+                self.keyed_as(due, keyed);
+                Some(self.say(slot, told))
+            }
+            Taken::Read { reader, alone } => {
+                let bytes = piece.get(..alone).unwrap_or(&[]);
+                let told = self.understand(slot, &reader, bytes, &mut shared.members, lists);
+                readers.give(reader, received);
+                Some(told)
+            }
+            Taken::Refused(reader, refused) => {
+                let told = self.not_a_message(slot, reader.beginning(), &refused.to_string());
+                readers.give(reader, received);
+                Some(told)
+            }
         }
     }
 
@@ -91,19 +128,20 @@ impl Tcp {
             // It chose to say nothing.
             return self.over(slot, Told::Done);
         }
+        let begun = self
+            .slots
+            .get_mut(slot)
+            .map(|entry| core::mem::take(&mut entry.begun));
+        let begun = begun.unwrap_or_default();
         let why = format!("it ends after {received} bytes, in the middle of a message");
-        self.not_a_message(slot, &why)
+        self.not_a_message(slot, begun.beginning(), &why)
     }
 
-    /// What came is no message, for the reason `why`.
-    fn not_a_message(&mut self, slot: usize, why: &str) -> Told {
-        let Some(entry) = self.slots.get_mut(slot) else {
+    /// What came, and begins with `beginning`, is no message, for the reason `why`.
+    fn not_a_message(&mut self, slot: usize, beginning: &[u8], why: &str) -> Told {
+        let Some(conn) = self.conn(slot) else {
             return Told::Gone(Gone::Malformed);
         };
-        let Some(conn) = entry.conn.as_mut() else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let beginning = entry.reader.beginning();
         if conn.due == Some(Due::Members) {
             // A coordinator that cannot read us says so without pickling it.
             self.refusal = Some(message::raw_text(beginning));
@@ -120,38 +158,38 @@ impl Tcp {
         }
     }
 
-    /// The message is whole: what it says.
-    fn understand(&mut self, slot: usize) -> Told {
-        let Some(entry) = self.slots.get_mut(slot) else {
+    /// The message is whole: what it says. `bytes` is all of it, or nothing if it came in pieces.
+    fn understand(
+        &mut self,
+        slot: usize,
+        reader: &Reader,
+        bytes: &[u8],
+        members: &mut Vec<Member>,
+        lists: &mut KnownLists,
+    ) -> Told {
+        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
             return Told::Gone(Gone::Malformed);
         };
-        let Some(conn) = entry.conn.as_mut() else {
-            return Told::Gone(Gone::Malformed);
-        };
-        let (peer, due) = (conn.peer, conn.due);
-        let (names, members) = (&mut self.names, &mut self.members);
+        let (peer, due, names) = (conn.peer, conn.due, &mut self.names);
         let mut unfit = None;
-        let mut heard_keyed = None;
+        let mut listed = Listed::default();
         let told = match due {
-            None => match message::request(&entry.reader, names, members) {
+            None => match message::request(reader, names, members) {
                 Heard::Join(member) if !self.config.local_only => Told::Join(member),
                 Heard::Join(member) => match local(names, member) {
                     Some(member) => Told::Join(member),
                     None => Told::Unfit(Refusal::NotLocal),
                 },
-                Heard::Election(listed) => {
-                    heard_keyed = listed.keyed;
-                    conn.heard = "ELECTION";
+                Heard::Election(of) => {
+                    listed = of;
                     Told::Election
                 }
-                Heard::Coordinator(listed) => {
-                    heard_keyed = listed.keyed;
-                    conn.heard = "COORDINATOR";
+                Heard::Coordinator(of) => {
+                    listed = of;
                     Told::Coordinator
                 }
-                Heard::Probe(listed) => {
-                    heard_keyed = listed.keyed;
-                    conn.heard = "PROBE";
+                Heard::Probe(of) => {
+                    listed = of;
                     Told::Probe
                 }
                 Heard::Unfit { refusal, detail } => {
@@ -160,13 +198,13 @@ impl Tcp {
                     Told::Unfit(refusal)
                 }
             },
-            Some(due) => match message::answer(&entry.reader, due, names, members) {
-                Answer::Ok(_) => Told::Ok,
-                Answer::Members(Listed { keyed, .. }) => {
-                    if self.config.keyed.is_none() {
-                        self.config.keyed = keyed;
-                    }
-                    self.config.forms.keyed = self.config.keyed.unwrap_or(self.config.forms.keyed);
+            Some(due) => match message::answer(reader, due, names, members) {
+                Answer::Ok(of) => {
+                    listed = of;
+                    Told::Ok
+                }
+                Answer::Members(of) => {
+                    listed = of;
                     Told::Members
                 }
                 Answer::Text(text) => {
@@ -179,20 +217,52 @@ impl Tcp {
                 }
             },
         };
-        // Until the coordinator has shown its way, anybody's will do: the first member of a group
-        // may be told of nobody.
-        if let (None, Some(keyed)) = (self.config.keyed, heard_keyed) {
-            self.config.forms.keyed = keyed;
-        }
-        if conn.received > KEEP_MAX {
-            entry.reader = Reader::new(LIMITS);
-        } else {
-            entry.reader.clear();
+        self.keyed_as(due, listed.keyed);
+        if !members.is_empty() {
+            self.counters.decoded += 1;
+            let same_to_all =
+                listed.left_out == 0 && members.iter().all(|member| names::is_plain(member.addr));
+            let meaning = Meaning {
+                due,
+                told,
+                keyed: listed.keyed,
+                scope: (!same_to_all).then(|| self.scope()),
+            };
+            let members = Roster::sorted(members, 0).members();
+            self.list = Some(lists.keep(bytes, members, meaning));
         }
         if let Some(why) = unfit {
             self.note(peer, why);
         }
-        match due {
+        self.say(slot, told)
+    }
+
+    /// A list came that was keyed in some way, as an answer to what was `due`.
+    fn keyed_as(&mut self, due: Option<Due>, keyed: Option<Keyed>) {
+        if due == Some(Due::Members) {
+            if self.config.keyed.is_none() {
+                self.config.keyed = keyed;
+            }
+            self.config.forms.keyed = self.config.keyed.unwrap_or(self.config.forms.keyed);
+        } else if let (None, None, Some(keyed)) = (due, self.config.keyed, keyed) {
+            // Until the coordinator has shown its way, anybody's will do: the first member of a
+            // group may be told of nobody.
+            self.config.forms.keyed = keyed;
+        }
+    }
+
+    /// Tells what a message says.
+    fn say(&mut self, slot: usize, told: Told) -> Told {
+        let Some(conn) = self.conn(slot) else {
+            return Told::Gone(Gone::Malformed);
+        };
+        conn.heard = match told {
+            Told::Election => "ELECTION",
+            Told::Coordinator => "COORDINATOR",
+            Told::Probe => "PROBE",
+            _ => "",
+        };
+        match conn.due {
             None => self.told(slot, told),
             Some(_) => self.over(slot, told),
         }
@@ -227,25 +297,21 @@ impl Tcp {
     }
 
     /// Throws away what comes after the end; the peer's own end is all that matters.
-    fn discard(&mut self, slot: usize) -> Option<Told> {
-        let conn = self.slots.get_mut(slot)?.conn.as_mut()?;
-        let lingering = conn.stage == Stage::Lingering;
-        let over = loop {
-            match conn.read(&mut self.buffer) {
-                Ok(0) | Err(Progress::Broken(_) | Progress::Done) => break true,
-                Ok(_) if conn.received > DISCARD_MAX => break lingering,
-                Ok(_) => {}
-                Err(Progress::Blocked) => break false,
-            }
+    /// Whether it has come.
+    fn discard(&mut self, slot: usize) -> bool {
+        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
+            return false;
         };
-        if !over {
-            return None;
+        let lingering = conn.stage == Stage::Lingering;
+        let buffer = &mut self.shared.borrow_mut().buffer;
+        loop {
+            match conn.read(buffer) {
+                Ok(0) | Err(Progress::Broken(_) | Progress::Done) => return true,
+                Ok(_) if conn.received > DISCARD_MAX => return lingering,
+                Ok(_) => {}
+                Err(Progress::Blocked) => return false,
+            }
         }
-        if lingering {
-            self.release(slot);
-            return None;
-        }
-        Some(self.over(slot, Told::Done))
     }
 }
 
@@ -260,6 +326,3 @@ fn local(names: &mut Names, member: Member) -> Option<Member> {
 
 /// How much of what a peer goes on sending after the end is thrown away before it is cut off.
 const DISCARD_MAX: usize = 256 * 1024;
-
-/// From this message size on its memory is given back instead of being kept for the next one.
-const KEEP_MAX: usize = 16 * 1024;

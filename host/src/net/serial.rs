@@ -145,7 +145,7 @@ impl Serial {
             #[cfg(unix)]
             LineTo::Device { path, baud } => {
                 let device = device(path, *baud)?;
-                let device = Registered::new(&self.poller, device, self.owner, 0)?;
+                let device = Registered::new(&self.poller, device, self.owner, 0);
                 return Ok(State::Open(Box::new(device)));
             }
             LineTo::Tcp(at) => {
@@ -166,7 +166,7 @@ impl Serial {
             Err(error) if is_under_way(&error) => true,
             Err(error) => return Err(error),
         };
-        let socket = Registered::new(&self.poller, socket, self.owner, 0)?;
+        let socket = Registered::new(&self.poller, socket, self.owner, 0);
         if under_way {
             socket.wait_for(Interest::Write)?;
             return Ok(State::Connecting(socket));

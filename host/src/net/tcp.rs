@@ -1,25 +1,27 @@
 //! The lab's network: pickled messages over TCP, one connection each.
 
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use bully::{
-    Addr, Exchange, Full, Incoming, Instant, Member, Net, Refusal, Reply, Request, Roster,
-};
+use bully::{Addr, Exchange, Full, Incoming, Instant, Net, Refusal, Reply, Request, Roster};
 use polling::Poller;
 
+use super::begun::Begun;
 use super::clock::Clock;
 use super::conn::{self, Conn, Progress, Stage};
 use super::door::Door;
 use super::encoded::Encoded;
+use super::known::{Known, Scope};
 use super::poll::{Interest, Poll, Ready};
 use super::receive::Told;
+use super::shared::Shared;
 use crate::names::{self, Names};
 use crate::pickle::message::{self, Due, Keyed};
 use crate::pickle::writer::Forms;
-use crate::pickle::{Limits, Reader};
 
 /// What a [`Tcp`] may be told before it listens.
 #[derive(Clone, Debug)]
@@ -63,6 +65,21 @@ pub struct Note {
     pub why: String,
 }
 
+/// What a [`Tcp`] has saved itself and what not, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpCounters {
+    /// Messages that were encoded.
+    pub encoded: u64,
+    /// Messages that were sent in the bytes of an earlier one.
+    pub reused: u64,
+    /// Lists of members that were decoded.
+    pub decoded: u64,
+    /// Lists of members that were recognised by their bytes.
+    pub recognised: u64,
+    /// Bytes handed to connections to be written.
+    pub bytes: u64,
+}
+
 /// A [`Net`] over TCP.
 ///
 /// Nothing here blocks; [`Poll::wait`] does. Beyond what the core has open, at most 64 connections
@@ -89,9 +106,14 @@ pub struct Tcp {
     queue: VecDeque<usize>,
     /// Slots of connections the core has closed, the oldest first.
     lingering: VecDeque<usize>,
+    /// Slots without a connection.
+    free: Vec<usize>,
     encoded: Encoded,
-    pub(super) members: Vec<Member>,
-    pub(super) buffer: Box<[u8]>,
+    pub(super) shared: Rc<RefCell<Shared>>,
+    number: u64,
+    /// The list of what was told last.
+    pub(super) list: Option<Rc<Known>>,
+    pub(super) counters: TcpCounters,
     notes: VecDeque<Note>,
     pub(super) refusal: Option<String>,
 }
@@ -99,7 +121,8 @@ pub struct Tcp {
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) conn: Option<Conn>,
-    pub(super) reader: Reader,
+    /// The beginning of a message that is not whole yet.
+    pub(super) begun: Begun,
     queued: bool,
 }
 
@@ -109,19 +132,6 @@ const LINGERING_MAX: usize = 64;
 
 /// How many more than the core has places for are let in: the core decides whom to turn out.
 const SPARE: usize = 4;
-
-/// What a message may hold at most. A quarter of what the reader takes by itself: 2,500 members in
-/// any protocol, well above any lab, and less than 2 MiB of memory for each connection.
-pub(crate) const LIMITS: Limits = Limits {
-    bytes: 1 << 18,
-    text: 4096,
-    marks: 64,
-    values: 1 << 14,
-    members: 1 << 12,
-};
-
-/// How much is read at once: well above the messages of a lab, small enough for a node at rest.
-const BUFFER: usize = 16 * 1024;
 
 /// How many notes are held for somebody to fetch.
 const NOTES_MAX: usize = 64;
@@ -163,9 +173,12 @@ impl Tcp {
             open: 0,
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
+            free: Vec::new(),
             encoded: Encoded::default(),
-            members: Vec::new(),
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            shared: Rc::clone(poll.shared()),
+            number: poll.shared().borrow_mut().number(),
+            list: None,
+            counters: TcpCounters::default(),
             notes: VecDeque::new(),
             refusal: None,
         })
@@ -190,7 +203,12 @@ impl Tcp {
     pub fn ready(&mut self, ready: Ready) {
         match ready.slot.checked_sub(1) {
             None => self.knocked = true,
-            Some(slot) => self.enqueue(slot),
+            Some(slot) => {
+                if let Some(conn) = self.conn(slot) {
+                    conn.ready = true;
+                }
+                self.enqueue(slot);
+            }
         }
     }
 
@@ -213,8 +231,27 @@ impl Tcp {
         poll_at.into_iter().chain(starved).min()
     }
 
-    /// Forgets hosts that nobody in `roster` has.
+    /// What was saved and what not.
+    pub fn counters(&self) -> TcpCounters {
+        TcpCounters {
+            encoded: self.encoded.encoded,
+            reused: self.encoded.reused,
+            ..self.counters
+        }
+    }
+
+    /// Whose names these are, and since when.
+    pub(super) fn scope(&self) -> Scope {
+        Scope {
+            number: self.number,
+            sweeps: self.names.sweeps(),
+        }
+    }
+
+    /// Forgets what is of no use any more once the table is `roster`: encodings of former ones,
+    /// and hosts that nobody in it has.
     pub fn sweep(&mut self, roster: Roster<'_>) {
+        self.encoded.forget_all_but(roster.revision());
         if self.names.hosts() > names::HOSTS_MAX / 2 {
             let ours = core::iter::once(self.addr);
             let theirs = roster.members().iter().map(|member| member.addr);
@@ -225,11 +262,6 @@ impl Tcp {
     /// What has happened that a person watching should know, the oldest first.
     pub fn notes(&mut self) -> impl Iterator<Item = Note> {
         self.notes.drain(..)
-    }
-
-    /// How many messages were encoded so far: what is the same for many is encoded once.
-    pub fn encodings(&self) -> u64 {
-        self.encoded.count
     }
 
     /// The coordinator's own words when it last turned us down.
@@ -259,28 +291,36 @@ impl Tcp {
 
     /// A free slot; the oldest connection that only lingers gives way if there is no other.
     fn free_slot(&mut self) -> usize {
-        if let Some(free) = self.slots.iter().position(|slot| slot.conn.is_none()) {
-            return free;
-        }
-        if self.lingering.len() >= LINGERING_MAX
+        if self.free.is_empty()
+            && self.lingering.len() >= LINGERING_MAX
             && let Some(oldest) = self.lingering.front().copied()
         {
             self.release(oldest);
-            return oldest;
         }
-        self.slots.push(Slot {
-            reader: Reader::new(LIMITS),
-            ..Slot::default()
-        });
-        self.slots.len() - 1
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        })
     }
 
     /// Ends a connection for good.
     pub(super) fn release(&mut self, slot: usize) {
         self.lingering.retain(|other| *other != slot);
-        if let Some(entry) = self.slots.get_mut(slot) {
-            entry.conn = None;
-            entry.reader.clear();
+        self.forget_message(slot);
+        if let Some(entry) = self.slots.get_mut(slot)
+            && entry.conn.take().is_some()
+        {
+            self.free.push(slot);
+        }
+    }
+
+    /// Gives back what a message took that will not become whole.
+    fn forget_message(&mut self, slot: usize) {
+        if let Some(entry) = self.slots.get_mut(slot)
+            && let Begun::Read(reader) = core::mem::take(&mut entry.begun)
+        {
+            let received = entry.conn.as_ref().map_or(0, |conn| conn.received);
+            self.shared.borrow_mut().readers.give(*reader, received);
         }
     }
 
@@ -313,9 +353,7 @@ impl Tcp {
             match self.door.accept() {
                 Ok((stream, peer)) => {
                     let slot = self.free_slot();
-                    // A stream that cannot be registered is dropped: its peer tries again.
-                    let conn =
-                        Conn::accepted(&self.poller, stream, peer, self.owner, slot + 1).ok()?;
+                    let conn = Conn::accepted(&self.poller, stream, peer, self.owner, slot + 1);
                     self.place(slot, conn);
                     // Its message has come along with it, more often than not.
                     self.enqueue(slot);
@@ -352,15 +390,22 @@ impl Net for Tcp {
         let slot = self.free_slot();
         let conn = match self.names.endpoint(to) {
             Some(peer) => {
-                let out = self
-                    .encoded
-                    .request(&request, &self.config.forms, &self.names);
+                let shared = &mut *self.shared.borrow_mut();
+                let forms = &self.config.forms;
+                let out = self.encoded.request(&request, forms, &self.names, shared);
+                self.counters.bytes += out.len() as u64;
                 let due = match request {
                     Request::Join(_) => Some(Due::Members),
                     Request::Election(_) | Request::Probe(_) => Some(Due::Ok),
                     Request::Coordinator(_) | Request::Unfit(_) => None,
                 };
-                Conn::open(&self.poller, peer, out, due, self.owner, slot + 1).map_err(|_| Full)?
+                match Conn::open(&self.poller, peer, out, due, self.owner, slot + 1) {
+                    Ok(conn) => conn,
+                    Err(_) => {
+                        self.free.push(slot);
+                        return Err(Full);
+                    }
+                }
             }
             None => {
                 let peer = SocketAddr::from(([0, 0, 0, 0], names::port(to)));
@@ -375,31 +420,26 @@ impl Net for Tcp {
             }
         };
         self.place(slot, conn);
-        if self
-            .conn(slot)
-            .is_some_and(|conn| conn.stage != Stage::Connecting)
-        {
-            self.enqueue(slot);
-        }
+        self.enqueue(slot);
         // There are far fewer slots than that.
         Ok(Exchange(u32::try_from(slot).unwrap_or(u32::MAX)))
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        self.list = None;
         let (slot, told) = self.next_told()?;
-        let members = &mut self.members;
+        let list = self.list.as_ref();
+        let list = list.map_or(Roster::EMPTY, |known| known.roster());
         let incoming = match told {
             Told::Accepted => Incoming::Accepted,
             Told::Sent => Incoming::Sent,
             Told::Join(member) => Incoming::Request(Request::Join(member)),
-            Told::Election => Incoming::Request(Request::Election(Roster::sorted(members, 0))),
-            Told::Coordinator => {
-                Incoming::Request(Request::Coordinator(Roster::sorted(members, 0)))
-            }
-            Told::Probe => Incoming::Request(Request::Probe(Roster::sorted(members, 0))),
+            Told::Election => Incoming::Request(Request::Election(list)),
+            Told::Coordinator => Incoming::Request(Request::Coordinator(list)),
+            Told::Probe => Incoming::Request(Request::Probe(list)),
             Told::Unfit(refusal) => Incoming::Request(Request::Unfit(refusal)),
-            Told::Ok => Incoming::Reply(Reply::Ok(Roster::sorted(members, 0))),
-            Told::Members => Incoming::Reply(Reply::Members(Roster::sorted(members, 0))),
+            Told::Ok => Incoming::Reply(Reply::Ok(list)),
+            Told::Members => Incoming::Reply(Reply::Members(list)),
             Told::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),
             Told::Done => Incoming::Done,
             Told::Gone(gone) => Incoming::Gone(gone),
@@ -421,9 +461,14 @@ impl Net for Tcp {
                 _ => None,
             };
             let detail = detail.as_deref().or(heard);
-            let out = self
-                .encoded
-                .reply(&reply, &self.config.forms, &self.names, detail);
+            let out = self.encoded.reply(
+                &reply,
+                &self.config.forms,
+                &self.names,
+                detail,
+                &mut self.shared.borrow_mut(),
+            );
+            self.counters.bytes += out.len() as u64;
             conn.answer(out);
             self.enqueue(slot);
             if let Some(refusal) = unnoted {
@@ -434,20 +479,28 @@ impl Net for Tcp {
 
     fn close(&mut self, exchange: Exchange) {
         let slot = exchange.0 as usize;
-        let Some(conn) = self.conn(slot) else { return };
+        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
+            return;
+        };
         if conn.stage == Stage::Lingering {
             return;
         }
-        let lingers = conn.shut() && conn.wait_for(Interest::Read) == Progress::Blocked;
+        // Whoever was waited for may have ended already; then there is nothing to wait for.
+        let unread = conn.waited()
+            && !matches!(conn.stage, Stage::Connecting | Stage::Sending)
+            && conn.read(&mut self.shared.borrow_mut().buffer) != Err(Progress::Blocked);
+        let lingers = conn.shut() && (unread || conn.wait_for(Interest::Read) == Progress::Blocked);
         self.open -= 1;
         if !lingers {
             self.release(slot);
             return;
         }
-        if let Some(entry) = self.slots.get_mut(slot) {
-            entry.reader.clear();
-        }
+        self.forget_message(slot);
         self.lingering.push_back(slot);
+        if let Some(conn) = self.conn(slot) {
+            conn.ready = unread;
+            self.enqueue(slot);
+        }
         if self.lingering.len() > LINGERING_MAX
             && let Some(oldest) = self.lingering.front().copied()
         {
