@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bully::{Cause, Event, Feign, FeignMode, Instant, Loss, Phase, Pid};
+use bully::{Cause, Event, Feign, FeignMode, Instant, Loss, Phase, Pid, State};
 use bully_tests::owned::{Answer, Kind};
 use bully_tests::people::{config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, follower};
@@ -485,4 +485,29 @@ fn recovery_answers_nobody_twice() {
         "the time came too late, choose another seed"
     );
     lab.wait(5_000);
+}
+
+/// The lab's own program tells incoming states by their names: all but those that send.
+#[test]
+fn states_have_the_lab_s_names_and_its_sense_of_incoming() {
+    let all = [
+        State::Quiescent,
+        State::SendElection,
+        State::SendVictory,
+        State::SendOk,
+        State::WaitingForOk,
+        State::WaitingForVictor,
+        State::WaitingForAnyMessage,
+        State::SendJoin,
+        State::WaitingForMembers,
+        State::SendProbe,
+        State::WaitingForProbeOk,
+    ];
+    for state in all {
+        let name = state.name();
+        assert_ne!(name.starts_with("SEND_"), state.is_incoming(), "{name}");
+        // Our names are the same words, not so loud.
+        let ours = format!("{state:?}").to_uppercase();
+        assert_eq!(name.replace('_', ""), ours);
+    }
 }

@@ -1,6 +1,6 @@
 //! The manners that real peers depend on, as far as they are the core's.
 
-use bully::{Cause, Event, Feign, FeignMode, Gone, Loss, Phase};
+use bully::{Addr, Cause, Config, Event, Feign, FeignMode, Gone, Loss, Phase};
 use bully_tests::owned::{Answer, Kind, Message, News};
 use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, follower};
@@ -326,5 +326,33 @@ mod out_of_time {
             }]
         );
         lab.expect_elections(&members([9]));
+    }
+
+    /// It may be somebody lesser at the port of a greater one who is gone: so whoever did this
+    /// twice is passed over, and told who leads every ten seconds in case it leads after all.
+    #[test]
+    fn one_that_answers_and_never_announces_is_not_waited_for_a_third_time() {
+        for directory in [None, Some(DIRECTORY)] {
+            let mut me = config(5);
+            me.directory = directory;
+            let mut lab = Lab::asleep(me);
+            lab.habit(member(9).addr, Habit::Answers);
+            lab.wait(1_000);
+            if directory.is_some() {
+                lab.members(&members([3, 9]));
+            } else {
+                lab.election(&members([3, 9]));
+            }
+            lab.wait(5_999);
+            assert_eq!(lab.node.phase(), Phase::Waiting);
+            lab.forget();
+            lab.wait(21_001);
+            lab.expect_leader(pid(5));
+            let told = lab.take(Kind::Coordinator).into_iter();
+            let told: Vec<_> = told.map(|told| (told.at.as_micros(), told.to)).collect();
+            let [low, high] = [3, 9].map(|days| member(days).addr);
+            let expected = [7_000_000, 17_000_000, 27_000_000];
+            assert_eq!(told, expected.map(|at| [(at, high), (at, low)]).concat());
+        }
     }
 }

@@ -285,6 +285,16 @@ mod rule_4_a_lesser_coordinator {
     }
 
     #[test]
+    fn is_forgotten_over_the_next_one() {
+        let mut lab = heard(config(5), 2 * W);
+        lab.habit(member(9).addr, Habit::Hangs);
+        lab.coordinator(&members([3, 5, 7]));
+        lab.coordinator(&members([3, 5, 7, 8]));
+        lab.wait(1_500);
+        lab.expect_leader(pid(8));
+    }
+
+    #[test]
     fn is_believed_at_once_by_the_strict() {
         let mut lab = heard(strict(5), 2 * W);
         lab.coordinator(&members([3, 5, 7]));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bully::{Cause, Event, Loss, Member};
 use bully_tests::group::Dice;
+use bully_tests::owned::{Kind, Message};
 use bully_tests::people::{at, config, member, members, pid};
 use bully_tests::script::{Habit, Script};
 
@@ -165,6 +166,20 @@ fn takes_in_a_leader_that_is_announced_at_my_address_too() {
     assert_eq!(lab.roster(), [member(1), here, member(8), member(9)]);
 }
 
+/// 7 gave no answer in time, and makes place for 2, who announces itself with everybody in the
+/// list. An address is gone, so an OK that comes now is too late.
+#[test]
+fn one_that_lost_its_place_is_not_followed_when_it_answers_late() {
+    let mut lab = Script::<4, 8>::joined(config(1), &members([7, 8, 9]));
+    let asked = lab.take(Kind::Election);
+    let asked = asked.iter().find(|asked| asked.to == member(7).addr);
+    lab.wait(1_100);
+    lab.later(Message::Coordinator(members([2, 7])));
+    lab.ok(asked.unwrap().exchange);
+    assert_eq!(lab.roster(), members([1, 2, 8, 9]));
+    lab.expect_leader(pid(2));
+}
+
 /// Of 9, who leads, and 7, who was announced and had to make place, neither is there.
 #[test]
 fn a_lost_leader_is_not_followed_on_for_one_that_lost_its_place() {
@@ -192,4 +207,29 @@ fn a_lost_leader_is_not_followed_on_for_one_that_lost_its_place() {
         ]
     );
     lab.expect_elections(&members([2, 8, 9]));
+}
+
+/// In a group that does not fit, many may wait in vain for the same one, who has no place for them.
+#[test]
+fn with_it_full_those_who_wait_for_a_victor_do_not_ask_in_step() {
+    let waits = (0..100).map(|seed| {
+        let mut me = config(1);
+        me.seed = seed;
+        let mut lab = Script::<4, 8>::asleep(me);
+        lab.habit(member(9).addr, Habit::Answers);
+        lab.wait(0);
+        lab.members(&members([7, 8, 9]));
+        lab.wait(10_000);
+        let mut elections = lab
+            .take_timed_events()
+            .into_iter()
+            .filter_map(|(at, event)| matches!(event, Event::Election { .. }).then_some(at));
+        let first = elections.next().unwrap();
+        elections.next().unwrap().since(first).as_millis()
+    });
+    let mut waits: Vec<u128> = waits.collect();
+    waits.sort_unstable();
+    // Up to half as long again as the three seconds, and from all over that range.
+    assert!(waits[0] >= 3_000 && waits[99] <= 4_500, "{waits:?}");
+    assert!(waits[25] < 3_700 && waits[75] > 3_800, "{waits:?}");
 }

@@ -153,3 +153,85 @@ fn never_an_empty_one_and_never_anyone_greater() {
             .is_empty()
     );
 }
+
+/// A follower of 7 to whom these were known when they refused; they are silent now.
+fn follows_7(config: Config, dead: &[u32]) -> Lab {
+    let mut lab = Lab::asleep(config);
+    lab.habit(member(7).addr, Habit::Answers);
+    for days in dead {
+        lab.habit(member(*days).addr, Habit::Refuses);
+    }
+    lab.wait(0);
+    lab.members(&members([&[3, 7], dead].concat()));
+    lab.coordinator(&members([3, 5, 7]));
+    lab.wait(400);
+    lab.expect_leader(pid(7));
+    for days in dead {
+        lab.habit(member(*days).addr, Habit::Silent);
+    }
+    lab.forget();
+    lab
+}
+
+/// To whom the PROBEs went since anything was last taken.
+fn probed(lab: &mut Lab) -> Vec<Addr> {
+    let probes = lab.take(Kind::Probe);
+    probes.iter().map(|probe| probe.to).collect()
+}
+
+#[test]
+fn one_greater_than_the_leader_that_is_announced_with_a_dead_one_is_followed() {
+    let mut lab = follows_7(config(5), &[9]);
+    lab.coordinator(&members([3, 5, 7, 8, 9]));
+    lab.expect_leader(pid(8));
+    assert_eq!(probed(&mut lab), [member(9).addr]);
+}
+
+/// The leader is a better guess than somebody below it, until the dead one has been asked.
+#[test]
+fn one_below_the_leader_that_is_announced_with_a_dead_one_is_not_followed() {
+    let mut lab = follows_7(config(5), &[9]);
+    lab.coordinator(&members([3, 5, 6, 9]));
+    lab.expect_leader(pid(7));
+    assert_eq!(probed(&mut lab), [member(9).addr]);
+}
+
+/// It is not asked whether it is back: to the letter a PROBE goes to the leader only, and without
+/// PROBEs there is no other way than an election.
+#[test]
+fn a_dead_one_makes_those_elect_who_do_not_ask() {
+    let mut silent = config(5);
+    silent.probing = false;
+    for config in [strict(5), silent] {
+        let mut lab = follows_7(config, &[9]);
+        lab.coordinator(&members([9]));
+        let told = Event::Election {
+            cause: Cause::DoubtfulLeader,
+        };
+        assert_eq!(lab.take_events(), [told]);
+        lab.expect_elections(&members([7, 9]));
+    }
+}
+
+#[test]
+fn a_stranger_at_once_though_the_next_greater_one_is_dead() {
+    let mut lab = follows_7(config(5), &[9]);
+    lab.coordinator(&members([8]));
+    lab.expect_leader(pid(8));
+    lab.expect_nothing();
+}
+
+/// Both were dead, and both are announced: the greater one's answer is not forgotten over the
+/// question to the lesser.
+#[test]
+fn the_greatest_of_two_that_may_be_back() {
+    let mut lab = follows_7(config(5), &[8, 9]);
+    let late = Habit::Late(core::time::Duration::from_millis(100));
+    lab.habit(member(9).addr, late);
+    lab.coordinator(&members([9]));
+    lab.coordinator(&members([8]));
+    lab.wait(99);
+    lab.expect_leader(pid(7));
+    lab.wait(1);
+    lab.expect_leader(pid(9));
+}
