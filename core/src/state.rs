@@ -304,3 +304,108 @@ mod tests {
         assert_eq!(first(&[late, late, ours, ours], THEIRS), 2);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use heapless::Vec;
+
+    use super::*;
+    use crate::roster::Addr;
+
+    const OURS: bool = true;
+    const THEIRS: bool = false;
+
+    fn row(number: u32, (ours, state, ends): (bool, State, u64)) -> Row {
+        let peer = Member {
+            pid: Pid {
+                days: 1,
+                id: number,
+            },
+            addr: Addr(u64::from(number)),
+        };
+        Row {
+            exchange: Exchange(number),
+            state,
+            peer: ours.then_some(peer),
+            owed: false,
+            deadline: Instant::from_micros(ends),
+        }
+    }
+
+    /// A table of these, numbered from 0: who opened them, their state and when they end.
+    fn rows<const N: usize>(those: &[(bool, State, u64)]) -> Vec<Row, N> {
+        let numbered = (0..).zip(those.iter().copied());
+        numbered.map(|(number, this)| row(number, this)).collect()
+    }
+
+    #[test]
+    fn either_side_leaves_a_quarter_of_the_places_and_at_least_one_to_the_other() {
+        fn most<const N: usize>(side: bool) -> usize {
+            let mut table = Vec::<_, N>::new();
+            let mut rows = Rows(&mut table);
+            for number in 0..N as u32 {
+                let row = row(number, (side, State::WaitingForOk, 0));
+                assert!(rows.crowded(side) || rows.push(row));
+            }
+            assert!(!rows.crowded(!side));
+            table.len()
+        }
+        for side in [OURS, THEIRS] {
+            assert_eq!(
+                [most::<4>(side), most::<6>(side), most::<8>(side)],
+                [3, 5, 6]
+            );
+            assert_eq!([most::<12>(side), most::<16>(side)], [9, 12]);
+        }
+    }
+
+    #[test]
+    fn full_it_has_no_place_for_either_side() {
+        let [ours, theirs] = [OURS, THEIRS].map(|side| (side, State::SendOk, 0));
+        let mut table = rows::<4>(&[ours, theirs, ours, theirs]);
+        let rows = Rows(&mut table);
+        assert!(rows.crowded(OURS) && rows.crowded(THEIRS));
+    }
+
+    /// What makes a place for one that this side opens, one after the other until nothing may.
+    fn leaving<const N: usize>(those: &[(bool, State, u64)], side: bool) -> Vec<u32, 16> {
+        let mut table = rows::<N>(those);
+        let mut rows = Rows(&mut table);
+        core::iter::from_fn(|| {
+            let leaves = rows.expendable(side)?;
+            rows.remove(leaves).map(|row| row.exchange.0)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_waits_for_nothing_makes_a_place_and_at_the_door_the_silent_and_the_answered_too() {
+        let those = [
+            (OURS, State::Quiescent, 20),
+            (OURS, State::Quiescent, 10),
+            (OURS, State::WaitingForOk, 1),
+            (THEIRS, State::Quiescent, 21),
+            (THEIRS, State::Quiescent, 11),
+            (THEIRS, State::SendOk, 8),
+            (THEIRS, State::SendOk, 7),
+            (THEIRS, State::WaitingForAnyMessage, 9),
+            (THEIRS, State::WaitingForAnyMessage, 8),
+        ];
+        assert_eq!(leaving::<64>(&those, OURS), [1, 4, 0, 3]);
+        assert_eq!(leaving::<64>(&those, THEIRS), [1, 4, 0, 3, 8, 7, 6, 5]);
+    }
+
+    #[test]
+    fn a_side_that_has_its_share_makes_a_place_itself() {
+        let first = |those: &[_], side| leaving::<4>(those, side)[0];
+        let [ours, theirs] =
+            [(OURS, 2), (THEIRS, 1)].map(|(side, ends)| (side, State::Quiescent, ends));
+        let late = (THEIRS, State::Quiescent, 3);
+        // Three of four are the share of a side.
+        assert_eq!(first(&[theirs, ours, ours, ours], OURS), 1);
+        assert_eq!(first(&[ours, late, late, late], THEIRS), 1);
+        // Short of that the one nearest its end leaves, whosever it is.
+        assert_eq!(first(&[ours, ours, theirs, theirs], OURS), 2);
+        assert_eq!(first(&[late, late, ours, ours], THEIRS), 2);
+    }
+}
