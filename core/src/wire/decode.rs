@@ -41,14 +41,11 @@ pub struct Decoder<'b> {
     list_max: usize,
     session: u8,
     sequence: u8,
-    /// The sessions that HELLO began last, the latest first.
-    past: [u8; SESSIONS_KEPT],
+    /// The eight sessions that HELLO began last, a byte each: as many as begin in 400 ms on a line
+    /// that spoils everything. No repetition begins one of them again.
+    past: u64,
     counts: Counts,
 }
-
-/// How many sessions are remembered, so that no repetition begins one again: as many as begin in
-/// 400 ms on a line that spoils everything.
-const SESSIONS_KEPT: usize = 8;
 
 impl<'b> Decoder<'b> {
     /// A decoder outside any session, which holds a frame in `bytes` and the last list in `list`.
@@ -62,7 +59,7 @@ impl<'b> Decoder<'b> {
             list_max,
             session: 0,
             sequence: 0,
-            past: [0; SESSIONS_KEPT],
+            past: 0,
             counts: Counts::default(),
         }
     }
@@ -108,12 +105,11 @@ impl<'b> Decoder<'b> {
         let understood = self.frame().is_some();
         match kind {
             // Its session begins, unless it has begun before.
-            kind::HELLO if understood && session != 0 && !self.past.contains(&session) => {
+            kind::HELLO
+                if understood && session != 0 && !self.past.to_le_bytes().contains(&session) =>
+            {
                 self.begin(session);
-                self.past.rotate_right(1);
-                if let Some(latest) = self.past.first_mut() {
-                    *latest = session;
-                }
+                self.past = self.past << 8 | u64::from(session);
                 self.sequence = sequence.wrapping_add(1);
                 self.sound()
             }
