@@ -132,8 +132,9 @@ fn members(out: &mut Vec<u8>, roster: Roster<'_>, keyed: Keyed, names: &Names) {
         return;
     }
     out.push(op::MARK);
-    let mut hosts = HashMap::new();
+    let mut hosts = Hosts::default();
     let members = roster.members();
+    out.reserve(members.len() * MEMBER_BYTES);
     for (at, &Member { pid, addr }) in members.iter().enumerate() {
         match keyed {
             Keyed::Address => {
@@ -157,17 +158,38 @@ fn process(out: &mut Vec<u8>, pid: Pid) {
     out.push(op::TUPLE2);
 }
 
-/// `(host, port)`; `hosts` tells under which index a host was memoized when it was first written.
-fn address(out: &mut Vec<u8>, addr: Addr, names: &Names, hosts: &mut HashMap<u64, usize>) {
-    let next = hosts.len();
-    match hosts.get(&host_key(addr)) {
-        Some(&index) => memo(out, op::BINGET, op::LONG_BINGET, index),
+/// Room for a member in a list, so that it grows once: 14 to 18 bytes but for its host's text.
+const MEMBER_BYTES: usize = 18;
+
+/// Under which index each host was memoized when it was first written.
+#[derive(Default)]
+struct Hosts {
+    /// The one written last, for mostly there is but one.
+    last: Option<(u64, usize)>,
+    all: HashMap<u64, usize>,
+}
+
+/// `(host, port)`.
+fn address(out: &mut Vec<u8>, addr: Addr, names: &Names, hosts: &mut Hosts) {
+    let key = host_key(addr);
+    let last = hosts.last.filter(|(last, _)| *last == key);
+    let index = match last
+        .map(|(_, index)| index)
+        .or_else(|| hosts.all.get(&key).copied())
+    {
+        Some(index) => {
+            memo(out, op::BINGET, op::LONG_BINGET, index);
+            index
+        }
         None => {
+            let next = hosts.all.len();
             text(out, &names.host(addr));
             memo(out, op::BINPUT, op::LONG_BINPUT, next);
-            hosts.insert(host_key(addr), next);
+            hosts.all.insert(key, next);
+            next
         }
-    }
+    };
+    hosts.last = Some((key, index));
     number(out, port(addr).into());
     out.push(op::TUPLE2);
 }
@@ -192,12 +214,12 @@ fn number(out: &mut Vec<u8>, number: u32) {
     match number {
         0..=0xFF => out.extend([op::BININT1, number as u8]),
         0x100..=0xFFFF => {
-            out.push(op::BININT2);
-            out.extend((number as u16).to_le_bytes());
+            let [a, b] = (number as u16).to_le_bytes();
+            out.extend([op::BININT2, a, b]);
         }
         0x1_0000..=0x7FFF_FFFF => {
-            out.push(op::BININT);
-            out.extend(number.to_le_bytes());
+            let [a, b, c, d] = number.to_le_bytes();
+            out.extend([op::BININT, a, b, c, d]);
         }
         // BININT is signed; a fifth byte keeps the number positive.
         0x8000_0000.. => {
