@@ -101,8 +101,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
 
     /// Everyone who has joined.
     pub fn roster(&self) -> Roster<'_> {
-        // The table is ascending at all times, so this is never the empty list by mistake.
-        Roster::new(&self.members, self.revision).unwrap_or(Roster::EMPTY)
+        Roster::of_table(&self.members, self.revision)
     }
 
     /// Takes a member in, by the published coordinator's rules: the same id with other days, or

@@ -165,8 +165,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
 
     /// The members known, this node among them.
     pub fn roster(&self) -> Roster<'_> {
-        // The table is ascending at all times, so this is never the empty list.
-        Roster::new(&self.members, self.revision).unwrap_or(Roster::EMPTY)
+        Roster::of_table(&self.members, self.revision)
     }
 
     /// What this node has done so far.

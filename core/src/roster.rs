@@ -123,6 +123,11 @@ impl<'a> Roster<'a> {
         }
     }
 
+    /// A table, which is strictly ascending at all times, as a list.
+    pub(crate) const fn of_table(members: &'a [Member], revision: u32) -> Self {
+        Self { members, revision }
+    }
+
     /// The members, strictly ascending.
     pub const fn members(&self) -> &'a [Member] {
         self.members
@@ -201,10 +206,7 @@ pub(crate) struct Table<'a> {
 impl Table<'_> {
     /// Everyone.
     pub(crate) fn all(&self) -> Roster<'_> {
-        Roster {
-            members: self.members,
-            revision: *self.revision,
-        }
+        Roster::of_table(self.members, *self.revision)
     }
 
     /// Everyone up to me: what I announce when I lead.
