@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod commands;
+pub mod machine;
 pub mod names;
 pub mod net;
 pub mod pickle;

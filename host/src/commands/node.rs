@@ -9,8 +9,9 @@ use clap::ValueEnum;
 use super::birthday::{self, Birthday};
 use super::log::{Format, Log};
 use super::member::{Joining, LocalMember};
+use super::room::Room;
 use super::told::{Place, Told, printable};
-use super::{EXCHANGES_MAX, Failure, Stop, drawn_seed, duration, is_here, look_up, seed};
+use super::{Failure, Stop, drawn_seed, duration, is_here, look_up, seed};
 use crate::names::{HOST_BYTES_MAX, Names};
 use crate::net::{Poll, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -76,6 +77,9 @@ pub(crate) struct Args {
     /// What goes with a PROBE: ('PROBE', None) or ('PROBE', members)
     #[arg(long, value_name = "FORM", default_value = "none")]
     probe: Probe,
+
+    #[command(flatten)]
+    room: Room,
 
     /// Seed of everything random, so that a run can be repeated [default: drawn]
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
@@ -180,7 +184,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut member = LocalMember::<EXCHANGES_MAX>::new(config, tcp, true);
+    let mut member = LocalMember::new(config, args.room, tcp, true)?;
     member.introduce(clock.now(), &mut log);
     loop {
         member.turn(clock, &mut log);
@@ -274,7 +278,7 @@ impl Args {
         TcpConfig {
             bind: self.bind,
             advertise: self.advertise.clone(),
-            exchanges: EXCHANGES_MAX,
+            exchanges: self.room.connections,
             forms,
             keyed,
             local_only: false,
