@@ -5,8 +5,8 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use bully::{
-    Addr, Config, Event, Exchange, Full, Incoming, Instant, Member, Net, Phase, Pid, Reply,
-    Request, Roster, State,
+    Addr, Config, Counters, Event, Exchange, Full, Incoming, Instant, Member, Net, Phase, Pid,
+    Reply, Request, Roster, State,
 };
 use bully_host::sim::{Machine, Scenario, node, run, run_built};
 
@@ -167,6 +167,10 @@ impl Machine for Planted {
 
     fn roster(&self) -> Roster<'_> {
         self.node.roster()
+    }
+
+    fn counters(&self) -> Counters {
+        self.node.counters()
     }
 }
 

@@ -12,7 +12,7 @@ use super::told::{Place, Told};
 use super::trace::{Book, Traced};
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, duration, look_up};
-use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, Memory};
+use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
 use crate::names;
 use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
 
@@ -100,7 +100,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     log.heading();
     let addr = tcp.addr();
     let address = Place(tcp.names().host(addr).into(), names::port(addr));
-    log.tell(clock.now(), None, &Told::Listening { address });
+    let listening = Told::Listening {
+        address,
+        capacity: MEMBERS_MAX,
+        connections: EXCHANGES_MAX,
+    };
+    log.tell(clock.now(), None, &listening);
 
     let mut memory = Memory::new();
     let chip = Chip {

@@ -65,9 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         KeyedBy::Pid => Keyed::Pid,
     };
     let mut gcd = LocalGcd::open(&poll, 0, args.port, keyed)?;
-    let address = gcd.place(gcd.addr());
-    let port = address.1;
-    log.tell(clock.now(), None, &Told::Listening { address });
+    let port = names::port(gcd.addr());
+    log.tell(clock.now(), None, &gcd.listening());
     if log.traces() {
         log.remark(&format!(
             "to join, in another shell: bully node localhost {port} SU_ID BIRTHDAY"
@@ -166,6 +165,15 @@ impl LocalGcd {
 
     pub(crate) fn addr(&self) -> Addr {
         self.tcp.addr()
+    }
+
+    /// What there is to tell when the door is open.
+    fn listening(&self) -> Told {
+        Told::Listening {
+            address: self.place(self.addr()),
+            capacity: MEMBERS_MAX,
+            connections: EXCHANGES_MAX,
+        }
     }
 
     fn place(&self, addr: Addr) -> Place {

@@ -2,6 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use bully::{Addr, Config, Instant, Member, Messages, Pid};
 
@@ -9,8 +10,9 @@ use super::gcd::{Joins, LocalGcd};
 use super::log::{Format, Log};
 use super::member::LocalMember;
 use super::node::Mode;
-use super::told::{Summary, Told};
-use super::{Failure, Stop, birthday, drawn_seed, duration, seed};
+use super::room::{self, Room};
+use super::told::{Summary, Told, pid_text};
+use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, seed};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
 use crate::pickle::writer::Forms;
@@ -26,6 +28,10 @@ pub(crate) struct Args {
     /// How many members, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     members: u16,
+
+    /// Room in each for so many members, itself included: 4, 8, 16, 64, 256, 1024 or 4096
+    #[arg(long, value_name = "N", value_parser = room::capacity, default_value_t = MEMBERS_MAX)]
+    capacity: usize,
 
     /// End after this time: 5s, 500ms, 2m, 1h; a plain number is seconds [default: at Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -75,9 +81,18 @@ const APART: Duration = Duration::from_millis(1);
 /// How many descriptors to ask the system for: two for each connection of a thousand members.
 const DESCRIPTORS: u64 = 65_536;
 
+/// How many descriptors are no member's: those of the process, and the coordinator's connections.
+const DESCRIPTORS_APART: u64 = 100;
+
+/// How many descriptors a member uses at most in the usual course of an election, its door and all.
+const DESCRIPTORS_EACH: u64 = 8;
+
+/// How often the status is shown.
+const STATUS_EACH: Duration = Duration::from_millis(100);
+
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    raise_descriptor_limit();
+    let scarce = check_descriptors(raise_descriptor_limit(), args.members.into())?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
@@ -86,12 +101,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.seed.is_none() || log.traces() {
         log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
     }
+    if let Some(scarce) = scarce {
+        log.remark(&format!("warning: {scarce}"));
+    }
     log.heading();
     let mut lab = Lab::open(args, &poll, seed)?;
     for member in &lab.members {
         member.introduce(clock.now(), &mut log);
     }
     let grace_until = stop.until.map(|until| until + GRACE);
+    let mut status_at = Instant::ZERO;
     let summary = loop {
         lab.turn(clock, &mut log);
         if log.closed() {
@@ -107,13 +126,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         } else {
             stop.until
         };
-        let until = lab.until().into_iter().chain(end).min();
+        if log.watched() && status_at <= now {
+            log.status(&lab.status(now));
+            status_at = now + STATUS_EACH;
+        }
+        let status = log.watched().then_some(status_at);
+        let until = lab.until().into_iter().chain(end).chain(status).min();
         poll.wait(until, |ready| match lab.members.get_mut(ready.owner) {
             Some(member) => {
                 member.ready(ready);
-                lab.due[ready.owner] = Some(Instant::ZERO);
+                lab.agenda.set(ready.owner, Some(Instant::ZERO));
             }
-            None => lab.gcd.ready(ready),
+            None => {
+                lab.gcd.ready(ready);
+                lab.agenda.set(ready.owner, Some(Instant::ZERO));
+            }
         })
         .map_err(|error| Failure::system(&error))?;
     };
@@ -137,9 +164,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
     gcd: LocalGcd,
-    members: Vec<LocalMember<EXCHANGES>>,
-    /// When each member's next turn is due, so that members at rest cost nothing.
-    due: Vec<Option<Instant>>,
+    members: Vec<LocalMember>,
+    /// When whose next turn is due.
+    agenda: Agenda,
+    /// Who has a turn now; empty in between.
+    round: Vec<usize>,
 }
 
 impl Lab {
@@ -150,12 +179,16 @@ impl Lab {
             .map(|number| Self::member(args, poll, number, seed, gcd.addr()))
             .collect::<Result<Vec<_>, _>>()?;
         let start = poll.clock().now();
+        let mut agenda = Agenda::new(count + 1);
+        for number in 0..args.members {
+            agenda.set(number.into(), Some(start + u32::from(number) * APART));
+        }
+        agenda.set(count, Some(start));
         Ok(Self {
             gcd,
-            due: (0..args.members)
-                .map(|number| Some(start + u32::from(number) * APART))
-                .collect(),
             members,
+            agenda,
+            round: Vec::new(),
         })
     }
 
@@ -165,7 +198,7 @@ impl Lab {
         number: usize,
         seed: u64,
         directory: Addr,
-    ) -> Result<LocalMember<EXCHANGES>, Failure> {
+    ) -> Result<LocalMember, Failure> {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let tcp = TcpConfig {
             bind,
@@ -188,27 +221,41 @@ impl Lab {
             strict: args.strict,
             ..Config::new(me)
         };
-        Ok(LocalMember::new(config, tcp, false))
+        let room = Room {
+            capacity: args.capacity,
+            connections: EXCHANGES,
+        };
+        LocalMember::new(config, room, tcp, false)
     }
 
     /// Gives a turn to everyone who has something to do.
     fn turn(&mut self, clock: Clock, log: &mut Log) {
-        self.gcd.turn(clock, log, Joins::Untold);
-        for (member, due) in self.members.iter_mut().zip(&mut self.due) {
-            if due.is_some_and(|due| due <= clock.now()) {
-                member.turn(clock, log);
-                *due = member.until();
-            }
+        let now = clock.now();
+        let mut round = core::mem::take(&mut self.round);
+        round.extend(core::iter::from_fn(|| self.agenda.next(now)));
+        // Whoever has not done after that comes after everybody else.
+        for number in round.drain(..) {
+            let until = match self.members.get_mut(number) {
+                Some(member) => {
+                    member.turn(clock, log);
+                    member.until()
+                }
+                None => {
+                    self.gcd.turn(clock, log, Joins::Untold);
+                    self.gcd.until()
+                }
+            };
+            self.agenda.set(number, until);
         }
+        self.round = round;
     }
 
     /// When the next turn is due.
     fn until(&self) -> Option<Instant> {
-        let members = self.due.iter().flatten().copied();
-        members.chain(self.gcd.until()).min()
+        self.agenda.first()
     }
 
-    fn up(&self) -> impl Iterator<Item = &LocalMember<EXCHANGES>> {
+    fn up(&self) -> impl Iterator<Item = &LocalMember> {
         self.members.iter().filter(|member| member.is_up())
     }
 
@@ -217,8 +264,19 @@ impl Lab {
         self.up().all(|member| member.leader() == greatest)
     }
 
-    fn summary(&self, now: Instant) -> Summary {
-        let agreed = self.agreed();
+    /// How things stand, in a line.
+    fn status(&self, now: Instant) -> String {
+        let greatest = self.up().map(LocalMember::pid).max();
+        let named = self.up().filter(|member| member.leader() == greatest);
+        let (named, up, all) = (named.count(), self.up().count(), self.members.len());
+        let leader = greatest.map_or_else(|| "nobody".to_owned(), pid_text);
+        let sent = self.sent();
+        let sent = sent.join + sent.election + sent.ok + sent.coordinator + sent.probe;
+        let seconds = now.as_micros() as f64 / 1e6;
+        format!("{seconds:.1} s: {up} of {all} up, {named} follow {leader}, {sent} messages")
+    }
+
+    fn sent(&self) -> Messages {
         let mut messages = Messages::default();
         for sent in self.members.iter().map(|member| member.counters().sent) {
             messages.join += sent.join;
@@ -227,36 +285,102 @@ impl Lab {
             messages.coordinator += sent.coordinator;
             messages.probe += sent.probe;
         }
+        messages
+    }
+
+    fn summary(&self, now: Instant) -> Summary {
+        let agreed = self.agreed();
         Summary {
             agreed,
             leader: self.up().map(LocalMember::pid).max().filter(|_| agreed),
             members: self.members.len(),
             up: self.up().count(),
-            messages,
+            messages: self.sent(),
             elapsed_s: now.as_micros() as f64 / 1e6,
         }
     }
 }
 
+/// Who is due when, so that members at rest cost nothing.
+struct Agenda {
+    due: Vec<Option<Instant>>,
+    order: BTreeSet<(Instant, usize)>,
+}
+
+impl Agenda {
+    fn new(count: usize) -> Self {
+        Self {
+            due: vec![None; count],
+            order: BTreeSet::new(),
+        }
+    }
+
+    fn set(&mut self, number: usize, at: Option<Instant>) {
+        let Some(due) = self.due.get_mut(number) else {
+            return;
+        };
+        if let Some(before) = core::mem::replace(due, at) {
+            self.order.remove(&(before, number));
+        }
+        self.order.extend(at.map(|at| (at, number)));
+    }
+
+    fn first(&self) -> Option<Instant> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out whoever is due first, if that is by `now`.
+    fn next(&mut self, now: Instant) -> Option<usize> {
+        let (_, number) = *self.order.first().filter(|(at, _)| *at <= now)?;
+        self.set(number, None);
+        Some(number)
+    }
+}
+
 /// Allows this process as many descriptors as the system lets it have: the usual 1,024 are meant
-/// for programs that are one member only.
-pub(super) fn raise_descriptor_limit() {
+/// for programs that are one member only. How many that is.
+pub(super) fn raise_descriptor_limit() -> u64 {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let wanted = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
         if current.is_some_and(|current| current < wanted) {
-            // Without it fewer connections can be open at once, and that is all.
-            let _ = setrlimit(
-                Resource::Nofile,
-                Rlimit {
-                    current: Some(wanted),
-                    maximum,
-                },
-            );
+            let limit = Rlimit {
+                current: Some(wanted),
+                maximum,
+            };
+            // What it comes to is asked next.
+            let _ = setrlimit(Resource::Nofile, limit);
         }
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
     }
+    #[cfg(not(unix))]
+    u64::MAX
+}
+
+/// Whether `members` can do with so many descriptors, and what to know about it if they are few.
+fn check_descriptors(allowed: u64, members: u64) -> Result<Option<String>, Failure> {
+    let least = DESCRIPTORS_APART + members;
+    if allowed < least {
+        let tip = match allowed.saturating_sub(DESCRIPTORS_APART) {
+            0 => "raise the limit: ulimit -n 65536".to_owned(),
+            fit => format!("raise the limit, ulimit -n 65536, or start fewer: --members {fit}"),
+        };
+        return Err(Failure::new(
+            format!(
+                "{members} members need {least} open files at least, and the system allows {allowed}"
+            ),
+            tip,
+        ));
+    }
+    let easy = DESCRIPTORS_APART + members * DESCRIPTORS_EACH;
+    Ok((allowed < easy).then(|| {
+        format!(
+            "the system allows {allowed} open files, and {members} members can use {easy}: \
+             they will wait for each other; more are had with ulimit -n 65536"
+        )
+    }))
 }
 
 /// A process id for member `number`: the ids ascend, the days are spread over the year, so that

@@ -22,6 +22,10 @@ pub(crate) enum Format {
 pub(crate) struct Log {
     format: Format,
     colour: bool,
+    /// Whether somebody may be watching a line that changes.
+    watched: bool,
+    /// Whether such a line stands there.
+    status: bool,
     closed: bool,
     line: String,
     /// Who speaks when no member does.
@@ -67,6 +71,9 @@ struct Line<'a> {
 /// As wide as the widest process id of the lab's ranges, `(365, 1234567)`.
 const WHO_WIDTH: usize = 14;
 
+/// Takes the status out of the last line.
+const CLEAR: &str = "\r\x1b[K";
+
 /// As wide as the lab's longest name of a state.
 const STATE_WIDTH: usize = State::WaitingForAnyMessage.name().len();
 
@@ -80,9 +87,12 @@ impl Log {
     pub(crate) fn of(host: &'static str, format: Format) -> Self {
         let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = io::stderr().is_terminal() && !dumb;
         Self {
             format,
-            colour: io::stderr().is_terminal() && unset("NO_COLOR") && !dumb,
+            colour: terminal && unset("NO_COLOR"),
+            watched: terminal && format == Format::Text,
+            status: false,
             closed: false,
             line: String::new(),
             host,
@@ -146,6 +156,23 @@ impl Log {
         self.end_line(false);
     }
 
+    /// Whether there is a terminal for a [`status`](Self::status).
+    pub(crate) fn watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Shows how things stand in the last line of the terminal, until the next line is written.
+    pub(crate) fn status(&mut self, text: &str) {
+        if self.watched {
+            let (on, off) = self.paint(Tone::Faint);
+            // Nothing is left of a longer one before it; and it is not missed if it fails.
+            let _ = io::stderr()
+                .lock()
+                .write_all(format!("\r{on}{text}{off}\x1b[K").as_bytes());
+            self.status = true;
+        }
+    }
+
     /// Names the columns, for a log that [`traces`](Self::traces).
     pub(crate) fn heading(&mut self) {
         if self.traces() {
@@ -188,6 +215,13 @@ impl Log {
     /// Writes the line in one piece, so that several processes can share a terminal.
     fn end_line(&mut self, data: bool) {
         self.line.push('\n');
+        if core::mem::take(&mut self.status) {
+            if data {
+                let _ = io::stderr().lock().write_all(CLEAR.as_bytes());
+            } else {
+                self.line.insert_str(0, CLEAR);
+            }
+        }
         let bytes = self.line.as_bytes();
         let written = if data {
             let mut out = io::stdout().lock();

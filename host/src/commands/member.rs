@@ -1,20 +1,22 @@
 //! One member in this process: its node, its sockets, and what is told of them.
 
-use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Node, Phase, Pid, State};
+use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State};
 
-use super::MEMBERS_MAX;
+use super::Failure;
 use super::log::{Log, Passing, Tone};
+use super::room::Room;
 use super::told::{Place, Told};
 use super::trace::{Book, Traced};
+use crate::machine::{self, Machine};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
 
 /// A member that is driven by [`turn`](Self::turn) when [`until`](Self::until) has come or its
-/// sockets are ready, with room for that many connections at once.
-#[derive(Debug)]
-pub(crate) struct LocalMember<const EXCHANGES: usize> {
+/// sockets are ready.
+pub(crate) struct LocalMember {
     me: Member,
-    node: Box<Node<MEMBERS_MAX, EXCHANGES>>,
+    node: Box<dyn Machine>,
+    room: Room,
     tcp: Tcp,
     book: Book,
     /// Where the coordinator is, as the user wrote it.
@@ -35,29 +37,46 @@ pub(crate) enum Joining {
     Refused(String),
 }
 
-impl<const EXCHANGES: usize> LocalMember<EXCHANGES> {
+impl LocalMember {
     /// A member that has done nothing yet. `alone` says that no other member is in this process:
     /// then messages from others are told too.
-    pub(crate) fn new(config: Config, tcp: Tcp, alone: bool) -> Self {
+    pub(crate) fn new(config: Config, room: Room, tcp: Tcp, alone: bool) -> Result<Self, Failure> {
+        let Room {
+            capacity,
+            connections,
+        } = room;
         let directory = config.directory;
         let place = directory.map(|addr| Place(tcp.names().host(addr).into(), names::port(addr)));
-        Self {
+        Ok(Self {
             me: config.me,
             book: Book::new(Some(config.me.pid), directory, alone),
             directory_is_here: directory.is_some_and(|addr| tcp.names().is_local(addr)),
             directory: place,
-            node: Box::new(Node::new(config)),
+            node: machine::node(capacity, connections, config).ok_or_else(|| {
+                Failure::usage(
+                    format!(
+                        "no node is built for {capacity} members and {connections} connections"
+                    ),
+                    "see --help for the sizes there are",
+                )
+            })?,
+            room,
             tcp,
             swept: None,
             joining: Joining::Trying(None),
-        }
+        })
     }
 
     /// Tells where it listens.
     pub(crate) fn introduce(&self, now: Instant, log: &mut Log) {
         let addr = self.me.addr;
         let address = Place(self.tcp.names().host(addr).into(), names::port(addr));
-        log.tell(now, Some(self.me.pid), &Told::Listening { address });
+        let told = Told::Listening {
+            address,
+            capacity: self.room.capacity,
+            connections: self.room.connections,
+        };
+        log.tell(now, Some(self.me.pid), &told);
     }
 
     /// Does all there is to do at present.

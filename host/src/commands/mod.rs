@@ -11,6 +11,7 @@ mod birthday;
 mod log;
 mod member;
 mod progress;
+mod room;
 mod told;
 mod trace;
 mod wire;
@@ -24,15 +25,9 @@ use std::sync::Arc;
 
 use bully::Instant;
 
+pub(crate) use room::{EXCHANGES_MAX, MEMBERS_MAX};
+
 use crate::net::Poll;
-
-/// How many members a node or the coordinator has room for. A lab group has fewer than a hundred;
-/// this leaves room for a whole year's students and costs 24 bytes each.
-pub(crate) const MEMBERS_MAX: usize = 1_024;
-
-/// How many connections a node has open at once. Everyone in a lab group can be written to in one
-/// round, and a member stays far below the usual limit of 1,024 descriptors.
-pub(crate) const EXCHANGES_MAX: usize = 64;
 
 /// Where `bully gcd` listens unless told otherwise. Fixed, so that the commands in a README, on a
 /// blackboard and in two shells fit together; below the ranges from which systems hand out ports

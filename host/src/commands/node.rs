@@ -8,9 +8,10 @@ use clap::ValueEnum;
 use super::birthday::{self, Birthday};
 use super::log::{Format, Log};
 use super::member::{Joining, LocalMember};
+use super::room::Room;
 use super::told::{Place, Told, printable};
 use super::wire::{WireArgs, find_directory, port};
-use super::{EXCHANGES_MAX, Failure, Stop, drawn_seed, duration, seed};
+use super::{Failure, Stop, drawn_seed, duration, seed};
 use crate::net::{Poll, Tcp};
 
 /// Join a group and take part in its elections
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Follow the assignment to the letter, without the rules that prevent message storms
     #[arg(long)]
     strict: bool,
+
+    #[command(flatten)]
+    room: Room,
 
     /// Seed of everything random, so that a run can be repeated [default: drawn]
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
@@ -109,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let clock = poll.clock();
     let mut log = Log::new(args.log);
 
-    let mut tcp = Tcp::bind(&poll, 0, args.wire.tcp(EXCHANGES_MAX)).map_err(|error| {
+    let mut tcp = Tcp::bind(&poll, 0, args.wire.tcp(args.room.connections)).map_err(|error| {
         Failure::bind(
             args.wire.bind,
             &error,
@@ -137,7 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut member = LocalMember::<EXCHANGES_MAX>::new(config, tcp, true);
+    let mut member = LocalMember::new(config, args.room, tcp, true)?;
     member.introduce(clock.now(), &mut log);
     loop {
         member.turn(clock, &mut log);

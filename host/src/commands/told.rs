@@ -14,7 +14,13 @@ use crate::gateway::Lost;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Told {
     /// The door is open.
-    Listening { address: Place },
+    Listening {
+        address: Place,
+        /// How many members there is room for.
+        capacity: usize,
+        /// How many connections at once there is room for.
+        connections: usize,
+    },
     /// The coordinator let us in.
     Joined { members: u32 },
     /// As the coordinator, we let somebody in.
@@ -119,7 +125,14 @@ impl Told {
     /// What happened, as a sentence about `who`, and how much it matters.
     pub(crate) fn text(&self, who: Option<Pid>) -> (String, Tone) {
         match self {
-            Self::Listening { address } => (format!("listens at {address}"), Tone::Plain),
+            Self::Listening {
+                address,
+                capacity,
+                connections,
+            } => {
+                let room = format!("room for {capacity} members, {connections} connections");
+                (format!("listens at {address}: {room}"), Tone::Plain)
+            }
             Self::Joined { members } => {
                 (format!("joined: {}", members_text(*members)), Tone::Plain)
             }

@@ -5,9 +5,10 @@ use core::fmt;
 use bully::{Instant, Phase};
 
 use super::group::pid;
-use super::machine::{Machine, exchanges};
+use super::machine::exchanges;
 use super::port::{Deed, Port};
 use super::scenario::Scenario;
+use crate::machine::Machine;
 
 /// Something that must hold did not.
 #[derive(Clone, Debug, PartialEq, Eq)]

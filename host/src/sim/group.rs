@@ -11,11 +11,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::agenda::Agenda;
 use super::agreement::Agreement;
 use super::checks::{self, Breach};
-use super::machine::{Machine, exchanges, node};
+use super::machine::{exchanges, node};
 use super::network::{Conn, Side, Weather};
 use super::port::{Letter, News, Port};
 use super::report::Outcome;
 use super::scenario::{Crash, JOINS_AT, START_GAP, Scenario, Start, Who};
+use crate::machine::Machine;
 
 /// How many bytes a message takes on a wire, by its kind's name and its list of members; of a JOIN
 /// the one who joins.

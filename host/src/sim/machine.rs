@@ -1,53 +1,9 @@
-//! The shipped machines, by the capacities they are compiled for.
+//! Which of the shipped machines a scenario is played with.
 
-use bully::{Config, Event, Instant, Net, Node, Phase, Pid, Roster, State};
+use bully::{Config, Node};
 
 use super::scenario::Scenario;
-
-/// A node of any capacity; its methods are those of [`Node`].
-pub trait Machine {
-    /// See [`Node::poll`].
-    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event>;
-    /// See [`Node::poll_at`].
-    fn poll_at(&self) -> Option<Instant>;
-    /// See [`Node::leader`].
-    fn leader(&self) -> Option<Pid>;
-    /// See [`Node::phase`].
-    fn phase(&self) -> Phase;
-    /// See [`Node::state`].
-    fn state(&self) -> State;
-    /// See [`Node::roster`].
-    fn roster(&self) -> Roster<'_>;
-}
-
-impl<const MEMBERS: usize, const EXCHANGES: usize> Machine for Node<MEMBERS, EXCHANGES> {
-    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
-        Node::poll(self, now, net)
-    }
-
-    fn poll_at(&self) -> Option<Instant> {
-        Node::poll_at(self)
-    }
-
-    fn leader(&self) -> Option<Pid> {
-        Node::leader(self)
-    }
-
-    fn phase(&self) -> Phase {
-        Node::phase(self)
-    }
-
-    fn state(&self) -> State {
-        Node::state(self)
-    }
-
-    fn roster(&self) -> Roster<'_> {
-        Node::roster(self)
-    }
-}
-
-/// The member capacities there are.
-pub const CAPACITIES: [usize; 7] = [4, 8, 16, 64, 256, 1024, 4096];
+use crate::machine::{Machine, sized};
 
 /// Exchanges of a simulated node: a quarter of each side's is kept for the other, so that 16
 /// ELECTIONs go out at once, as in the simulations that the storm rules come from.
@@ -76,19 +32,6 @@ pub fn node(scenario: &Scenario, config: Config) -> Option<Box<dyn Machine>> {
         STORM_EXCHANGES => Some(Box::new(Node::<STORM_CAPACITY, STORM_EXCHANGES>::new(
             config,
         ))),
-        _ => sized(scenario.capacity, config),
+        _ => sized::<EXCHANGES>(scenario.capacity, config),
     }
-}
-
-fn sized(capacity: usize, config: Config) -> Option<Box<dyn Machine>> {
-    Some(match capacity {
-        4 => Box::new(Node::<4, EXCHANGES>::new(config)),
-        8 => Box::new(Node::<8, EXCHANGES>::new(config)),
-        16 => Box::new(Node::<16, EXCHANGES>::new(config)),
-        64 => Box::new(Node::<64, EXCHANGES>::new(config)),
-        256 => Box::new(Node::<256, EXCHANGES>::new(config)),
-        1024 => Box::new(Node::<1024, EXCHANGES>::new(config)),
-        4096 => Box::new(Node::<4096, EXCHANGES>::new(config)),
-        _ => return None,
-    })
 }

@@ -19,9 +19,10 @@ mod scenario;
 mod tell;
 mod wires;
 
+pub use crate::machine::{CAPACITIES, Machine};
 pub use agreement::settles_within;
 pub use checks::Breach;
 pub use group::{Build, Measure, Trace, run, run_built};
-pub use machine::{CAPACITIES, Machine, node};
+pub use machine::node;
 pub use report::{CSV_HEADING, Outcome, Run, Summary, text_heading};
 pub use scenario::{Crash, Delay, Hold, Kind, Partition, Scenario, Start, Who};

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::super::duration;
-use crate::sim::{CAPACITIES, Crash, Delay, Partition, Start, Who};
+use crate::sim::{Crash, Delay, Partition, Start, Who};
 
 /// The order in which the members come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,15 +34,6 @@ impl Order {
             Self::HighestJoins => Start::HighestJoins,
         }
     }
-}
-
-/// Reads the size of a table. It is not rounded: who asks for 100 would get something else.
-pub(super) fn capacity(text: &str) -> Result<usize, String> {
-    let known = |capacity: &usize| CAPACITIES.contains(capacity);
-    text.parse().ok().filter(known).ok_or_else(|| {
-        let known = CAPACITIES.map(|capacity| capacity.to_string());
-        format!("tables are built for {} members", known.join(", "))
-    })
 }
 
 /// Reads a share of all messages.
@@ -234,15 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_capacities_are_read() {
+    fn shares_are_read() {
         assert_eq!(share("0.01"), Ok(0.01));
         for wrong in ["", "-0.1", "1.1", "nan", "1%"] {
             assert!(share(wrong).is_err(), "{wrong}");
         }
-        for size in CAPACITIES {
-            assert_eq!(capacity(&size.to_string()), Ok(size));
-        }
-        let message = capacity("100").expect_err("no such table");
-        assert!(message.contains("64, 256"), "{message}");
     }
 }
