@@ -75,9 +75,9 @@ impl From<Value> for Word {
             Value::None => (1, 0),
             Value::Int(number) => (2, number as u64 & CONTENT),
             Value::Huge => (3, 0),
-            Value::Text(Text(text)) => (4, text.into()),
-            Value::Ints(a, b) => (5, u64::from(a) << 32 | u64::from(b)),
-            Value::Address(Text(host), port) => (6, u64::from(port) << 32 | u64::from(host)),
+            Value::Text(Text(text)) => (TEXT, text.into()),
+            Value::Ints(a, b) => (INTS, u64::from(a) << 32 | u64::from(b)),
+            Value::Address(Text(host), port) => (ADDRESS, u64::from(port) << 32 | u64::from(host)),
             Value::Tuple(at) => (7, at.into()),
             Value::List(at) => (8, at.into()),
             Value::Dict(at) => (9, at.into()),
@@ -95,13 +95,32 @@ impl From<Word> for Value {
             1 => Self::None,
             2 => Self::Int((word << 16) as i64 >> 16),
             3 => Self::Huge,
-            4 => Self::Text(Text(lower)),
-            5 => Self::Ints(upper, lower),
-            6 => Self::Address(Text(lower), upper),
+            TEXT => Self::Text(Text(lower)),
+            INTS => Self::Ints(upper, lower),
+            ADDRESS => Self::Address(Text(lower), upper),
             7 => Self::Tuple(lower),
             8 => Self::List(lower),
             _ => Self::Dict(lower),
         }
+    }
+}
+
+// The kinds that pairs are made of, and these.
+const TEXT: u64 = 4;
+const INTS: u64 = 5;
+const ADDRESS: u64 = 6;
+
+/// A tuple of two that takes no room of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair(Word);
+
+impl Pair {
+    /// Two numbers; of the second only 31 bits fit.
+    #[inline]
+    pub(super) fn ints(first: u16, second: i32) -> Option<Self> {
+        let second = u32::try_from(second).ok()?;
+        let content = u64::from(first) << 32 | u64::from(second);
+        Some(Self(Word(INTS << CONTENT_BITS | content)))
     }
 }
 
@@ -199,6 +218,11 @@ impl Data {
             .iter()
             .filter(move |entry| entry.dict == dict)
             .map(|entry| (entry.key.into(), entry.value.into()))
+    }
+
+    /// How many entries all dicts have together.
+    pub(super) fn entries_max(&self) -> usize {
+        self.entries.len()
     }
 
     fn span(&self, at: u32) -> Span {
@@ -373,28 +397,32 @@ impl Data {
         }
     }
 
-    /// What was put under `index`, or [`Value::Unset`].
+    /// What begins with the text that was put under `index` and ends in `port`.
     #[inline]
-    pub(super) fn memoized(&self, index: u8) -> Value {
-        let word = self.memo.get(usize::from(index));
-        word.map_or(Value::Unset, |word| (*word).into())
+    pub(super) fn address(&self, index: u8, port: u16) -> Option<Pair> {
+        let &Word(host) = self.memo.get(usize::from(index))?;
+        let is_text = host >> CONTENT_BITS == TEXT;
+        let host = host & u64::from(u32::MAX);
+        is_text.then_some(Pair(Word(
+            ADDRESS << CONTENT_BITS | u64::from(port) << 32 | host,
+        )))
     }
 
-    /// Pushes a tuple of two and puts it under the next index; whether that could be done, for
-    /// otherwise nothing has changed.
+    /// Pushes a tuple of two and, if it is `memoized`, puts it under the next index; whether there was
+    /// room, for otherwise nothing has changed.
     #[inline]
-    pub(super) fn memoized_pair(&mut self, first: Value, second: i64) -> bool {
+    pub(super) fn push_pair(&mut self, Pair(pair): Pair, memoized: bool) -> bool {
         let room = self.limits.values;
-        let fits = self.stack.len() < room && self.memo.len() < room;
         // Indices follow each other where nobody names them.
-        let Some(pair) = Value::pair(first, Value::Int(second))
-            .filter(|_| fits && self.memo_set == self.memo.len())
-        else {
+        let in_turn = self.memo_set == self.memo.len() && self.memo.len() < room;
+        if self.stack.len() >= room || memoized && !in_turn {
             return false;
-        };
-        self.stack.push(pair.into());
-        self.memo.push(pair.into());
-        self.memo_set += 1;
+        }
+        self.stack.push(pair);
+        if memoized {
+            self.memo.push(pair);
+            self.memo_set += 1;
+        }
         true
     }
 
@@ -467,11 +495,12 @@ impl Data {
         Ok(())
     }
 
+    #[inline]
     fn can_be_key(&self, key: Value) -> bool {
         match key {
+            Value::Ints(..) | Value::Address(..) => true,
             Value::Tuple(_) if self.len(key) > 3 => false,
             Value::Tuple(_) => self.items(key).all(Value::is_plain),
-            Value::Ints(..) | Value::Address(..) => true,
             key => key.is_plain(),
         }
     }

@@ -267,6 +267,7 @@ fn list(
         });
     let mut hosts = Hosts::new(data, names);
     let mut left_out = 0;
+    members.reserve(data.entries_max());
     for (key, value) in data.entries(dict) {
         let (pid, address) = match keyed {
             Some(Keyed::Address) => (value, key),
@@ -337,11 +338,19 @@ fn keep_last<K: Ord>(members: &mut Vec<Member>, key: impl Fn(&Member) -> K) {
     });
 }
 
+#[inline]
 fn pid_of(data: &Data, value: Value) -> Option<Pid> {
-    if let Value::Ints(days, id) = value {
-        let days = days.into();
-        return Some(Pid { days, id });
+    match value {
+        Value::Ints(days, id) => Some(Pid {
+            days: days.into(),
+            id,
+        }),
+        _ => odd_pid_of(data, value),
     }
+}
+
+/// A process id that is no plain pair of small numbers.
+fn odd_pid_of(data: &Data, value: Value) -> Option<Pid> {
     match data.pair(value)? {
         [Value::Int(days), Value::Int(id)] => Some(Pid {
             days: days.try_into().ok()?,
@@ -376,7 +385,18 @@ impl<'a> Hosts<'a> {
         }
     }
 
+    #[inline]
     fn addr_of(&mut self, value: Value) -> Option<Addr> {
+        match (value, self.base) {
+            (Value::Address(host, port @ 1..), Some(base)) if self.last == Some(host) => {
+                Some(Addr(base | u64::from(port)))
+            }
+            _ => self.next_addr_of(value),
+        }
+    }
+
+    /// An address on another host than the last, or that is no plain pair.
+    fn next_addr_of(&mut self, value: Value) -> Option<Addr> {
         let (host, port) = match value {
             Value::Address(host, port) if port > 0 => (host, port),
             value => match self.data.pair(value)? {

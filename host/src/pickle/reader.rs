@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::data::{Data, Value};
+use super::data::{Data, Pair, Value};
 use super::fault::{Fault, Limits, Refused};
 use super::opcode as op;
 
@@ -308,72 +308,39 @@ impl Reader {
     }
 }
 
-/// Executes what opcodes there are at the beginning that make pairs as CPython writes those of
-/// members, each pair in one step: how many bytes that took. All else is left to [`Reader::step`],
-/// which would do the same in four times the time.
+/// Executes what opcodes there are at the beginning that make pairs as those of members are written,
+/// each pair in one step: how many bytes that took. All else is left to [`Reader::step`], which would
+/// do the same in twice the time.
 #[inline]
 fn pairs(data: &mut Data, bytes: &[u8]) -> usize {
     let mut at = 0;
-    loop {
-        let (made, len) = match bytes.get(at..) {
-            Some(
-                [
-                    op::BININT1,
-                    a,
-                    op::BININT,
-                    b,
-                    c,
-                    d,
-                    e,
-                    op::TUPLE2,
-                    op::MEMOIZE,
-                    ..,
-                ],
-            ) => {
-                let id = i32::from_le_bytes([*b, *c, *d, *e]);
-                (data.memoized_pair(Value::Int((*a).into()), id.into()), 9)
-            }
-            Some(
-                [
-                    op::BININT2,
-                    a,
-                    b,
-                    op::BININT,
-                    c,
-                    d,
-                    e,
-                    f,
-                    op::TUPLE2,
-                    op::MEMOIZE,
-                    ..,
-                ],
-            ) => {
-                let days = u16::from_le_bytes([*a, *b]);
-                let id = i32::from_le_bytes([*c, *d, *e, *f]);
-                (data.memoized_pair(Value::Int(days.into()), id.into()), 10)
-            }
-            Some(
-                [
-                    op::BINGET,
-                    a,
-                    op::BININT2,
-                    b,
-                    c,
-                    op::TUPLE2,
-                    op::MEMOIZE,
-                    ..,
-                ],
-            ) => {
-                let port = u16::from_le_bytes([*b, *c]);
-                let host = data.memoized(*a);
-                (data.memoized_pair(host, port.into()), 7)
-            }
-            _ => return at,
-        };
-        if !made {
-            return at;
+    while let Some((pair, len)) = bytes.get(at..).and_then(|rest| pair(data, rest)) {
+        let memoized = bytes.get(at + len) == Some(&op::MEMOIZE);
+        if !data.push_pair(pair, memoized) {
+            break;
         }
-        at += len;
+        at += len + usize::from(memoized);
+    }
+    at
+}
+
+/// A process id or an address, and how many bytes make it.
+#[inline]
+fn pair(data: &Data, bytes: &[u8]) -> Option<(Pair, usize)> {
+    let ints = |days, [a, b, c, d]: [u8; 4]| Pair::ints(days, i32::from_le_bytes([a, b, c, d]));
+    match *bytes {
+        [op::BININT1, days, op::BININT, a, b, c, d, op::TUPLE2, ..] => {
+            Some((ints(days.into(), [a, b, c, d])?, 8))
+        }
+        [op::BININT2, lo, hi, op::BININT, a, b, c, d, op::TUPLE2, ..] => {
+            let days = u16::from_le_bytes([lo, hi]);
+            Some((ints(days, [a, b, c, d])?, 9))
+        }
+        [op::BINGET, host, op::BININT2, lo, hi, op::TUPLE2, ..] => {
+            let port = u16::from_le_bytes([lo, hi]);
+            Some((data.address(host, port)?, 6))
+        }
+        _ => None,
     }
 }
 
