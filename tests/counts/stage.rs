@@ -1,0 +1,132 @@
+//! A node, a clock that stands still unless told otherwise, and a network of its own that costs
+//! next to nothing.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bully::{
+    Addr, Config, Exchange, Full, Incoming, Instant, Member, Net, Node, Reply, Request, Roster,
+};
+
+/// How many exchanges nodes and coordinators have here.
+pub(crate) const EXCHANGES: usize = 16;
+
+/// Longer than any deadline of an election.
+const AFTERWARDS: Duration = Duration::from_secs(10);
+
+/// Everyone at the other end is healthy: takes each message, and answers where an answer is due.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    news: VecDeque<(Exchange, Incoming<'static>)>,
+    next: u32,
+    /// How many exchanges were opened.
+    pub(crate) opened: usize,
+    /// How many requests were answered.
+    pub(crate) answered: usize,
+}
+
+impl Wire {
+    /// Somebody connects and sends `request`.
+    pub(crate) fn push(&mut self, request: Request<'static>) {
+        let exchange = self.fresh();
+        self.news.push_back((exchange, Incoming::Accepted));
+        self.news.push_back((exchange, Incoming::Request(request)));
+    }
+
+    /// Whether all was told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.news.is_empty()
+    }
+
+    fn fresh(&mut self) -> Exchange {
+        self.next += 1;
+        Exchange(self.next)
+    }
+}
+
+impl Net for Wire {
+    fn open(&mut self, _: Addr, request: Request<'_>) -> Result<Exchange, Full> {
+        let exchange = self.fresh();
+        self.opened += 1;
+        let last = match request {
+            Request::Coordinator(_) => Incoming::Done,
+            _ => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
+        };
+        self.news.push_back((exchange, Incoming::Sent));
+        self.news.push_back((exchange, last));
+        Ok(exchange)
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        self.news.pop_front()
+    }
+
+    fn reply(&mut self, on: Exchange, _: Reply<'_>) {
+        self.answered += 1;
+        self.news.push_back((on, Incoming::Sent));
+        self.news.push_back((on, Incoming::Done));
+    }
+
+    fn close(&mut self, exchange: Exchange) {
+        self.news.retain(|(other, _)| *other != exchange);
+    }
+
+    fn set_listening(&mut self, _: bool) {}
+}
+
+/// A node on a [`Wire`], and the time.
+#[derive(Debug)]
+pub(crate) struct Stage<const MEMBERS: usize> {
+    pub(crate) node: Box<Node<MEMBERS, EXCHANGES>>,
+    pub(crate) net: Wire,
+    pub(crate) now: Instant,
+}
+
+impl<const MEMBERS: usize> Stage<MEMBERS> {
+    /// A node that follows the greatest of `known`, or leads them if that is `me`. It joins nobody
+    /// and probes nobody: nothing happens but what is pushed.
+    pub(crate) fn settled(known: &'static [Member], me: Member) -> Self {
+        let config = Config {
+            probing: false,
+            ..Config::new(me)
+        };
+        let mut stage = Self {
+            node: Box::new(Node::new(config)),
+            net: Wire::default(),
+            now: Instant::ZERO,
+        };
+        stage.turn();
+        stage.hear(Request::Coordinator(list(known)));
+        stage.pass();
+        stage.pass();
+        let greatest = known.iter().max().expect("somebody is known");
+        assert_eq!(stage.node.leader(), Some(greatest.pid), "not settled");
+        stage
+    }
+
+    /// Hears this, and does all that comes of it at once.
+    pub(crate) fn hear(&mut self, request: Request<'static>) {
+        self.net.push(request);
+        self.turn();
+    }
+
+    /// Lets so much time pass that nothing is left to wait for.
+    pub(crate) fn pass(&mut self) {
+        self.now = self.now + AFTERWARDS;
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        loop {
+            while self.node.poll(self.now, &mut self.net).is_some() {}
+            if self.net.is_quiet() {
+                break;
+            }
+        }
+    }
+}
+
+/// These as a list, as they come from a network.
+pub(crate) fn list(members: &'static [Member]) -> Roster<'static> {
+    Roster::new(members, 0).expect("they ascend")
+}
