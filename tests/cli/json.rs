@@ -7,7 +7,7 @@ use crate::program::{Left, Program, free_port};
 /// What every event has besides `t`, `node` and `event`, in this order.
 fn fields(event: &str) -> &'static [&'static str] {
     match event {
-        "listening" => &["address"],
+        "listening" => &["address", "capacity", "connections"],
         "joined" => &["members"],
         "election" => &["cause"],
         "leader" => &["leader"],
@@ -63,7 +63,11 @@ fn check<const N: usize>(left: &Left, events: [&str; N]) -> [usize; N] {
                 let length = line["for_ms"].as_u64().expect("milliseconds");
                 assert!((1_000..=4_000).contains(&length), "{text}");
             }
-            "listening" => assert!(is_address(&line["address"]), "{text}"),
+            "listening" => {
+                assert!(is_address(&line["address"]), "{text}");
+                assert!(line["capacity"].is_u64(), "{text}");
+                assert!(line["connections"].is_u64(), "{text}");
+            }
             "rejected" => {
                 assert!(is_address(&line["peer"]), "{text}");
                 assert!(line["why"].is_string(), "{text}");

@@ -11,6 +11,7 @@ mod lab;
 mod node;
 mod program;
 mod python;
+mod room;
 mod sim;
 mod text;
 mod usage;

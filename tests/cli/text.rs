@@ -11,10 +11,14 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 ";
 
 fn on_a_terminal(vars: &[(&str, &str)]) -> String {
+    shown(&["lab", "--for", "300ms", "--seed", "3"], vars)
+}
+
+fn shown(args: &[&str], vars: &[(&str, &str)]) -> String {
     let mut command = Command::new("python3");
     command
         .args(["-c", ON_A_TERMINAL, BULLY])
-        .args(["lab", "--for", "300ms", "--seed", "3"])
+        .args(args)
         .env_remove("NO_COLOR")
         .env("TERM", "xterm")
         .envs(vars.iter().copied());
@@ -35,6 +39,21 @@ fn colour_is_for_terminals_that_want_it() {
     let left = Program::run(&["lab", "--for", "300ms"]);
     assert!(
         !left.err.contains('\x1b'),
+        "a file is no terminal: {left:?}"
+    );
+}
+
+#[test]
+fn a_terminal_shows_how_things_stand() {
+    const STANDS: &str = "5 of 5 up, 5 follow (292, 1000003), ";
+    let lab = ["lab", "--for", "1s", "--seed", "3"];
+    assert!(shown(&lab, &[]).contains(STANDS));
+    assert!(!shown(&lab, &[("TERM", "dumb")]).contains(STANDS));
+    let json = [&lab[..], &["--log", "json"]].concat();
+    assert!(!shown(&json, &[]).contains(STANDS));
+    let left = Program::run(&lab);
+    assert!(
+        !left.err.contains(STANDS),
         "a file is no terminal: {left:?}"
     );
 }

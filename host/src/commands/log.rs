@@ -24,8 +24,8 @@ pub(crate) struct Log {
     colour: bool,
     /// Whether somebody may be watching a line that changes.
     watched: bool,
-    /// Whether such a line stands there.
-    status: bool,
+    /// How wide the line that stands there is.
+    status_width: usize,
     closed: bool,
     line: String,
     /// Who speaks when no member does.
@@ -71,9 +71,6 @@ struct Line<'a> {
 /// As wide as the widest process id of the lab's ranges, `(365, 1234567)`.
 const WHO_WIDTH: usize = 14;
 
-/// Takes the status out of the last line.
-const CLEAR: &str = "\r\x1b[K";
-
 /// As wide as the lab's longest name of a state.
 const STATE_WIDTH: usize = State::WaitingForAnyMessage.name().len();
 
@@ -92,7 +89,7 @@ impl Log {
             format,
             colour: terminal && unset("NO_COLOR"),
             watched: terminal && format == Format::Text,
-            status: false,
+            status_width: 0,
             closed: false,
             line: String::new(),
             host,
@@ -165,11 +162,11 @@ impl Log {
     pub(crate) fn status(&mut self, text: &str) {
         if self.watched {
             let (on, off) = self.paint(Tone::Faint);
-            // Nothing is left of a longer one before it; and it is not missed if it fails.
-            let _ = io::stderr()
-                .lock()
-                .write_all(format!("\r{on}{text}{off}\x1b[K").as_bytes());
-            self.status = true;
+            let (old, new) = (self.status_width, text.chars().count());
+            // Spaces over what is left of a longer one; and it is not missed if it fails.
+            let line = format!("\r{on}{text:<old$}{off}");
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+            self.status_width = old.max(new);
         }
     }
 
@@ -215,11 +212,12 @@ impl Log {
     /// Writes the line in one piece, so that several processes can share a terminal.
     fn end_line(&mut self, data: bool) {
         self.line.push('\n');
-        if core::mem::take(&mut self.status) {
-            if data {
-                let _ = io::stderr().lock().write_all(CLEAR.as_bytes());
-            } else {
-                self.line.insert_str(0, CLEAR);
+        match core::mem::take(&mut self.status_width) {
+            0 => {}
+            width => {
+                let clear = format!("\r{:width$}\r", "");
+                // Before the line, not in it: the two may go to different places.
+                let _ = io::stderr().lock().write_all(clear.as_bytes());
             }
         }
         let bytes = self.line.as_bytes();

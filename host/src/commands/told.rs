@@ -125,14 +125,7 @@ impl Told {
     /// What happened, as a sentence about `who`, and how much it matters.
     pub(crate) fn text(&self, who: Option<Pid>) -> (String, Tone) {
         match self {
-            Self::Listening {
-                address,
-                capacity,
-                connections,
-            } => {
-                let room = format!("room for {capacity} members, {connections} connections");
-                (format!("listens at {address}: {room}"), Tone::Plain)
-            }
+            Self::Listening { address, .. } => (format!("listens at {address}"), Tone::Plain),
             Self::Joined { members } => {
                 (format!("joined: {}", members_text(*members)), Tone::Plain)
             }
