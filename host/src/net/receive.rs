@@ -298,7 +298,7 @@ impl Tcp {
 
     /// Throws away what comes after the end; the peer's own end is all that matters.
     /// Whether it has come.
-    fn discard(&mut self, slot: usize) -> bool {
+    pub(super) fn discard(&mut self, slot: usize) -> bool {
         let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
             return false;
         };

@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use super::conn::{self, Conn, Progress, Stage};
 use super::door::Door;
 use super::encoded::Encoded;
 use super::known::{Known, Scope};
-use super::poll::{Interest, Poll, Ready};
+use super::poll::{Poll, Ready};
 use super::receive::Told;
 use super::shared::Shared;
 use crate::names::{self, Names};
@@ -106,6 +107,9 @@ pub struct Tcp {
     queue: VecDeque<usize>,
     /// Slots of connections the core has closed, the oldest first.
     lingering: VecDeque<usize>,
+    /// Those of them that the poller does not know, and when they were closed: most peers end
+    /// before it is worth telling it.
+    unwatched: VecDeque<(usize, Instant)>,
     /// Slots without a connection.
     free: Vec<usize>,
     encoded: Encoded,
@@ -137,7 +141,7 @@ const SPARE: usize = 4;
 const NOTES_MAX: usize = 64;
 
 /// How long to leave those at the door alone when descriptors have run out.
-const STARVED_PAUSE: core::time::Duration = core::time::Duration::from_millis(100);
+const STARVED_PAUSE: Duration = Duration::from_millis(100);
 
 impl Tcp {
     /// Listens, as owner number `owner` of `poll`.
@@ -173,6 +177,7 @@ impl Tcp {
             open: 0,
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
+            unwatched: VecDeque::new(),
             free: Vec::new(),
             encoded: Encoded::default(),
             shared: Rc::clone(poll.shared()),
@@ -228,7 +233,11 @@ impl Tcp {
             return Some(Instant::ZERO);
         }
         let starved = self.starved_until.filter(|_| self.knocked && self.admits());
-        poll_at.into_iter().chain(starved).min()
+        let look = self
+            .unwatched
+            .front()
+            .map(|(_, closed)| *closed + LOOK_PAUSE);
+        poll_at.into_iter().chain(starved).chain(look).min()
     }
 
     /// What was saved and what not.
@@ -305,12 +314,18 @@ impl Tcp {
 
     /// Ends a connection for good.
     pub(super) fn release(&mut self, slot: usize) {
-        self.lingering.retain(|other| *other != slot);
         self.forget_message(slot);
-        if let Some(entry) = self.slots.get_mut(slot)
-            && entry.conn.take().is_some()
-        {
-            self.free.push(slot);
+        let Some(entry) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let stage = entry.conn.take().map(|conn| conn.stage);
+        self.free.extend(stage.map(|_| slot));
+        if stage == Some(Stage::Lingering) {
+            if self.lingering.front() == Some(&slot) {
+                self.lingering.pop_front();
+            } else {
+                self.lingering.retain(|other| *other != slot);
+            }
         }
     }
 
@@ -334,7 +349,28 @@ impl Tcp {
                 return Some((slot, told));
             }
         }
-        self.accept().map(|slot| (slot, Told::Accepted))
+        let accepted = self.accept();
+        if accepted.is_none() && !self.unwatched.is_empty() {
+            self.look_after(PEERS_PAUSE);
+        }
+        accepted.map(|slot| (slot, Told::Accepted))
+    }
+
+    /// Releases those who have ended of the connections closed so long ago, and lets the poller
+    /// watch the others.
+    fn look_after(&mut self, pause: Duration) {
+        let now = self.clock.now();
+        while let Some((slot, closed)) = self.unwatched.front().copied()
+            && closed + pause <= now
+        {
+            self.unwatched.pop_front();
+            let lingers = self
+                .conn(slot)
+                .is_some_and(|conn| conn.stage == Stage::Lingering && !conn.waited());
+            if lingers && self.discard(slot) {
+                self.release(slot);
+            }
+        }
     }
 
     fn accept(&mut self) -> Option<usize> {
@@ -360,6 +396,7 @@ impl Tcp {
                     return Some(slot);
                 }
                 Err(error) if conn::is_want_of_room(&error) => {
+                    self.look_after(Duration::ZERO);
                     self.starved_until = Some(self.clock.now() + STARVED_PAUSE);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -489,7 +526,7 @@ impl Net for Tcp {
         let unread = conn.waited()
             && !matches!(conn.stage, Stage::Connecting | Stage::Sending)
             && conn.read(&mut self.shared.borrow_mut().buffer) != Err(Progress::Blocked);
-        let lingers = conn.shut() && (unread || conn.wait_for(Interest::Read) == Progress::Blocked);
+        let (lingers, waited) = (conn.shut(), conn.waited());
         self.open -= 1;
         if !lingers {
             self.release(slot);
@@ -497,6 +534,12 @@ impl Net for Tcp {
         }
         self.forget_message(slot);
         self.lingering.push_back(slot);
+        if !waited {
+            if self.unwatched.len() >= LINGERING_MAX {
+                self.look_after(Duration::ZERO);
+            }
+            self.unwatched.push_back((slot, self.clock.now()));
+        }
         if let Some(conn) = self.conn(slot) {
             conn.ready = unread;
             self.enqueue(slot);
@@ -519,6 +562,12 @@ impl Net for Tcp {
         self.knocked = on;
     }
 }
+
+/// What time peers on this machine are given to end before they are looked after.
+const PEERS_PAUSE: Duration = Duration::from_millis(1);
+
+/// After what time they are, even if nothing else happens.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The slot number of the door; connections follow it.
 const DOOR: usize = 0;
