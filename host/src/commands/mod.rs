@@ -6,6 +6,7 @@ pub(crate) mod node;
 pub(crate) mod sim;
 
 mod birthday;
+mod files;
 mod log;
 mod member;
 mod room;
