@@ -27,3 +27,26 @@ fn thirty_members_agree_on_few_messages() {
     );
     assert!(sent < MESSAGES_MAX, "{summary}");
 }
+
+/// In one process, and in no more memory than 96 KiB for each: of that the table is 17.
+#[cfg(target_os = "linux")]
+#[test]
+fn three_hundred_members_take_little_memory() {
+    const KIB_MAX: u64 = 300 * 96;
+    let processes = Processes::new();
+    let args = ["lab", "--members", "300", "--for", "8s", "--log", "json"];
+    let lab = processes.spawn("lab", &mut bully(&args));
+    let mut peak = 0;
+    while lab.ended().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", lab.id()));
+        let status = status.unwrap_or_default();
+        let of_peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = of_peak.and_then(|text| text.trim().strip_suffix(" kB"));
+        // There is none of a process that has ended meanwhile.
+        peak = kib.map_or(peak, |kib| kib.parse().expect("a number"));
+        std::thread::sleep(core::time::Duration::from_millis(100));
+    }
+    let summary = lab.wait_for_event("summary");
+    assert_eq!(summary["agreed"], true, "{summary}");
+    assert!(0 < peak && peak < KIB_MAX, "{peak} KiB");
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::lab::raise_descriptor_limit;
+use super::files::raise_limit;
 use super::progress::Progress;
 use super::{Failure, remark};
 use crate::bench::{self, Bench, CSV_HEADING, Figure, Section, Trouble};
@@ -62,7 +62,7 @@ enum Format {
 
 /// Measures and reports.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    raise_descriptor_limit();
+    raise_limit();
     if let Some(count) = args.group_of {
         let told = bench::group_alone(count.into()).map_err(|trouble| incomplete(&trouble.0))?;
         write(&format!("{told}\n"));

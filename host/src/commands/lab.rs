@@ -12,7 +12,7 @@ use super::member::LocalMember;
 use super::node::Mode;
 use super::room::{self, Room};
 use super::told::{Summary, Told, pid_text};
-use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, seed};
+use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
 use crate::pickle::writer::Forms;
@@ -78,26 +78,12 @@ const EXCHANGES: usize = 16;
 /// the log shows them come one by one.
 const APART: Duration = Duration::from_millis(1);
 
-/// How many descriptors to ask the system for: two for each connection of a thousand members.
-const DESCRIPTORS: u64 = 65_536;
-
-/// How many descriptors are no member's: those of the process, and the coordinator's connections.
-const DESCRIPTORS_APART: u64 = 100;
-
-/// How many descriptors a member uses in the usual course of an election, its door and all: a
-/// thousand members were seen to have 9,374 at once.
-const DESCRIPTORS_EACH: u64 = 10;
-
-/// How few it can do with. With 2.6 each a thousand members were seen not to agree in 20 s, with
-/// 3.9 to agree in less than 12 s.
-const DESCRIPTORS_EACH_MIN: u64 = 4;
-
 /// How often the status is shown.
 const STATUS_EACH: Duration = Duration::from_millis(100);
 
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let scarce = check_descriptors(raise_descriptor_limit(), args.members.into())?;
+    let scarce = files::room_for(args.members.into())?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
@@ -340,53 +326,6 @@ impl Agenda {
         self.set(number, None);
         Some(number)
     }
-}
-
-/// Allows this process as many descriptors as the system lets it have: the usual 1,024 are meant
-/// for programs that are one member only. How many that is.
-pub(super) fn raise_descriptor_limit() -> u64 {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        let wanted = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
-        if current.is_some_and(|current| current < wanted) {
-            let limit = Rlimit {
-                current: Some(wanted),
-                maximum,
-            };
-            // What it comes to is asked next.
-            let _ = setrlimit(Resource::Nofile, limit);
-        }
-        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-    }
-    #[cfg(not(unix))]
-    u64::MAX
-}
-
-/// Whether `members` can do with so many descriptors, and what to know about it if they are few.
-fn check_descriptors(allowed: u64, members: u64) -> Result<Option<String>, Failure> {
-    let least = DESCRIPTORS_APART + members * DESCRIPTORS_EACH_MIN;
-    if allowed < least {
-        let fit = allowed.saturating_sub(DESCRIPTORS_APART) / DESCRIPTORS_EACH_MIN;
-        let tip = match fit {
-            0 => "raise the limit: ulimit -n 65536".to_owned(),
-            _ => format!("raise the limit, ulimit -n 65536, or start fewer: --members {fit}"),
-        };
-        return Err(Failure::new(
-            format!(
-                "{members} members need {least} open files at least, and the system allows {allowed}"
-            ),
-            tip,
-        ));
-    }
-    let easy = DESCRIPTORS_APART + members * DESCRIPTORS_EACH;
-    Ok((allowed < easy).then(|| {
-        format!(
-            "the system allows {allowed} open files, and {members} members can use {easy}: \
-             they will wait for each other; more are had with ulimit -n 65536"
-        )
-    }))
 }
 
 /// A process id for member `number`: the ids ascend, the days are spread over the year, so that

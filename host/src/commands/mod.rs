@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod sim;
 
 mod birthday;
+mod files;
 mod log;
 mod member;
 mod progress;
