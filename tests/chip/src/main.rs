@@ -12,7 +12,7 @@
 #![no_main]
 
 use bully::wire::message_max;
-use bully::{Buffers, Config, Link, Member, Node, Pid};
+use bully::{Buffers, Config, Event, Link, Member, Node, Pid};
 use bully_chip::serial::{self, Serial};
 use bully_chip::{EXCHANGES, MEMBERS, board, clock, stack};
 use cortex_m::asm::wfi;
@@ -63,7 +63,7 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
     let mut deepest = stack::start();
     stack::paint();
     while link.gateway() == Some(gateway) {
-        while let Some(event) = node.poll(clock::now(), &mut link) {
+        while let Some(event) = turn(&mut node, &mut link) {
             println!("{event:?}");
         }
         if arguments.stack && stack::deepest() < deepest {
@@ -79,6 +79,12 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
             }
         }
     }
+}
+
+/// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
+#[inline(never)]
+fn turn(node: &mut Node<MEMBERS, EXCHANGES>, link: &mut Link<'_, Serial>) -> Option<Event> {
+    node.poll(clock::now(), link)
 }
 
 /// The process id and what follows it; the name of the program comes first.
