@@ -262,6 +262,15 @@ mod tests {
         assert!(rows.crowded(OURS) && rows.crowded(THEIRS));
     }
 
+    #[test]
+    fn who_is_not_there_is_not_removed() {
+        let mut table = rows::<4>(&[(OURS, State::SendOk, 0), (THEIRS, State::SendOk, 0)]);
+        let mut rows = Rows(&mut table);
+        assert!(!rows.remove(Exchange(7)));
+        assert!(rows.remove(Exchange(0)) && !rows.remove(Exchange(0)));
+        assert!(rows.remove(Exchange(1)) && !rows.remove(Exchange(1)));
+    }
+
     /// What makes a place for one that this side opens, one after the other until nothing may.
     fn leaving<const N: usize>(those: &[(bool, State, u64)], side: bool) -> Vec<u32, 16> {
         let mut table = rows::<N>(those);
