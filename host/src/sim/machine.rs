@@ -11,7 +11,7 @@ const EXCHANGES: usize = 22;
 
 /// Exchanges of a node that keeps to the letter: its storms would be bounded by the table, not by
 /// the rules.
-const STORM_EXCHANGES: usize = 4_096;
+const STORM_EXCHANGES: usize = 8_192;
 
 /// The capacity of nodes with so many exchanges; in a larger group a storm fills any table.
 const STORM_CAPACITY: usize = 64;
