@@ -161,31 +161,20 @@ fn meeting<'a>(
 ) -> Contender<'a> {
     let heard = Roster::new(heard, 0).unwrap_or(Roster::EMPTY);
     let known = Roster::new(acquainted, 0).unwrap_or(Roster::EMPTY);
-    let waiting_max = (WAITING / count).max(1) as u64;
-    Box::new(move |times| {
-        let mut took = Duration::ZERO;
-        let mut left = times;
-        while left > 0 {
-            let now = left.min(waiting_max);
-            left -= now;
-            let mut nodes: Vec<_> = (0..now)
-                .map(|_| {
-                    let mut scripted = Scripted::new(count, me);
-                    scripted.turn();
-                    scripted.net.push(Request::Coordinator(known));
-                    scripted.turn();
-                    scripted
-                })
-                .collect();
-            let started = Instant::now();
-            for scripted in &mut nodes {
-                scripted.net.push(Request::Coordinator(heard));
-                scripted.turn();
-            }
-            took += started.elapsed();
-        }
-        Ok(took)
-    })
+    in_batches(
+        WAITING / count,
+        move || {
+            let mut scripted = Scripted::new(count, me);
+            scripted.turn();
+            scripted.net.push(Request::Coordinator(known));
+            scripted.turn();
+            scripted
+        },
+        move |scripted| {
+            scripted.net.push(Request::Coordinator(heard));
+            scripted.turn();
+        },
+    )
 }
 
 fn twin_meeting<'a>(
@@ -193,24 +182,35 @@ fn twin_meeting<'a>(
     acquainted: &'a [Member],
     strangers: &'a [Member],
 ) -> Contender<'a> {
-    let waiting_max = (WAITING / acquainted.len()).max(1) as u64;
+    in_batches(
+        WAITING / acquainted.len(),
+        move || {
+            let mut twin = Twin::new(me);
+            twin.merge(acquainted);
+            twin
+        },
+        move |twin| {
+            black_box(twin.merge(strangers));
+        },
+    )
+}
+
+/// Times `work` alone, on things of which as many as fit are made beforehand.
+fn in_batches<'a, T>(
+    fit: usize,
+    make: impl Fn() -> T + 'a,
+    work: impl Fn(&mut T) + 'a,
+) -> Contender<'a> {
+    let batch_max = fit.max(1) as u64;
     Box::new(move |times| {
         let mut took = Duration::ZERO;
         let mut left = times;
         while left > 0 {
-            let now = left.min(waiting_max);
-            left -= now;
-            let mut twins: Vec<_> = (0..now)
-                .map(|_| {
-                    let mut twin = Twin::new(me);
-                    twin.merge(acquainted);
-                    twin
-                })
-                .collect();
+            let batch = left.min(batch_max);
+            left -= batch;
+            let mut things: Vec<T> = (0..batch).map(|_| make()).collect();
             let started = Instant::now();
-            for twin in &mut twins {
-                black_box(twin.merge(strangers));
-            }
+            things.iter_mut().for_each(&work);
             took += started.elapsed();
         }
         Ok(took)
