@@ -9,4 +9,3 @@ pub mod machine;
 pub mod names;
 pub mod net;
 pub mod pickle;
-pub mod sim;

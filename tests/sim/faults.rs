@@ -3,7 +3,7 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use bully_host::sim::{Breach, Scenario, node, run};
+use bully_sim::{Breach, Scenario, node, run};
 
 use crate::shrink::report;
 use crate::text::{Story, everywhere, tell, unmeasured};
@@ -33,7 +33,7 @@ fn agrees(seed: u64) -> Result<Duration, Breach> {
     let outcome = run(&scenario, &unmeasured, None)?;
     // Feigned failures do not end, so there may be no agreement at the very end.
     let never = scenario.feign.is_some().then_some(Duration::ZERO);
-    let took = outcome.calm_to_leader.or(never);
+    let took = outcome.last_fault_to_leader.or(never);
     Ok(took.expect("at rest all agree"))
 }
 

@@ -10,7 +10,7 @@
 use core::time::Duration;
 
 use bully::{Config, Member, Pid};
-use bully_host::sim::{Delay, Partition, Scenario, Start, run, settles_within};
+use bully_sim::{Delay, Partition, Scenario, Start, run, settles_within};
 
 use crate::text::{everywhere, unmeasured};
 

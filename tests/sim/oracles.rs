@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use bully::{Instant, Messages};
-use bully_host::sim::{Crash, Delay, Hold, Kind, Outcome, Scenario, Start, Who, run};
+use bully_sim::{Crash, Delay, Hold, Kind, Outcome, Scenario, Start, Who, run};
 
 use crate::text::{everywhere, unmeasured};
 

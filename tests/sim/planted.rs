@@ -8,7 +8,7 @@ use bully::{
     Addr, Config, Counters, Event, Exchange, Full, Incoming, Instant, Member, Net, Phase, Pid,
     Reply, Request, Roster, State,
 };
-use bully_host::sim::{Machine, Scenario, node, run, run_built};
+use bully_sim::{AnyNode, Scenario, node, run, run_built};
 
 use crate::shrink::shrunk;
 use crate::text::{unmeasured, write};
@@ -59,7 +59,7 @@ const BUGS: [(Bug, &[&str]); 5] = [
 /// The shipped node with a bug.
 struct Planted {
     bug: Bug,
-    node: Box<dyn Machine>,
+    node: Box<dyn AnyNode>,
     me: Member,
     victor_within: Duration,
     /// When it began to wait for a victor.
@@ -125,7 +125,7 @@ impl Planted {
     }
 }
 
-impl Machine for Planted {
+impl AnyNode for Planted {
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
         let before = |forgotten: Instant| Instant::from_micros(forgotten.as_micros() - 1);
         let now = self.forgotten().map_or(now, |it| now.min(before(it)));
@@ -174,7 +174,7 @@ impl Machine for Planted {
     }
 }
 
-fn planted(bug: Bug, scenario: &Scenario, config: Config) -> Option<Box<dyn Machine>> {
+fn planted(bug: Bug, scenario: &Scenario, config: Config) -> Option<Box<dyn AnyNode>> {
     Some(Box::new(Planted {
         bug,
         me: config.me,

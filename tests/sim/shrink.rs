@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use bully_host::sim::{Breach, Build, Delay, Kind, Scenario, Start, Who, run_built};
+use bully_sim::{Breach, Build, Delay, Kind, Scenario, Start, Who, run_built};
 
 use crate::text::{read, unmeasured, write};
 

@@ -9,9 +9,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use bully::{FeignMode, Member};
-use bully_host::sim::{
-    Breach, Crash, Delay, Hold, Kind, Outcome, Partition, Scenario, Start, Who, run,
-};
+use bully_sim::{Breach, Crash, Delay, Hold, Kind, Outcome, Partition, Scenario, Start, Who, run};
 
 /// A scenario and what is to be shown of it.
 #[derive(Clone, Debug)]

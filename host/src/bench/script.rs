@@ -7,7 +7,7 @@ use bully::{
     Roster,
 };
 
-use crate::sim::Machine;
+use bully_sim::AnyNode;
 
 /// How many exchanges the nodes here have.
 pub(super) const EXCHANGES: usize = 16;
@@ -63,7 +63,7 @@ impl Net for Script<'_> {
 
 /// A node on a [`Script`], and its clock.
 pub(super) struct Scripted<'a> {
-    pub(super) node: Box<dyn Machine>,
+    pub(super) node: Box<dyn AnyNode>,
     pub(super) net: Script<'a>,
     pub(super) now: Instant,
 }
@@ -107,7 +107,7 @@ impl<'a> Scripted<'a> {
     }
 }
 
-fn node(count: usize, config: Config) -> Box<dyn Machine> {
+fn node(count: usize, config: Config) -> Box<dyn AnyNode> {
     match count {
         0..=16 => Box::new(Node::<16, EXCHANGES>::new(config)),
         17..=64 => Box::new(Node::<64, EXCHANGES>::new(config)),

@@ -7,7 +7,7 @@ use super::log::{Log, Passing, Tone};
 use super::room::Room;
 use super::told::{Place, Told};
 use super::trace::{Book, Traced};
-use crate::machine::{self, Machine};
+use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
 
@@ -15,7 +15,7 @@ use crate::net::{Clock, Ready, Tcp};
 /// sockets are ready.
 pub(crate) struct LocalMember {
     me: Member,
-    node: Box<dyn Machine>,
+    node: Box<dyn AnyNode>,
     room: Room,
     tcp: Tcp,
     book: Book,

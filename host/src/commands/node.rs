@@ -22,7 +22,7 @@ use crate::net::{Poll, Tcp};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Machine of the group coordinator: a name or an address, `localhost` for this one
+    /// AnyNode of the group coordinator: a name or an address, `localhost` for this one
     gcd_host: String,
 
     /// Port of the group coordinator, 1 to 65535

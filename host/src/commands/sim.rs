@@ -18,7 +18,7 @@ use self::wire::Wire;
 use super::node::Mode;
 use super::progress::Progress;
 use super::{Failure, drawn_seed, duration, remark, seed};
-use crate::sim::{
+use bully_sim::{
     CAPACITIES, CSV_HEADING, Crash, Delay, Partition, Run, Scenario, Summary, Who, run as simulate,
     text_heading,
 };

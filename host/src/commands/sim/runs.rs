@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::wire::Wire;
-use crate::sim::{Run, Scenario, run};
+use bully_sim::{Run, Scenario, run};
 
 /// Runs under way. Dropped, it lets each thread end after the run it is at.
 #[derive(Debug)]

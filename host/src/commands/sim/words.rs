@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::super::duration;
-use crate::sim::{Crash, Delay, Partition, Start, Who};
+use bully_sim::{Crash, Delay, Partition, Start, Who};
 
 /// The order in which the members come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

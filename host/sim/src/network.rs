@@ -6,38 +6,38 @@ use bully::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 
-use super::scenario::{Delay, Hold, Kind, Partition, Scenario};
+use crate::scenario::{Delay, Hold, Kind, Partition, Scenario};
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) seat: usize,
-    pub(super) slot: u32,
+pub(crate) struct End {
+    pub(crate) seat: usize,
+    pub(crate) slot: u32,
 }
 
 /// A connection; an end that is closed is gone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Conn {
-    pub(super) opener: Option<End>,
-    pub(super) target: Option<End>,
+pub(crate) struct Conn {
+    pub(crate) opener: Option<End>,
+    pub(crate) target: Option<End>,
     /// The seat at the far end, open or not.
-    pub(super) to: usize,
-    pub(super) from: usize,
-    /// What it was opened to say.
-    pub(super) asks: Kind,
-    /// When the latest news that are on their way arrive, at either end.
-    pub(super) latest: [Instant; 2],
+    pub(crate) to: usize,
+    pub(crate) from: usize,
+    /// What it was opened to trace_line.
+    pub(crate) asks: Kind,
+    /// When the latest input that are on their way arrive, at either end.
+    pub(crate) latest: [Instant; 2],
 }
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Opener,
     Target,
 }
 
 impl Side {
-    pub(super) fn other(self) -> Self {
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::Opener => Self::Target,
             Self::Target => Self::Opener,
@@ -46,14 +46,14 @@ impl Side {
 }
 
 impl Conn {
-    pub(super) fn end(&self, side: Side) -> Option<End> {
+    pub(crate) fn end(&self, side: Side) -> Option<End> {
         match side {
             Side::Opener => self.opener,
             Side::Target => self.target,
         }
     }
 
-    pub(super) fn latest(&mut self, side: Side) -> &mut Instant {
+    pub(crate) fn latest(&mut self, side: Side) -> &mut Instant {
         let [opener, target] = &mut self.latest;
         match side {
             Side::Opener => opener,
@@ -61,7 +61,7 @@ impl Conn {
         }
     }
 
-    pub(super) fn close(&mut self, side: Side) {
+    pub(crate) fn close(&mut self, side: Side) {
         match side {
             Side::Opener => self.opener = None,
             Side::Target => self.target = None,
@@ -71,7 +71,7 @@ impl Conn {
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Arrives,
     /// It arrives, later than chance alone would have it.
     Late,
@@ -83,7 +83,7 @@ pub(super) enum Fate {
 
 /// Delay, loss and partitions.
 #[derive(Debug)]
-pub(super) struct Weather {
+pub(crate) struct FaultModel {
     delay: Delay,
     loss: f64,
     loss_until: Option<Duration>,
@@ -91,8 +91,8 @@ pub(super) struct Weather {
     partitions: Vec<Partition>,
 }
 
-impl Weather {
-    pub(super) fn new(scenario: &Scenario) -> Self {
+impl FaultModel {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
             delay: scenario.delay,
             loss: scenario.loss,
@@ -103,7 +103,7 @@ impl Weather {
     }
 
     /// How long a message of this kind takes, and what becomes of it.
-    pub(super) fn way(
+    pub(crate) fn way(
         &self,
         rng: &mut StdRng,
         now: Instant,
@@ -131,7 +131,7 @@ impl Weather {
         }
     }
 
-    pub(super) fn delay(&self, rng: &mut StdRng) -> Duration {
+    pub(crate) fn delay(&self, rng: &mut StdRng) -> Duration {
         match self.delay {
             Delay::Const(delay) => delay,
             Delay::Uniform(low, high) => {
@@ -147,7 +147,7 @@ impl Weather {
     }
 
     /// Whether two seats cannot reach each other now. The coordinator is seat 0.
-    pub(super) fn parts(&self, now: Instant, one: usize, other: usize) -> bool {
+    pub(crate) fn parts(&self, now: Instant, one: usize, other: usize) -> bool {
         let at = now.since(Instant::ZERO);
         self.partitions.iter().any(|partition| {
             (partition.from..partition.to).contains(&at)

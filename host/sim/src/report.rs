@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bully::{Messages, Pid};
 use serde::Serialize;
 
-use super::checks::Breach;
+use crate::checks::Breach;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Outcome {
     pub crash_to_leader: Option<Duration>,
     /// The time to that agreement from the last thing that went wrong: a start, a crash, a feigned
     /// failure or its end, a message lost or held up, the beginning or end of a partition.
-    pub calm_to_leader: Option<Duration>,
+    pub last_fault_to_leader: Option<Duration>,
     /// Messages sent, from the start, or from when the late one joined.
     pub messages: Messages,
     /// How many of the OKs among them answer a PROBE.
@@ -45,14 +45,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
             agreed: false,
             leader: None,
             settled: None,
             crash_to_leader: None,
-            calm_to_leader: None,
+            last_fault_to_leader: None,
             messages: Messages::default(),
             probe_oks: 0,
             exchanges: 0,
@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     /// Forgets what was counted so far.
-    pub(super) fn restart_count(&mut self) {
+    pub(crate) fn restart_count(&mut self) {
         self.messages = Messages::default();
         self.probe_oks = 0;
         self.exchanges = 0;
@@ -95,7 +95,7 @@ impl Outcome {
 pub struct Run {
     /// The seed it ran from.
     pub seed: u64,
-    /// What [`run`](super::run) returned.
+    /// What [`run`](crate::run) returned.
     pub result: Result<Outcome, Breach>,
     /// How long it took. Nothing else here depends on the real clock.
     pub wall: Duration,

@@ -7,7 +7,7 @@ use bully::Instant;
 
 /// Things to come, the earliest first; at the same time, in the order in which they were planned.
 #[derive(Debug)]
-pub(super) struct Agenda<T> {
+pub(crate) struct EventQueue<T> {
     heap: BinaryHeap<Reverse<Planned<T>>>,
     planned: u64,
 }
@@ -45,15 +45,15 @@ impl<T> Ord for Planned<T> {
     }
 }
 
-impl<T> Agenda<T> {
-    pub(super) fn new() -> Self {
+impl<T> EventQueue<T> {
+    pub(crate) fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
             planned: 0,
         }
     }
 
-    pub(super) fn plan(&mut self, at: Instant, what: T) {
+    pub(crate) fn plan(&mut self, at: Instant, what: T) {
         self.planned += 1;
         self.heap.push(Reverse(Planned {
             at,
@@ -63,11 +63,11 @@ impl<T> Agenda<T> {
     }
 
     /// When the next thing happens.
-    pub(super) fn next_at(&self) -> Option<Instant> {
+    pub(crate) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse(next)| next.at)
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Instant, T)> {
+    pub(crate) fn pop(&mut self) -> Option<(Instant, T)> {
         self.heap.pop().map(|Reverse(next)| (next.at, next.what))
     }
 }

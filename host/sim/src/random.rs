@@ -6,9 +6,9 @@ use bully::{Config, FeignMode, Member};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::agreement::settles_within;
-use super::group::{addr, pid};
-use super::scenario::{Crash, Delay, Hold, Kind, Partition, Scenario, Start, Who};
+use crate::agreement::settles_within;
+use crate::identity::{addr, pid};
+use crate::scenario::{Crash, Delay, Hold, Kind, Partition, Scenario, Start, Who};
 
 /// All faults that are planned lie in this first part of a run.
 const FAULTS: Duration = Duration::from_secs(15);

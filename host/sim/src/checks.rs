@@ -4,11 +4,11 @@ use core::fmt;
 
 use bully::{Instant, Phase};
 
-use super::group::pid;
-use super::machine::exchanges;
-use super::port::{Deed, Port};
-use super::scenario::Scenario;
-use crate::machine::Machine;
+use crate::identity::pid;
+use crate::node::AnyNode;
+use crate::node::exchanges;
+use crate::port::{Action, Port};
+use crate::scenario::Scenario;
 
 /// Something that must hold did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl fmt::Display for Breach {
 impl core::error::Error for Breach {}
 
 /// Looks at a machine that has just done all it had to do.
-pub(super) fn step(
-    machine: &mut dyn Machine,
+pub(crate) fn step(
+    machine: &mut dyn AnyNode,
     port: &mut Port,
     now: Instant,
     scenario: &Scenario,
@@ -67,7 +67,7 @@ pub(super) fn step(
             format!("{:?} without one", machine.phase()),
         );
     }
-    if poll_at.is_some_and(|at| at <= now) && !port.has_news() {
+    if poll_at.is_some_and(|at| at <= now) && !port.has_input() {
         return fail(
             "poll_at is never now with nothing to do",
             format!("{poll_at:?} at {now:?}"),
@@ -92,8 +92,8 @@ pub(super) fn step(
             format!("{leader:?} in {members:?}"),
         );
     }
-    let opened = port.outbox.iter().filter_map(|deed| match deed {
-        Deed::Open { to, .. } => Some(*to),
+    let opened = port.outbox.iter().filter_map(|action| match action {
+        Action::Open { to, .. } => Some(*to),
         _ => None,
     });
     for to in opened.clone() {
@@ -110,7 +110,7 @@ pub(super) fn step(
             format!("{} exchanges opened at once", port.outbox.len()),
         );
     }
-    if !port.has_news() {
+    if !port.has_input() {
         let earlier = Instant::from_micros(now.as_micros().saturating_sub(1_000_000));
         for again in [now, earlier] {
             if let Some(seen) = does(machine, port, again) {
@@ -124,9 +124,9 @@ pub(super) fn step(
     Ok(())
 }
 
-/// Looks at a machine that has neither news nor, by its own word, anything to do yet.
-pub(super) fn glance(
-    machine: &mut dyn Machine,
+/// Looks at a machine that has neither input nor, by its own word, anything to do yet.
+pub(crate) fn spot_check(
+    machine: &mut dyn AnyNode,
     port: &mut Port,
     now: Instant,
     scenario: &Scenario,
@@ -145,17 +145,17 @@ pub(super) fn glance(
 }
 
 /// What a machine does when it is polled, if it does anything.
-fn does(machine: &mut dyn Machine, port: &mut Port, now: Instant) -> Option<String> {
-    let (deeds, poll_at, phase) = (port.outbox.len(), machine.poll_at(), machine.phase());
+fn does(machine: &mut dyn AnyNode, port: &mut Port, now: Instant) -> Option<String> {
+    let (actions, poll_at, phase) = (port.outbox.len(), machine.poll_at(), machine.phase());
     let event = machine.poll(now, port);
     let same =
-        port.outbox.len() == deeds && machine.poll_at() == poll_at && machine.phase() == phase;
+        port.outbox.len() == actions && machine.poll_at() == poll_at && machine.phase() == phase;
     (event.is_some() || !same).then(|| {
         let now_at = machine.poll_at();
-        let deeds = port.outbox.get(deeds..);
-        format!("{event:?}, {deeds:?}, poll_at {poll_at:?} to {now_at:?}")
+        let actions = port.outbox.get(actions..);
+        format!("{event:?}, {actions:?}, poll_at {poll_at:?} to {now_at:?}")
     })
 }
 
-/// A poll takes in at most four pieces of news for each place, each of which may free one.
+/// A poll takes in at most four pieces of input for each place, each of which may free one.
 const WORK_MAX: usize = 6;

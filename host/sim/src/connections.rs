@@ -4,27 +4,28 @@ use core::time::Duration;
 
 use bully::{Addr, Gone, Instant};
 
-use super::group::{Group, Plan, seat_at};
-use super::network::{Conn, End, Fate, Side};
-use super::port::{Deed, Letter, News};
-use super::scenario::Kind;
+use crate::identity::number_at;
+use crate::network::{Conn, End, Fate, Side};
+use crate::port::{Action, Input, Message};
+use crate::scenario::Kind;
+use crate::simulation::{SimEvent, Simulation};
 
-impl Group<'_> {
-    pub(super) fn perform(&mut self, number: usize, deed: Deed) {
-        match deed {
-            Deed::Open { slot, to, letter } => self.open(number, slot, to, letter),
-            Deed::Reply { slot, letter } => {
+impl Simulation<'_> {
+    pub(crate) fn perform(&mut self, number: usize, action: Action) {
+        match action {
+            Action::Open { slot, to, message } => self.open(number, slot, to, message),
+            Action::Reply { slot, message } => {
                 let Some(seat) = self.seats.get_mut(number) else {
                     return;
                 };
-                seat.port.tell(slot, News::Sent);
-                seat.port.tell(slot, News::Done);
+                seat.port.tell(slot, Input::Sent);
+                seat.port.tell(slot, Input::Done);
                 let Some(number) = seat.calls.get(&slot).copied() else {
                     return;
                 };
-                self.reply(number, letter);
+                self.reply(number, message);
             }
-            Deed::Close { slot } => {
+            Action::Close { slot } => {
                 let Some(seat) = self.seats.get_mut(number) else {
                     return;
                 };
@@ -37,9 +38,9 @@ impl Group<'_> {
                     }
                     _ => Side::Target,
                 };
-                self.close(conn, side, News::Done);
+                self.close(conn, side, Input::Done);
             }
-            Deed::Listen(on) => {
+            Action::Listen(on) => {
                 if let Some(seat) = self.seats.get_mut(number) {
                     seat.listening = on;
                 }
@@ -47,11 +48,11 @@ impl Group<'_> {
         }
     }
 
-    fn open(&mut self, number: usize, slot: u32, to: Addr, letter: Letter) {
+    fn open(&mut self, number: usize, slot: u32, to: Addr, message: Message) {
         self.outcome.exchanges += 1;
-        let to = seat_at(to);
-        let kind = letter.kind();
-        self.count(number, &letter, None);
+        let to = number_at(to);
+        let kind = message.kind();
+        self.count(number, &message, None);
         let number_of_conn = self.conns_made;
         self.conns_made += 1;
         self.conns.insert(
@@ -69,30 +70,33 @@ impl Group<'_> {
             seat.calls.insert(slot, number_of_conn);
         }
         let (at, fate) = self.way(kind, number, to);
-        self.say_letter(number, to, &letter, None, fate);
+        self.trace_message(number, to, &message, None, fate);
         // Across a partition nothing arrives, and nothing comes back.
         if fate != Fate::Parted {
-            let letter = (fate != Fate::Lost).then_some(letter);
-            self.agenda.plan(at, Plan::Arrive(number_of_conn, letter));
+            let message = (fate != Fate::Lost).then_some(message);
+            self.queue
+                .plan(at, SimEvent::Arrive(number_of_conn, message));
         }
     }
 
-    fn reply(&mut self, number: u64, letter: Letter) {
+    fn reply(&mut self, number: u64, message: Message) {
         let Some(Conn { from, to, asks, .. }) = self.conns.get(&number).copied() else {
             return;
         };
-        let kind = letter.kind();
-        self.count(to, &letter, Some(asks));
+        let kind = message.kind();
+        self.count(to, &message, Some(asks));
         let (at, fate) = self.way(kind, to, from);
-        self.say_letter(to, from, &letter, Some(asks), fate);
+        self.trace_message(to, from, &message, Some(asks), fate);
         if matches!(fate, Fate::Arrives | Fate::Late) {
-            self.send(number, Side::Opener, News::Reply(letter), at);
+            self.send(number, Side::Opener, Input::Reply(message), at);
         }
     }
 
     /// When a message sent now arrives, and whether it does.
     fn way(&mut self, kind: Kind, from: usize, to: usize) -> (Instant, Fate) {
-        let (delay, fate) = self.weather.way(&mut self.rng, self.now, kind, (from, to));
+        let (delay, fate) = self
+            .fault_model
+            .way(&mut self.rng, self.now, kind, (from, to));
         let at = self.now + delay;
         if matches!(fate, Fate::Lost | Fate::Late) {
             self.disturb(at);
@@ -104,20 +108,21 @@ impl Group<'_> {
     fn parts(&self, conn: u64) -> bool {
         self.conns
             .get(&conn)
-            .is_some_and(|conn| self.weather.parts(self.now, conn.from, conn.to))
+            .is_some_and(|conn| self.fault_model.parts(self.now, conn.from, conn.to))
     }
 
-    /// Sends news to one end; nothing on a connection overtakes anything before it.
-    fn send(&mut self, number: u64, side: Side, news: News, at: Instant) {
+    /// Sends input to one end; nothing on a connection overtakes anything before it.
+    fn send(&mut self, number: u64, side: Side, input: Input, at: Instant) {
         if let Some(conn) = self.conns.get_mut(&number) {
             let latest = conn.latest(side);
             *latest = at.max(*latest);
-            self.agenda.plan(*latest, Plan::Tell(number, side, news));
+            self.queue
+                .plan(*latest, SimEvent::Tell(number, side, input));
         }
     }
 
     /// Closes one end; the other end is told, if it is still there.
-    pub(super) fn close(&mut self, number: u64, side: Side, news: News) {
+    pub(crate) fn close(&mut self, number: u64, side: Side, input: Input) {
         let parted = self.parts(number);
         let Some(conn) = self.conns.get_mut(&number) else {
             return;
@@ -125,8 +130,8 @@ impl Group<'_> {
         conn.close(side);
         if conn.end(side.other()).is_some() {
             if !parted {
-                let at = self.now + self.weather.delay(&mut self.rng);
-                self.send(number, side.other(), news, at);
+                let at = self.now + self.fault_model.delay(&mut self.rng);
+                self.send(number, side.other(), input, at);
             }
         } else {
             self.conns.remove(&number);
@@ -134,23 +139,23 @@ impl Group<'_> {
     }
 
     /// A connection arrives with its message, if there is somebody to take it.
-    pub(super) fn arrive(&mut self, number: u64, letter: Option<Letter>) {
+    pub(crate) fn arrive(&mut self, number: u64, message: Option<Message>) {
         let Some(conn) = self.conns.get(&number).copied() else {
             return;
         };
-        if self.weather.parts(self.now, conn.from, conn.to) {
+        if self.fault_model.parts(self.now, conn.from, conn.to) {
             return;
         }
         // Nobody refuses either: what is sent astray is sent to a closed door.
         let Some(seat) = self.seats.get_mut(conn.to).filter(|seat| seat.listening) else {
-            let at = self.now + self.weather.delay(&mut self.rng);
-            self.send(number, Side::Opener, News::Gone(Gone::Refused), at);
+            let at = self.now + self.fault_model.delay(&mut self.rng);
+            self.send(number, Side::Opener, Input::Gone(Gone::Refused), at);
             return;
         };
         let Some(slot) = seat.port.accept() else {
             // It waits outside until somebody leaves.
             let at = self.now + Duration::from_millis(1);
-            self.agenda.plan(at, Plan::Arrive(number, letter));
+            self.queue.plan(at, SimEvent::Arrive(number, message));
             return;
         };
         seat.calls.insert(slot, number);
@@ -161,25 +166,25 @@ impl Group<'_> {
             });
         }
         let deaf = conn.asks == Kind::Probe && self.scenario.mute.contains(&conn.to);
-        if let Some(letter) = letter
+        if let Some(message) = message
             && !deaf
             && let Some(seat) = self.seats.get_mut(conn.to)
         {
-            seat.port.tell(slot, News::Request(letter));
+            seat.port.tell(slot, Input::Request(message));
         }
         // The opener knows at once that it has arrived: the way back only costs events.
-        let opener = self.tell(number, Side::Opener, News::Sent);
+        let opener = self.tell(number, Side::Opener, Input::Sent);
         self.turn(conn.to);
         if let Some(opener) = opener {
             self.turn(opener);
         }
     }
 
-    /// Puts news into the port at one end; whose that is.
-    pub(super) fn tell(&mut self, conn: u64, side: Side, news: News) -> Option<usize> {
+    /// Puts input into the port at one end; whose that is.
+    pub(crate) fn tell(&mut self, conn: u64, side: Side, input: Input) -> Option<usize> {
         let end = self.conns.get(&conn)?.end(side)?;
         let seat = self.seats.get_mut(end.seat)?;
-        seat.port.tell(end.slot, news);
+        seat.port.tell(end.slot, input);
         Some(end.seat)
     }
 }

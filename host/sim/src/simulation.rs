@@ -3,20 +3,21 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use bully::{Addr, Config, Directory, Feign, Gone, Instant, Member, Pid};
+use bully::{Config, Directory, Feign, Gone, Instant, Member, Pid};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::agenda::Agenda;
-use super::agreement::Agreement;
-use super::checks::{self, Breach};
-use super::machine::{exchanges, node};
-use super::network::{Conn, Side, Weather};
-use super::port::{Letter, News, Port};
-use super::report::Outcome;
-use super::scenario::{Crash, JOINS_AT, START_GAP, Scenario, Start, Who};
-use crate::machine::Machine;
+use crate::agreement::Agreement;
+use crate::checks::{self, Breach};
+use crate::identity::{addr, pid};
+use crate::network::{Conn, FaultModel, Side};
+use crate::node::AnyNode;
+use crate::node::{exchanges, node};
+use crate::port::{Input, Message, Port};
+use crate::queue::EventQueue;
+use crate::report::Outcome;
+use crate::scenario::{Crash, JOINS_AT, START_GAP, Scenario, Start, Who};
 
 /// How many bytes a message takes on a wire, by its kind's name and its list of members; of a JOIN
 /// the one who joins.
@@ -27,65 +28,65 @@ pub type Measure<'a> = &'a dyn Fn(&str, &[Member]) -> usize;
 pub type Trace<'a> = &'a mut dyn FnMut(Instant, usize, &str);
 
 /// Makes a member: the shipped one, or one with a fault planted in it.
-pub type Build<'a> = &'a dyn Fn(&Scenario, Config) -> Option<Box<dyn Machine>>;
+pub type Build<'a> = &'a dyn Fn(&Scenario, Config) -> Option<Box<dyn AnyNode>>;
 
 /// What is to come.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(crate) enum SimEvent {
     Start(usize),
     Crash(Crash),
     /// A machine's own deadline.
     Wake(usize),
     /// Somewhere before that deadline: there must be nothing to do.
-    Glance(usize),
+    SpotCheck(usize),
     /// A connection with its message arrives; the message may have been lost on the way.
-    Arrive(u64, Option<Letter>),
-    /// News of a connection arrive at one end.
-    Tell(u64, Side, News),
+    Arrive(u64, Option<Message>),
+    /// Input of a connection arrive at one end.
+    Tell(u64, Side, Input),
     /// A partition begins or ends.
-    Part,
+    PartitionChanges,
     /// All has been quiet for so long that all must agree.
-    Judge,
+    CheckAgreement,
 }
 
 /// A place in the group, and who is there: 0 is the coordinator, the members follow from the least.
-pub(super) struct Seat {
-    pub(super) who: Occupant,
-    pub(super) port: Port,
-    pub(super) listening: bool,
+pub(crate) struct ProcessSlot {
+    pub(crate) who: Process,
+    pub(crate) port: Port,
+    pub(crate) listening: bool,
     /// The connection of each slot.
-    pub(super) calls: HashMap<u32, u64>,
+    pub(crate) calls: HashMap<u32, u64>,
     wake: Option<Instant>,
-    pub(super) up: bool,
-    pub(super) leader: Option<Pid>,
+    pub(crate) up: bool,
+    pub(crate) leader: Option<Pid>,
     /// Since when it is up, or down.
-    pub(super) up_since: Instant,
+    pub(crate) up_since: Instant,
     /// The state it was last seen in, for the trace.
-    pub(super) state: &'static str,
+    pub(crate) state: &'static str,
 }
 
-pub(super) enum Occupant {
+pub(crate) enum Process {
     Nobody,
     Coordinator(Box<Directory<4096, DIRECTORY_EXCHANGES>>),
-    Member(Box<dyn Machine>),
+    Member(Box<dyn AnyNode>),
 }
 
-pub(super) struct Group<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) now: Instant,
-    pub(super) agenda: Agenda<Plan>,
-    pub(super) rng: StdRng,
-    /// Chance that nothing in the group depends on: when to glance at it.
-    glances: StdRng,
-    pub(super) weather: Weather,
-    pub(super) seats: Vec<Seat>,
-    pub(super) conns: HashMap<u64, Conn>,
-    pub(super) conns_made: u64,
-    pub(super) agreement: Agreement,
-    pub(super) outcome: Outcome,
-    pub(super) measure: Measure<'a>,
-    pub(super) trace: Option<Trace<'a>>,
-    pub(super) breach: Option<Breach>,
+pub(crate) struct Simulation<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) now: Instant,
+    pub(crate) queue: EventQueue<SimEvent>,
+    pub(crate) rng: StdRng,
+    /// Chance that nothing in the group depends on: when to spot_check at it.
+    spot_checks: StdRng,
+    pub(crate) fault_model: FaultModel,
+    pub(crate) seats: Vec<ProcessSlot>,
+    pub(crate) conns: HashMap<u64, Conn>,
+    pub(crate) conns_made: u64,
+    pub(crate) agreement: Agreement,
+    pub(crate) outcome: Outcome,
+    pub(crate) measure: Measure<'a>,
+    pub(crate) trace: Option<Trace<'a>>,
+    pub(crate) breach: Option<Breach>,
     build: Build<'a>,
 }
 
@@ -113,10 +114,10 @@ pub fn run_built<'a>(
     trace: Option<Trace<'a>>,
     build: Build<'a>,
 ) -> Result<Outcome, Breach> {
-    let mut group = Group::new(scenario, measure, trace, build);
+    let mut group = Simulation::new(scenario, measure, trace, build);
     let end = Instant::ZERO + scenario.duration;
-    while let Some(at) = group.agenda.next_at()
-        && (at <= end || (at <= end + GRACE && group.is_caught_out()))
+    while let Some(at) = group.queue.next_at()
+        && (at <= end || (at <= end + GRACE && group.ends_unsettled()))
     {
         group.step();
         if let Some(breach) = group.breach.take() {
@@ -130,25 +131,6 @@ pub fn run_built<'a>(
     Ok(group.finish())
 }
 
-/// The identity of the member of this number: ascending, with several sharing their days.
-pub(super) fn pid(number: usize) -> Pid {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Pid {
-        days: number / 12 + 1,
-        id: 1_000_000 + number,
-    }
-}
-
-/// Where the occupant of a seat listens: 127.0.0.1, and a port of its own.
-pub(super) fn addr(seat: usize) -> Addr {
-    Addr(0x7f00_0001_0000 | (20_000 + seat as u64))
-}
-
-/// The seat at an address; nobody sits at one that belongs to no seat.
-pub(super) fn seat_at(addr: Addr) -> usize {
-    ((addr.0 & 0xFFFF) as usize).saturating_sub(20_000)
-}
-
 /// How much longer than planned a run lasts whose members go on playing dead, if its end falls on
 /// an election: as long as in `bully lab`, and for the same reason.
 const GRACE: Duration = Duration::from_secs(5);
@@ -156,7 +138,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Exchanges of the coordinator.
 const DIRECTORY_EXCHANGES: usize = 22;
 
-impl<'a> Group<'a> {
+impl<'a> Simulation<'a> {
     fn new(
         scenario: &'a Scenario,
         measure: Measure<'a>,
@@ -164,8 +146,8 @@ impl<'a> Group<'a> {
         build: Build<'a>,
     ) -> Self {
         let seats = (0..=scenario.members)
-            .map(|_| Seat {
-                who: Occupant::Nobody,
+            .map(|_| ProcessSlot {
+                who: Process::Nobody,
                 port: Port::new(0),
                 listening: false,
                 calls: HashMap::new(),
@@ -179,10 +161,10 @@ impl<'a> Group<'a> {
         let mut group = Self {
             scenario,
             now: Instant::ZERO,
-            agenda: Agenda::new(),
+            queue: EventQueue::new(),
             rng: StdRng::seed_from_u64(scenario.seed),
-            glances: StdRng::seed_from_u64(!scenario.seed),
-            weather: Weather::new(scenario),
+            spot_checks: StdRng::seed_from_u64(!scenario.seed),
+            fault_model: FaultModel::new(scenario),
             seats,
             conns: HashMap::new(),
             conns_made: 0,
@@ -196,11 +178,13 @@ impl<'a> Group<'a> {
         group.plan_starts();
         for crash in &scenario.crashes {
             let at = Instant::ZERO + crash.at;
-            group.agenda.plan(at, Plan::Crash(*crash));
+            group.queue.plan(at, SimEvent::Crash(*crash));
         }
         for partition in &scenario.partitions {
             for at in [partition.from, partition.to] {
-                group.agenda.plan(Instant::ZERO + at, Plan::Part);
+                group
+                    .queue
+                    .plan(Instant::ZERO + at, SimEvent::PartitionChanges);
             }
         }
         group
@@ -227,30 +211,31 @@ impl<'a> Group<'a> {
             Start::Ascending | Start::Descending | Start::Shuffled => START_GAP,
             _ => Duration::ZERO,
         };
-        self.agenda.plan(Instant::ZERO, Plan::Start(0));
+        self.queue.plan(Instant::ZERO, SimEvent::Start(0));
         for (place, number) in (0_u32..).zip(order) {
-            self.agenda
-                .plan(Instant::ZERO + gap * place, Plan::Start(number));
+            self.queue
+                .plan(Instant::ZERO + gap * place, SimEvent::Start(number));
         }
         if let Some(late) = late {
-            self.agenda
-                .plan(Instant::ZERO + JOINS_AT, Plan::Start(late));
+            self.queue
+                .plan(Instant::ZERO + JOINS_AT, SimEvent::Start(late));
         }
         for (number, at) in &self.scenario.late {
-            self.agenda.plan(Instant::ZERO + *at, Plan::Start(*number));
+            self.queue
+                .plan(Instant::ZERO + *at, SimEvent::Start(*number));
         }
     }
 
     /// Lets the next thing happen.
     fn step(&mut self) {
-        let Some((at, plan)) = self.agenda.pop() else {
+        let Some((at, plan)) = self.queue.pop() else {
             return;
         };
         self.now = at;
         match plan {
-            Plan::Start(seat) => self.start(seat),
-            Plan::Crash(crash) => self.crash(crash),
-            Plan::Wake(seat) => {
+            SimEvent::Start(seat) => self.start(seat),
+            SimEvent::Crash(crash) => self.crash(crash),
+            SimEvent::Wake(seat) => {
                 if self
                     .seats
                     .get(seat)
@@ -259,16 +244,16 @@ impl<'a> Group<'a> {
                     self.turn(seat);
                 }
             }
-            Plan::Glance(seat) => self.glance(seat),
-            Plan::Part => {
+            SimEvent::SpotCheck(seat) => self.spot_check(seat),
+            SimEvent::PartitionChanges => {
                 self.disturb(at);
                 self.agreement.interfere(at, true);
-                self.say_parts();
+                self.trace_reach();
             }
-            Plan::Judge => self.judge(),
-            Plan::Arrive(conn, letter) => self.arrive(conn, letter),
-            Plan::Tell(conn, side, news) => {
-                if let Some(seat) = self.tell(conn, side, news) {
+            SimEvent::CheckAgreement => self.check_agreement(),
+            SimEvent::Arrive(conn, message) => self.arrive(conn, message),
+            SimEvent::Tell(conn, side, input) => {
+                if let Some(seat) = self.tell(conn, side, input) {
                     self.turn(seat);
                 }
             }
@@ -276,7 +261,7 @@ impl<'a> Group<'a> {
     }
 
     fn start(&mut self, number: usize) {
-        let there = |seat: &Seat| !matches!(seat.who, Occupant::Nobody);
+        let there = |seat: &ProcessSlot| !matches!(seat.who, Process::Nobody);
         if self.seats.get(number).is_none_or(there) {
             return;
         }
@@ -289,12 +274,11 @@ impl<'a> Group<'a> {
         seat.listening = true;
         if number == 0 {
             seat.port = Port::new(DIRECTORY_EXCHANGES);
-            seat.who = Occupant::Coordinator(Box::new(Directory::new()));
+            seat.who = Process::Coordinator(Box::new(Directory::new()));
         } else {
             seat.port = Port::new(exchanges(self.scenario));
-            seat.who =
-                (self.build)(self.scenario, config).map_or(Occupant::Nobody, Occupant::Member);
-            self.say(number, "starts");
+            seat.who = (self.build)(self.scenario, config).map_or(Process::Nobody, Process::Member);
+            self.trace_line(number, "starts");
         }
         if self.joins_late(number) {
             // What the others did before is not part of what is measured.
@@ -343,7 +327,7 @@ impl<'a> Group<'a> {
         let Some(seat) = self.seats.get_mut(number) else {
             return;
         };
-        seat.who = Occupant::Nobody;
+        seat.who = Process::Nobody;
         seat.listening = false;
         seat.wake = None;
         let calls: Vec<(u32, u64)> = seat.calls.drain().collect();
@@ -357,22 +341,22 @@ impl<'a> Group<'a> {
                     .and_then(|conn| conn.end(side))
                     .is_some_and(|end| end.seat == number);
                 if ends_here {
-                    self.close(conn, side, News::Gone(Gone::Reset));
+                    self.close(conn, side, Input::Gone(Gone::Reset));
                 }
             }
         }
         self.agreement.crashed_at = Some(self.now);
         self.disturb(self.now);
-        self.say(number, "crashes");
+        self.trace_line(number, "crashes");
         self.look(number);
         if let Some(until) = crash.until {
             let until = (Instant::ZERO + until).max(self.now);
-            self.agenda.plan(until, Plan::Start(number));
+            self.queue.plan(until, SimEvent::Start(number));
         }
     }
 
     /// Lets a machine do all it has to do, and the network what the machine wants.
-    pub(super) fn turn(&mut self, number: usize) {
+    pub(crate) fn turn(&mut self, number: usize) {
         loop {
             let now = self.now;
             let Some(seat) = self.seats.get_mut(number) else {
@@ -381,11 +365,11 @@ impl<'a> Group<'a> {
             self.outcome.polls += 1;
             let mut told = Vec::new();
             match &mut seat.who {
-                Occupant::Nobody => return,
-                Occupant::Coordinator(directory) => {
+                Process::Nobody => return,
+                Process::Coordinator(directory) => {
                     while directory.poll(now, &mut seat.port).is_some() {}
                 }
-                Occupant::Member(machine) => {
+                Process::Member(machine) => {
                     while let Some(event) = machine.poll(now, &mut seat.port) {
                         told.push(event);
                     }
@@ -396,18 +380,18 @@ impl<'a> Group<'a> {
                     }
                 }
             }
-            let deeds = core::mem::take(&mut seat.port.outbox);
+            let actions = core::mem::take(&mut seat.port.outbox);
             for event in told {
-                self.say_event(number, event);
+                self.trace_event(number, event);
             }
-            self.say_state(number);
-            for deed in deeds {
-                self.perform(number, deed);
+            self.trace_state(number);
+            for action in actions {
+                self.perform(number, action);
             }
             if !self
                 .seats
                 .get(number)
-                .is_some_and(|seat| seat.port.has_news())
+                .is_some_and(|seat| seat.port.has_input())
             {
                 break;
             }
@@ -421,34 +405,35 @@ impl<'a> Group<'a> {
             return;
         };
         let wake = match &seat.who {
-            Occupant::Nobody => None,
-            Occupant::Coordinator(directory) => directory.poll_at(),
-            Occupant::Member(machine) => machine.poll_at(),
+            Process::Nobody => None,
+            Process::Coordinator(directory) => directory.poll_at(),
+            Process::Member(machine) => machine.poll_at(),
         };
         if wake != seat.wake {
             seat.wake = wake;
             if let Some(at) = wake {
-                self.agenda.plan(at.max(self.now), Plan::Wake(number));
+                self.queue.plan(at.max(self.now), SimEvent::Wake(number));
                 let span = at.since(self.now);
-                if number > 0 && self.glances.random_ratio(1, 16) && span > Duration::ZERO {
-                    let early = span.mul_f64(self.glances.random_range(0.5..1.0));
-                    self.agenda.plan(self.now + early, Plan::Glance(number));
+                if number > 0 && self.spot_checks.random_ratio(1, 16) && span > Duration::ZERO {
+                    let early = span.mul_f64(self.spot_checks.random_range(0.5..1.0));
+                    self.queue
+                        .plan(self.now + early, SimEvent::SpotCheck(number));
                 }
             }
         }
     }
 
     /// Polls a machine between its deadlines, where it must have nothing to do.
-    fn glance(&mut self, number: usize) {
+    fn spot_check(&mut self, number: usize) {
         let now = self.now;
         let Some(seat) = self.seats.get_mut(number) else {
             return;
         };
-        if let Occupant::Member(machine) = &mut seat.who
+        if let Process::Member(machine) = &mut seat.who
             && seat.wake.is_none_or(|wake| wake > now)
-            && !seat.port.has_news()
+            && !seat.port.has_input()
             && let Err(breach) =
-                checks::glance(machine.as_mut(), &mut seat.port, now, self.scenario, number)
+                checks::spot_check(machine.as_mut(), &mut seat.port, now, self.scenario, number)
         {
             self.breach = Some(breach);
         }

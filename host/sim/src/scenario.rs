@@ -9,7 +9,7 @@ use bully::FeignMode;
 pub struct Scenario {
     /// How many members the group has.
     pub members: usize,
-    /// How many a member's table can hold, one of [`CAPACITIES`](super::CAPACITIES).
+    /// How many a member's table can hold, one of [`CAPACITIES`](crate::CAPACITIES).
     pub capacity: usize,
     /// Who is there at the start, and in which order the others come.
     pub start: Start,
@@ -33,9 +33,9 @@ pub struct Scenario {
     pub feign_gap: Option<Duration>,
     /// The only member that sends PROBE; `None`: all do.
     pub prober: Option<usize>,
-    /// Members that never learned to answer PROBE: they take it and say nothing.
+    /// Members that never learned to answer PROBE: they take it and trace_line nothing.
     pub mute: Vec<usize>,
-    /// The assignment to the letter.
+    /// The assignment to the message.
     pub strict: bool,
     /// How long the run lasts, in virtual time.
     pub duration: Duration,
@@ -225,7 +225,7 @@ impl Default for Scenario {
 }
 
 /// When the late one of [`Start::LowestJoins`] and [`Start::HighestJoins`] comes.
-pub(super) const JOINS_AT: Duration = Duration::from_secs(10);
+pub(crate) const JOINS_AT: Duration = Duration::from_secs(10);
 
 /// The gap between two who start one after the other.
-pub(super) const START_GAP: Duration = Duration::from_micros(500);
+pub(crate) const START_GAP: Duration = Duration::from_micros(500);

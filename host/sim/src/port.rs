@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Refusal, Reply, Request, Roster};
 
-use super::scenario::Kind;
+use crate::scenario::Kind;
 
 /// A message or an answer on its way, with a list of its own.
 #[derive(Clone, Debug)]
-pub(super) enum Letter {
+pub(crate) enum Message {
     Join(Member),
     Election(Rc<[Member]>),
     Coordinator(Rc<[Member]>),
@@ -19,8 +19,8 @@ pub(super) enum Letter {
     Refused(Refusal),
 }
 
-impl Letter {
-    pub(super) fn kind(&self) -> Kind {
+impl Message {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Join(_) => Kind::Join,
             Self::Election(_) => Kind::Election,
@@ -32,7 +32,7 @@ impl Letter {
     }
 
     /// The list it carries.
-    pub(super) fn list(&self) -> &[Member] {
+    pub(crate) fn list(&self) -> &[Member] {
         match self {
             Self::Join(member) => core::slice::from_ref(member),
             Self::Election(list) | Self::Coordinator(list) | Self::Members(list) => list,
@@ -43,32 +43,41 @@ impl Letter {
 
 /// Something that is told of an exchange.
 #[derive(Clone, Debug)]
-pub(super) enum News {
+pub(crate) enum Input {
     Accepted,
     Sent,
-    Request(Letter),
-    Reply(Letter),
+    Request(Message),
+    Reply(Message),
     Done,
     Gone(Gone),
 }
 
 /// What the machine wants done.
 #[derive(Clone, Debug)]
-pub(super) enum Deed {
-    Open { slot: u32, to: Addr, letter: Letter },
-    Reply { slot: u32, letter: Letter },
-    Close { slot: u32 },
+pub(crate) enum Action {
+    Open {
+        slot: u32,
+        to: Addr,
+        message: Message,
+    },
+    Reply {
+        slot: u32,
+        message: Message,
+    },
+    Close {
+        slot: u32,
+    },
     Listen(bool),
 }
 
 /// The network as one machine sees it.
 #[derive(Debug, Default)]
-pub(super) struct Port {
+pub(crate) struct Port {
     /// Exchanges in use; `true` once nothing more may be told.
     slots: Vec<Option<bool>>,
     exchanges_max: usize,
-    inbox: VecDeque<(u32, News)>,
-    pub(super) outbox: Vec<Deed>,
+    inbox: VecDeque<(u32, Input)>,
+    pub(crate) outbox: Vec<Action>,
     /// What is lent out by `recv`.
     lent: Option<Rc<[Member]>>,
     /// The last list of each kind that was sent: shared as long as it stays the same.
@@ -76,7 +85,7 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(exchanges_max: usize) -> Self {
+    pub(crate) fn new(exchanges_max: usize) -> Self {
         Self {
             exchanges_max,
             ..Self::default()
@@ -84,24 +93,24 @@ impl Port {
     }
 
     /// Takes a connection in, or `None` if there is no room: it has to wait outside.
-    pub(super) fn accept(&mut self) -> Option<u32> {
+    pub(crate) fn accept(&mut self) -> Option<u32> {
         let slot = self.free_slot(self.exchanges_max + SPARE)?;
-        self.inbox.push_back((slot, News::Accepted));
+        self.inbox.push_back((slot, Input::Accepted));
         Some(slot)
     }
 
     /// Tells something of an exchange, unless it is over.
-    pub(super) fn tell(&mut self, slot: u32, news: News) {
+    pub(crate) fn tell(&mut self, slot: u32, input: Input) {
         let Some(Some(over)) = self.slots.get_mut(slot as usize) else {
             return;
         };
         if !*over {
-            *over = matches!(news, News::Done | News::Gone(_));
-            self.inbox.push_back((slot, news));
+            *over = matches!(input, Input::Done | Input::Gone(_));
+            self.inbox.push_back((slot, input));
         }
     }
 
-    pub(super) fn has_news(&self) -> bool {
+    pub(crate) fn has_input(&self) -> bool {
         !self.inbox.is_empty()
     }
 
@@ -139,40 +148,40 @@ const SPARE: usize = 4;
 impl Net for Port {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let slot = self.free_slot(self.exchanges_max).ok_or(Full)?;
-        let letter = match request {
-            Request::Join(member) => Letter::Join(member),
-            Request::Election(roster) => Letter::Election(self.copy(0, roster)),
-            Request::Coordinator(roster) => Letter::Coordinator(self.copy(1, roster)),
-            Request::Probe(_) => Letter::Probe,
-            Request::Unfit(refusal) => Letter::Refused(refusal),
+        let message = match request {
+            Request::Join(member) => Message::Join(member),
+            Request::Election(roster) => Message::Election(self.copy(0, roster)),
+            Request::Coordinator(roster) => Message::Coordinator(self.copy(1, roster)),
+            Request::Probe(_) => Message::Probe,
+            Request::Unfit(refusal) => Message::Refused(refusal),
         };
-        self.outbox.push(Deed::Open { slot, to, letter });
+        self.outbox.push(Action::Open { slot, to, message });
         Ok(Exchange(slot))
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let (slot, news) = loop {
-            let (slot, news) = self.inbox.pop_front()?;
+        let (slot, input) = loop {
+            let (slot, input) = self.inbox.pop_front()?;
             // What was told of an exchange before it was closed is for nobody.
             if matches!(self.slots.get(slot as usize), Some(Some(_))) {
-                break (slot, news);
+                break (slot, input);
             }
         };
-        let incoming = match news {
-            News::Accepted => Incoming::Accepted,
-            News::Sent => Incoming::Sent,
-            News::Done => Incoming::Done,
-            News::Gone(gone) => Incoming::Gone(gone),
-            News::Request(letter) => Incoming::Request(match letter {
-                Letter::Join(member) => Request::Join(member),
-                Letter::Election(list) => Request::Election(lend(&mut self.lent, list)),
-                Letter::Coordinator(list) => Request::Coordinator(lend(&mut self.lent, list)),
-                Letter::Probe => Request::Probe(Roster::EMPTY),
+        let incoming = match input {
+            Input::Accepted => Incoming::Accepted,
+            Input::Sent => Incoming::Sent,
+            Input::Done => Incoming::Done,
+            Input::Gone(gone) => Incoming::Gone(gone),
+            Input::Request(message) => Incoming::Request(match message {
+                Message::Join(member) => Request::Join(member),
+                Message::Election(list) => Request::Election(lend(&mut self.lent, list)),
+                Message::Coordinator(list) => Request::Coordinator(lend(&mut self.lent, list)),
+                Message::Probe => Request::Probe(Roster::EMPTY),
                 _ => Request::Unfit(Refusal::Unexpected),
             }),
-            News::Reply(letter) => Incoming::Reply(match letter {
-                Letter::Members(list) => Reply::Members(lend(&mut self.lent, list)),
-                Letter::Refused(refusal) => Reply::Refused(refusal),
+            Input::Reply(message) => Incoming::Reply(match message {
+                Message::Members(list) => Reply::Members(lend(&mut self.lent, list)),
+                Message::Refused(refusal) => Reply::Refused(refusal),
                 _ => Reply::Ok(Roster::EMPTY),
             }),
         };
@@ -180,12 +189,15 @@ impl Net for Port {
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
-        let letter = match reply {
-            Reply::Ok(_) => Letter::Ok,
-            Reply::Members(roster) => Letter::Members(self.copy(2, roster)),
-            Reply::Refused(refusal) => Letter::Refused(refusal),
+        let message = match reply {
+            Reply::Ok(_) => Message::Ok,
+            Reply::Members(roster) => Message::Members(self.copy(2, roster)),
+            Reply::Refused(refusal) => Message::Refused(refusal),
         };
-        self.outbox.push(Deed::Reply { slot: on.0, letter });
+        self.outbox.push(Action::Reply {
+            slot: on.0,
+            message,
+        });
     }
 
     fn close(&mut self, exchange: Exchange) {
@@ -193,11 +205,11 @@ impl Net for Port {
             *slot = None;
         }
         self.inbox.retain(|(slot, _)| *slot != exchange.0);
-        self.outbox.push(Deed::Close { slot: exchange.0 });
+        self.outbox.push(Action::Close { slot: exchange.0 });
     }
 
     fn set_listening(&mut self, on: bool) {
-        self.outbox.push(Deed::Listen(on));
+        self.outbox.push(Action::Listen(on));
     }
 }
 
