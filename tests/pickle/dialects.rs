@@ -143,3 +143,23 @@ fn classes_and_bytes_are_refused_before_anything_is_made_of_them() {
         assert!(refused.to_string().contains(name), "{spelled}: {refused}");
     }
 }
+
+/// `('JOIN', ((100, 1111111), ('127.0.0.1', 40001)))` by each protocol of Python 2.7.18.
+const PYTHON_2: [&[u8]; 3] = [
+    b"(S'JOIN'\np0\n((I100\nI1111111\ntp1\n(S'127.0.0.1'\np2\nI40001\ntp3\ntp4\ntp5\n.",
+    b"(U\x04JOINq\x00((KdJG\xf4\x10\x00tq\x01(U\t127.0.0.1q\x02MA\x9ctq\x03tq\x04tq\x05.",
+    b"\x80\x02U\x04JOINq\x00KdJG\xf4\x10\x00\x86q\x01U\t127.0.0.1q\x02MA\x9c\x86q\x03\x86q\x04\x86q\x05.",
+];
+
+#[test]
+fn python_2_is_refused_with_a_sentence_that_says_so() {
+    for bytes in PYTHON_2 {
+        let refused = read(&[bytes]).unwrap_err().expect("it is refused");
+        let told = refused.to_string();
+        assert!(
+            told.contains("is how Python 2 writes text")
+                && told.contains("run that program with Python 3"),
+            "{told}"
+        );
+    }
+}

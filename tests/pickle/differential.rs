@@ -31,6 +31,8 @@ const PARTS: &[&[u8]] = &[
     b"J\x05\x00\x00\x00",
     b"I5\n",
     b"I01\n",
+    b"L5L\n",
+    b"L-5\n",
     b"J\xff\xff\xff\xff",
     b"\x8a\x01\xff",
     b"\x8a\x00",

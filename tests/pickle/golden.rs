@@ -9,18 +9,23 @@ struct Golden {
     expected: Vec<String>,
 }
 
+/// The lab's messages by each protocol of CPython 3.6, which writes numbers in a way of its own.
+const CPYTHON_3_6: &str = include_str!("cpython-3.6.txt");
+
 fn golden() -> impl Iterator<Item = Golden> {
     let lines = pickles("golden", String::new());
     assert!(lines.len() > 3000, "only {} messages", lines.len());
-    lines.into_iter().map(|line| {
-        let mut fields = line.split('\t').map(str::to_owned);
-        let mut field = || fields.next().expect("five fields");
-        Golden {
-            name: field(),
-            bytes: unhex(&field()),
-            expected: fields.collect(),
-        }
-    })
+    lines.into_iter().map(|line| parse(&line))
+}
+
+fn parse(line: &str) -> Golden {
+    let mut fields = line.split('\t').map(str::to_owned);
+    let mut field = || fields.next().expect("five fields");
+    Golden {
+        name: field(),
+        bytes: unhex(&field()),
+        expected: fields.collect(),
+    }
 }
 
 #[test]
@@ -33,6 +38,28 @@ fn every_message_by_every_protocol() {
     {
         assert_eq!(verdicts(&bytes)[..], expected, "{name}");
     }
+}
+
+#[test]
+fn every_message_by_every_protocol_of_cpython_3_6() {
+    let lines = CPYTHON_3_6.lines().filter(|line| !line.starts_with('#'));
+    let mut by_protocol = [0; 5];
+    for line in lines {
+        let golden = parse(line);
+        assert_eq!(
+            verdicts(&golden.bytes)[..],
+            golden.expected,
+            "{}",
+            golden.name
+        );
+        let protocol = golden.name.rsplit(['(', ')']).nth(1).expect("in brackets");
+        by_protocol[protocol.parse::<usize>().expect("a number")] += 1;
+    }
+    assert_eq!(by_protocol, [22; 5]);
+    assert!(
+        CPYTHON_3_6.contains(&super::python::hex(b"L1111111L\n")),
+        "what only 3.6 writes"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """What Python makes of pickles, for comparing: golden messages, a judge of any bytes, and plain loading.
 
     pickles.py golden    one message a line: name, hex, and what it is (see `verdicts`)
+    pickles.py lab       each of the lab's messages by each protocol of this Python, in the form of `golden`
     pickles.py judge     for each line of hex on stdin, what those bytes are
     pickles.py load      for each line of hex on stdin, the repr of what they load as, and what is left over
     pickles.py large     10,000 members, by each protocol, as hex
@@ -15,7 +16,7 @@ import sys
 import lab
 
 WHITELIST = set('''APPEND APPENDS BINGET BININT BININT1 BININT2 BINPUT BINUNICODE BINUNICODE8 DICT EMPTY_DICT
-    EMPTY_LIST EMPTY_TUPLE FRAME GET INT LIST LONG1 LONG_BINGET LONG_BINPUT MARK MEMOIZE NEWFALSE NEWTRUE NONE
+    EMPTY_LIST EMPTY_TUPLE FRAME GET INT LIST LONG LONG1 LONG_BINGET LONG_BINPUT MARK MEMOIZE NEWFALSE NEWTRUE NONE
     PROTO PUT SETITEM SETITEMS SHORT_BINUNICODE STOP TUPLE TUPLE1 TUPLE2 TUPLE3 UNICODE'''.split())
 
 
@@ -131,12 +132,14 @@ def check_opcodes(data):
         name = opcode.name
         if name not in WHITELIST:
             raise Odd(name)
-        if name in ('INT', 'GET', 'PUT'):
+        if name in ('INT', 'LONG', 'GET', 'PUT'):
             line = data[at + 1:data.index(b'\n', at)]
-            digits = line.removeprefix(b'-') if name == 'INT' else line
-            if not (digits.isdigit() and (name != 'INT' or digits[:1] != b'0' or line in (b'0', b'-0', b'00', b'01'))):
+            line = line.removesuffix(b'L') if name == 'LONG' else line
+            digits = line.removeprefix(b'-') if name in ('INT', 'LONG') else line
+            if not digits.isdigit():
                 raise Odd('line')
-            if name == 'INT' and not -2 ** 63 <= arg < 2 ** 63:
+            octal = digits[:1] == b'0' and digits != b'0' and not (name == 'INT' and line in (b'00', b'01'))
+            if name in ('INT', 'LONG') and (octal or not -2 ** 63 <= arg < 2 ** 63):
                 raise Odd('number')
         if name == 'LONG1' and data[at + 1] > 8:
             raise Odd('number')
@@ -258,10 +261,23 @@ def messages():
 def golden():
     """Print every message, by each protocol and in each manner of pickling."""
     for name, message in messages():
-        # The wordy protocols have another opcode for numbers beyond 32 bits, which no member has.
-        for protocol in range(2 if 'wide' in name or 'broken' in name else 0, 6):
+        for protocol in range(6):
             for manner, data in pickled(message, protocol).items():
                 print('{} ({} {})'.format(name, manner, protocol), data.hex(), *verdicts(message), sep='\t')
+
+
+def lab_messages():
+    """Print the lab's messages and answers, by each protocol that this Python has, as it pickles them."""
+    by_pid = {(100 + n, 1111111 * n): ('127.0.0.1', 40000 + n) for n in range(1, 4)}
+    by_address = {address: pid for pid, address in by_pid.items()}
+    messages = [('JOIN', ((100, 1111111), ('127.0.0.1', 40001))), ('PROBE', None), 'PROBE', 'ELECTION', 'OK', ('OK', None),
+                'Invalid port number']
+    for members in (by_pid, by_address, {}):
+        messages += [members] + [(name, members) for name in ('ELECTION', 'COORDINATOR', 'PROBE', 'OK')]
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for message in messages:
+            name = '{} ({})'.format(message, protocol)
+            print(name, pickle.dumps(message, protocol).hex(), *verdicts(message), sep='\t')
 
 
 def pickled(message, protocol):
@@ -289,6 +305,8 @@ def main(task):
     """Do what the command line says."""
     if task == 'golden':
         golden()
+    elif task == 'lab':
+        lab_messages()
     elif task == 'judge':
         for data in lines():
             print(*judge(data), sep='\t')

@@ -89,6 +89,14 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.offset;
         match self.what {
+            Fault::Foreign {
+                name,
+                byte: byte @ (b'S' | b'T' | b'U'),
+            } => write!(
+                f,
+                "opcode {name} (0x{byte:02x}) at byte {at} is how Python 2 writes text, which is \
+                 not read: run that program with Python 3"
+            ),
             Fault::Foreign { name, byte } => write!(
                 f,
                 "opcode {name} (0x{byte:02x}) at byte {at} is not one that lab messages use"

@@ -3,6 +3,7 @@
 pub(super) const MARK: u8 = b'(';
 pub(super) const STOP: u8 = b'.';
 pub(super) const INT: u8 = b'I';
+pub(super) const LONG: u8 = b'L';
 pub(super) const BININT: u8 = b'J';
 pub(super) const BININT1: u8 = b'K';
 pub(super) const BININT2: u8 = b'M';
@@ -47,7 +48,6 @@ pub(super) const fn foreign(opcode: u8) -> Option<&'static str> {
         b'C' => "SHORT_BINBYTES",
         b'F' => "FLOAT",
         b'G' => "BINFLOAT",
-        b'L' => "LONG",
         b'P' => "PERSID",
         b'Q' => "BINPERSID",
         b'R' => "REDUCE",

@@ -221,8 +221,13 @@ impl Reader {
                 data.push(long(sized(operand, &mut used, len.into())?))?;
             }
             op::INT => {
-                let number = integer(number_line(operand, &mut used, text_max)?);
-                data.push(Value::int(number.ok_or(Fault::Number)?))?;
+                let line = number_line(operand, &mut used, text_max, b"-")?;
+                data.push(Value::int(integer(line).ok_or(Fault::Number)?))?;
+            }
+            op::LONG => {
+                let line = number_line(operand, &mut used, text_max, b"-L")?;
+                let number = line.strip_suffix(b"L").unwrap_or(line);
+                data.push(Value::int(decimal(number).ok_or(Fault::Number)?))?;
             }
             // In Python they equal these numbers, as keys of a dict too.
             op::NEWTRUE => data.push(Value::Int(1))?,
@@ -266,7 +271,7 @@ impl Reader {
                 let index = match opcode {
                     op::BINPUT => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINPUT => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(number_line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max, b"")?).ok_or(Fault::Number)?,
                 };
                 data.memoize(Some(index), self.offset)?;
             }
@@ -274,7 +279,7 @@ impl Reader {
                 data.recall(match opcode {
                     op::BINGET => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINGET => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(number_line(operand, &mut used, text_max)?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max, b"")?).ok_or(Fault::Number)?,
                 })?;
             }
 
@@ -375,14 +380,16 @@ fn line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8],
     }
 }
 
-/// A line that can only be a number: what is none is known before the line has ended, so that text
-/// that merely begins like an opcode is refused at once.
-fn number_line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8], Halt> {
-    let within = operand.iter().take_while(|byte| **byte != b'\n');
-    if within
-        .into_iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'-')
-    {
+/// A line of digits and `others` alone: what is no number is known before the line has ended, so
+/// that text that merely begins like an opcode is refused at once.
+fn number_line<'b>(
+    operand: &'b [u8],
+    used: &mut usize,
+    max: usize,
+    others: &[u8],
+) -> Result<&'b [u8], Halt> {
+    let mut within = operand.iter().take_while(|byte| **byte != b'\n');
+    if within.all(|byte| byte.is_ascii_digit() || others.contains(byte)) {
         line(operand, used, max)
     } else {
         Err(Fault::Number.into())
@@ -402,12 +409,20 @@ fn long(bytes: &[u8]) -> Value {
     Value::int(i64::from_le_bytes(number))
 }
 
-/// `12`, `-12`, and the booleans `01` and `00`. Python reads octal and more; nothing writes it.
+/// A line of INT: a number, or one of the booleans `01` and `00`.
 fn integer(line: &[u8]) -> Option<i64> {
-    match (line.strip_prefix(b"-").unwrap_or(line), line) {
-        (_, b"01") => Some(1),
-        (_, b"00") | (b"0", _) => Some(0),
-        ([b'1'..=b'9', ..], _) => core::str::from_utf8(line).ok()?.parse().ok(),
+    match line {
+        b"01" => Some(1),
+        b"00" => Some(0),
+        _ => decimal(line),
+    }
+}
+
+/// `12` and `-12`. Python reads octal and more; nothing writes it.
+fn decimal(line: &[u8]) -> Option<i64> {
+    match line.strip_prefix(b"-").unwrap_or(line) {
+        b"0" => Some(0),
+        [b'1'..=b'9', ..] => core::str::from_utf8(line).ok()?.parse().ok(),
         _ => None,
     }
 }
