@@ -125,14 +125,22 @@ fn keyed_by_decides_how_lists_are_keyed() {
 
 #[test]
 fn ok_decides_what_probes_are_answered_with() {
-    for (flags, expected) in [
-        (&[][..], "'OK'"),
-        (&["--ok", "text"], "'OK'"),
-        (&["--ok", "pair"], "('OK', None)"),
-        (&["--ok", "members"], "('OK', {('127.0.0.1', "),
+    // By itself it follows the coordinator's lists: keyed by process id, text kills real programs.
+    for (flags, by_pid, expected) in [
+        (&[][..], false, "'OK'"),
+        (&[], true, "('OK', {(9, 1234567): ('127.0.0.1', "),
+        (
+            &["--ok", "auto"],
+            true,
+            "('OK', {(9, 1234567): ('127.0.0.1', ",
+        ),
+        (&["--ok", "text"], true, "'OK'"),
+        (&["--ok", "pair"], false, "('OK', None)"),
+        (&["--ok", "members"], false, "('OK', {('127.0.0.1', "),
     ] {
         let group = Group::new();
-        let (_node, port, _) = group.join(false, flags);
+        let (node, port, _) = group.join(by_pid, flags);
+        node.await_event("joined");
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         stream.write_all(b"(VPROBE\nNt.").expect("it reads");
         let ok = unpickled(&read(&mut stream));
@@ -142,13 +150,19 @@ fn ok_decides_what_probes_are_answered_with() {
 
 #[test]
 fn probe_decides_what_the_leader_is_asked() {
-    for (flags, expected) in [
-        (&[][..], Some("('PROBE', None)")),
-        (&["--probe", "members"], Some("('PROBE', {('127.0.0.1', ")),
-        (&["--no-probe"], None),
+    for (flags, by_pid, expected) in [
+        (&[][..], false, Some("('PROBE', None)")),
+        (&[], true, Some("('PROBE', {(9, 1234567): ('127.0.0.1', ")),
+        (&["--probe", "none"], true, Some("('PROBE', None)")),
+        (
+            &["--probe", "members"],
+            false,
+            Some("('PROBE', {('127.0.0.1', "),
+        ),
+        (&["--no-probe"], false, None),
     ] {
         let group = Group::new();
-        let (node, port, _) = group.join(false, flags);
+        let (node, port, _) = group.join(by_pid, flags);
         group.hear();
         group.announce(port);
         node.await_event("leader");

@@ -175,7 +175,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
             "--ok",
             "yes",
         ],
-        &["text", "pair", "members"],
+        &["auto", "text", "pair", "members"],
     ),
     (
         &[
@@ -187,7 +187,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
             "--probe",
             "text",
         ],
-        &["none", "members"],
+        &["auto", "none", "members"],
     ),
     (
         &[

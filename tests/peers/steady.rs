@@ -181,7 +181,7 @@ fn a_list_is_encoded_once_and_decoded_once() {
     let people = people(200);
     let roster = Roster::new(&people, 7).expect("ascending");
     let mut pair = Pair::new(Forms {
-        probe: ProbeForm::Members,
+        probe: Some(ProbeForm::Members),
         ..Forms::default()
     });
     pair.fill();

@@ -6,8 +6,8 @@ use bully_host::pickle::writer::{self, Forms, OkForm, ProbeForm};
 use super::python::{hex, pickles};
 
 const FORMS: Forms = Forms {
-    ok: OkForm::Text,
-    probe: ProbeForm::None,
+    ok: Some(OkForm::Text),
+    probe: Some(ProbeForm::None),
     keyed: Keyed::Pid,
 };
 
@@ -68,12 +68,12 @@ fn python_loads_every_message_and_answer() {
     for (keyed, shown) in [(Keyed::Address, by_address), (Keyed::Pid, by_pid)] {
         let plain = Forms { keyed, ..FORMS };
         let pair = Forms {
-            ok: OkForm::Pair,
+            ok: Some(OkForm::Pair),
             ..plain
         };
         let full = Forms {
-            ok: OkForm::Members,
-            probe: ProbeForm::Members,
+            ok: Some(OkForm::Members),
+            probe: Some(ProbeForm::Members),
             keyed,
         };
         for (roster, shown) in [(group, shown), (Roster::EMPTY, "{}")] {
@@ -83,7 +83,7 @@ fn python_loads_every_message_and_answer() {
             );
             case(
                 request(Request::Coordinator(roster), plain, &names),
-                format!("('COORDINATOR', {shown})"),
+                format!("('COORDINATOR', {})", reversed(shown)),
             );
             case(
                 request(Request::Probe(roster), full, &names),
@@ -143,6 +143,74 @@ fn python_loads_every_message_and_answer() {
         let expected = format!("{expected}\t");
         assert_eq!(*loaded, expected, "{}", bytes.escape_ascii());
     }
+}
+
+/// The entries of a dict, as Python shows it, from the last to the first.
+fn reversed(dict: &str) -> String {
+    let inside = dict.trim_matches(['{', '}']);
+    // Between two entries, and nowhere else, a comma stands after the bracket of a value.
+    let mut entries: Vec<_> = inside.split("), (").collect();
+    entries.reverse();
+    let entry = |entry: &str| format!("({})", entry.trim_matches(['(', ')']));
+    let entries: Vec<_> = entries
+        .into_iter()
+        .filter(|shown| !shown.is_empty())
+        .map(entry)
+        .collect();
+    format!("{{{}}}", entries.join(", "))
+}
+
+/// Some programs take the first entry of a COORDINATOR's dict for the leader.
+#[test]
+fn the_leader_comes_first_in_a_coordinator_s_list_and_nowhere_else() {
+    let mut names = Names::new();
+    let members = [(7, 40_001), (8, 40_002), (9, 40_003)].map(|(days, port)| {
+        let addr = names.addr("127.0.0.1", port).expect("there is capacity");
+        member(days, 1_000_000, addr)
+    });
+    let roster = Roster::new(&members, 1).expect("they ascend");
+    for keyed in [Keyed::Address, Keyed::Pid] {
+        let forms = Forms {
+            keyed,
+            ok: Some(OkForm::Members),
+            probe: Some(ProbeForm::Members),
+        };
+        let first = |bytes: Vec<u8>| {
+            let place = |port: u16| {
+                let [low, high] = port.to_le_bytes();
+                let at = bytes.windows(3).position(|part| part == [b'M', low, high]);
+                at.expect("each is in it")
+            };
+            place(40_003) < place(40_001)
+        };
+        let sent = |message| first(request(message, forms, &names));
+        assert!(sent(Request::Coordinator(roster)), "{keyed:?}");
+        assert!(!sent(Request::Election(roster)), "{keyed:?}");
+        assert!(!sent(Request::Probe(roster)), "{keyed:?}");
+        for answer in [Reply::Ok(roster), Reply::Members(roster)] {
+            assert!(!first(reply(answer, forms, &names, None)), "{keyed:?}");
+        }
+    }
+}
+
+#[test]
+fn ok_and_probe_take_the_form_of_the_world_that_lists_are_keyed_in() {
+    let forms = |keyed| Forms {
+        keyed,
+        ..Forms::default()
+    };
+    let (letter, real) = (forms(Keyed::Address), forms(Keyed::Pid));
+    assert_eq!(letter.ok_form(), OkForm::Text);
+    assert_eq!(letter.probe_form(), ProbeForm::None);
+    assert_eq!(real.ok_form(), OkForm::Members);
+    assert_eq!(real.probe_form(), ProbeForm::Members);
+    let chosen = Forms {
+        ok: Some(OkForm::Pair),
+        probe: Some(ProbeForm::None),
+        ..real
+    };
+    assert_eq!(chosen.ok_form(), OkForm::Pair);
+    assert_eq!(chosen.probe_form(), ProbeForm::None);
 }
 
 #[test]

@@ -27,11 +27,11 @@ pub(crate) struct WireArgs {
     keyed_by: KeyedBy,
 
     /// Form of the OK that is sent: 'OK', ('OK', None) or ('OK', members)
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    #[arg(long, value_name = "FORM", default_value = "auto")]
     ok: OkWord,
 
     /// What goes with a PROBE: ('PROBE', None) or ('PROBE', members)
-    #[arg(long, value_name = "FORM", default_value = "none")]
+    #[arg(long, value_name = "FORM", default_value = "auto")]
     probe: Probe,
 }
 
@@ -47,6 +47,8 @@ enum KeyedBy {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OkWord {
+    /// ('OK', members) if lists are keyed by process id, 'OK' if by address
+    Auto,
     /// 'OK', as the assignment says
     Text,
     /// ('OK', None)
@@ -57,6 +59,8 @@ enum OkWord {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Probe {
+    /// ('PROBE', members) if lists are keyed by process id, ('PROBE', None) if by address
+    Auto,
     /// ('PROBE', None), as the assignment says
     None,
     /// ('PROBE', members)
@@ -95,13 +99,15 @@ impl WireArgs {
         let defaults = Forms::default();
         let forms = Forms {
             ok: match self.ok {
-                OkWord::Text => OkForm::Text,
-                OkWord::Pair => OkForm::Pair,
-                OkWord::Members => OkForm::Members,
+                OkWord::Auto => None,
+                OkWord::Text => Some(OkForm::Text),
+                OkWord::Pair => Some(OkForm::Pair),
+                OkWord::Members => Some(OkForm::Members),
             },
             probe: match self.probe {
-                Probe::None => ProbeForm::None,
-                Probe::Members => ProbeForm::Members,
+                Probe::Auto => None,
+                Probe::None => Some(ProbeForm::None),
+                Probe::Members => Some(ProbeForm::Members),
             },
             keyed: keyed.unwrap_or(defaults.keyed),
         };

@@ -47,7 +47,7 @@ impl Encoded {
         let key = match request {
             Request::Election(roster) => Some((Kind::Election, *roster)),
             Request::Coordinator(roster) => Some((Kind::Coordinator, *roster)),
-            Request::Probe(roster) if forms.probe == ProbeForm::Members => {
+            Request::Probe(roster) if forms.probe_form() == ProbeForm::Members => {
                 Some((Kind::Probe, *roster))
             }
             Request::Probe(_) => Some((Kind::Probe, Roster::EMPTY)),
@@ -67,7 +67,7 @@ impl Encoded {
         shared: &mut Shared,
     ) -> Rc<[u8]> {
         let key = match reply {
-            Reply::Ok(roster) if forms.ok == OkForm::Members => Some((Kind::Ok, *roster)),
+            Reply::Ok(roster) if forms.ok_form() == OkForm::Members => Some((Kind::Ok, *roster)),
             Reply::Ok(_) => Some((Kind::Ok, Roster::EMPTY)),
             Reply::Members(roster) => Some((Kind::Members, *roster)),
             Reply::Refused(_) => None,

@@ -244,9 +244,9 @@ impl Tcp {
                 self.config.keyed = keyed;
             }
             self.config.forms.keyed = self.config.keyed.unwrap_or(self.config.forms.keyed);
-        } else if let (None, None, Some(keyed)) = (due, self.config.keyed, keyed) {
-            // Until the coordinator has shown its way, anybody's will do: the first member of a
-            // group may be told of nobody.
+        } else if let (None, Some(keyed)) = (self.config.keyed, keyed) {
+            // Until the coordinator has shown its way, that of the last list received: the first
+            // member of a group may be told of nobody.
             self.config.forms.keyed = keyed;
         }
     }

@@ -280,6 +280,10 @@ fn list(
         left_out += usize::from(!is_usable(&member));
         members.push(member);
     }
+    // COORDINATOR comes greatest first; ascending lists are sorted in one pass.
+    if members.is_sorted_by(|a, b| a > b) {
+        members.reverse();
+    }
     match keyed {
         Some(Keyed::Address) if are_distinct_ports(members) => {}
         Some(Keyed::Address) => keep_last(members, |member| member.addr),

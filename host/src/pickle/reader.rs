@@ -271,7 +271,8 @@ impl Reader {
                 let index = match opcode {
                     op::BINPUT => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINPUT => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(number_line(operand, &mut used, text_max, b"")?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max, b"")?)
+                        .ok_or(Fault::Number)?,
                 };
                 data.memoize(Some(index), self.offset)?;
             }
@@ -279,7 +280,8 @@ impl Reader {
                 data.recall(match opcode {
                     op::BINGET => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
                     op::LONG_BINGET => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => index(number_line(operand, &mut used, text_max, b"")?).ok_or(Fault::Number)?,
+                    _ => index(number_line(operand, &mut used, text_max, b"")?)
+                        .ok_or(Fault::Number)?,
                 })?;
             }
 
