@@ -92,7 +92,7 @@ fn leader_ignores_everybody() {
     let leader = &failing.leader;
     leader.process.wait_for_event("failed");
     let answer = client::ask(leader.port(), &client::probe()).expect("it accepts");
-    assert_eq!(client::unpickled(&answer), client::ok());
+    client::assert_ok(&answer);
     leader.process.wait_for_event("recovered");
     failing.replaced_and_back();
 }

@@ -177,7 +177,7 @@ fn answers_survive_what_was_not_read() {
     }
     let answer = reader.join().expect("it does not panic");
     let answer = answer.expect("an end, not a reset that takes the answer with it");
-    assert_eq!(client::unpickled(&answer), client::ok());
+    client::assert_ok(&answer);
 }
 
 /// Closed, the door refuses and keeps its port; open again, it accepts at the same one.
@@ -218,7 +218,7 @@ fn connections_outlive_the_door() {
     assert_eq!(line.next(), (exchange, Told::Sent));
     let mut answer = [0; 100];
     let count = peer.read(&mut answer).expect("it answers");
-    assert_eq!(client::unpickled(&answer[..count]), client::ok());
+    client::assert_ok(&answer[..count]);
 }
 
 /// Where nobody listens the system may pick that very port as the caller's own, and connect it to
@@ -284,7 +284,7 @@ fn a_thousand_connections_at_once() {
         let mut answer = Vec::new();
         let asked = stream.write_all(&probe());
         if asked.and_then(|()| stream.read_to_end(&mut answer)).is_ok() && !answer.is_empty() {
-            assert_eq!(client::unpickled(&answer), client::ok());
+            client::assert_ok(&answer);
             answered += 1;
         }
     }
@@ -330,7 +330,7 @@ fn descriptors_run_out() {
     early
         .read_to_end(&mut answer)
         .expect("it is still connected");
-    assert_eq!(client::unpickled(&answer), client::ok());
+    client::assert_ok(&answer);
 
     drop(crowd);
     client::expect_ok(port, &message);
