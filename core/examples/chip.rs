@@ -118,7 +118,7 @@ impl Played {
         let alive = now < Instant::from_micros(10_000_000);
         if core::mem::take(&mut self.announces) {
             let list = [GREATER];
-            let list = Roster::new(&list, 1).unwrap_or(Roster::EMPTY);
+            let list = Roster::new(&list).unwrap_or(Roster::EMPTY).with_revision(1);
             let visitor = Exchange(ACCEPTED_FROM);
             self.say(&Frame::Told(visitor, Incoming::Accepted));
             let request = Incoming::Request(Request::Coordinator(list));
@@ -140,7 +140,7 @@ impl Played {
             Frame::Lost => return self.hello(),
             Frame::Open(exchange, _, Request::Join(me)) => {
                 let list = [me, GREATER];
-                let list = Roster::new(&list, 2).unwrap_or(Roster::EMPTY);
+                let list = Roster::new(&list).unwrap_or(Roster::EMPTY).with_revision(2);
                 self.say(&Frame::Told(exchange, Incoming::Sent));
                 let answer = Incoming::Reply(Reply::Members(list));
                 return self.say(&Frame::Told(exchange, answer));

@@ -1,5 +1,7 @@
 //! What a node may be told before it starts.
 
+use core::error::Error;
+use core::fmt;
 use core::time::Duration;
 
 use crate::roster::{Addr, Member};
@@ -88,9 +90,13 @@ pub struct Config {
     /// 5 s before the first byte, and it must outlast a feigned failure of 4 s.
     pub message_within: Duration,
 
-    /// How long a connection is kept after COORDINATOR was heard on it. 50 ms: peers break when it
-    /// is closed at once, and time out when it stays.
-    pub heard_linger: Duration,
+    /// How long a connection is kept after COORDINATOR was received on it. 50 ms: peers break when
+    /// it is closed at once, and time out when it stays.
+    pub received_linger: Duration,
+
+    /// How long a connection is kept after an OK was sent on it, unless its slot is needed. 50 ms:
+    /// one lab node dies of a connection that is gone before it has logged the answer.
+    pub answer_linger: Duration,
 
     /// How long a connection is kept after COORDINATOR was sent on it, unless the place is needed.
     /// 400 ms suited every lab node tried.
@@ -118,10 +124,128 @@ impl Config {
             join_gap: Duration::from_millis(2_500),
             look_gap: Duration::from_millis(10_000),
             message_within: Duration::from_millis(8_000),
-            heard_linger: Duration::from_millis(50),
+            received_linger: Duration::from_millis(50),
+            answer_linger: Duration::from_millis(50),
             sent_linger: Duration::from_millis(400),
         }
     }
+
+    /// Checks what a node relies on: see [`ConfigError`]. [`Node::new`](crate::Node::new) does not.
+    ///
+    /// # Errors
+    ///
+    /// The first field that cannot work. A node with such a configuration does not panic, but it
+    /// may be busy without end, or elect without end.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let lengths = [
+            ("ok_within", self.ok_within),
+            ("victor_within", self.victor_within),
+            ("probe_gap", self.probe_gap.1),
+            ("probe_within", self.probe_within),
+            ("join_within", self.join_within),
+            ("join_again", self.join_again.0),
+            ("join_gap", self.join_gap),
+            ("look_gap", self.look_gap),
+            ("message_within", self.message_within),
+        ];
+        for (field, length) in lengths {
+            above_zero(field, length)?;
+        }
+        let shorter = [
+            ("window", self.window, "victor_within", self.victor_within),
+            (
+                "ok_within",
+                self.ok_within,
+                "message_within",
+                self.message_within,
+            ),
+        ];
+        for (less, short, greater, long) in shorter {
+            if short >= long {
+                return Err(ConfigError::NotBelow { less, greater });
+            }
+        }
+        let ranges = [
+            ("probe_gap", self.probe_gap),
+            ("join_again", self.join_again),
+        ];
+        for (field, range) in ranges {
+            in_order(field, range)?;
+        }
+        let longest = [
+            self.ok_late,
+            self.received_linger,
+            self.answer_linger,
+            self.sent_linger,
+        ];
+        let longest = longest.into_iter().chain(lengths.map(|(_, length)| length));
+        if longest.chain([self.probe_gap.1, self.join_again.1]).max() > Some(LONGEST) {
+            return Err(ConfigError::TooLong);
+        }
+        let Some(feign) = self.feign else {
+            return Ok(());
+        };
+        in_order("feign.after", feign.after)?;
+        in_order("feign.length", feign.length)?;
+        above_zero("feign.length", feign.length.0)?;
+        if feign.length.1 >= self.message_within {
+            return Err(ConfigError::NotBelow {
+                less: "feign.length",
+                greater: "message_within",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a [`Config`]. Fields are named as in the structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// This time must be at least a millisecond: a node would do the same thing again and again.
+    Zero(&'static str),
+    /// The first time of this range is longer than the second.
+    Reversed(&'static str),
+    /// The one time must be shorter than the other.
+    NotBelow {
+        /// The one that is too long.
+        less: &'static str,
+        /// The one that is too short.
+        greater: &'static str,
+    },
+    /// A time is longer than 71 minutes (2^32 - 1 µs).
+    TooLong,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zero(field) => write!(f, "{field} must be at least a millisecond"),
+            Self::Reversed(field) => write!(f, "{field} must be a range from short to long"),
+            Self::NotBelow { less, greater } => write!(f, "{less} must be shorter than {greater}"),
+            Self::TooLong => f.write_str("no time may be longer than 71 minutes"),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// The longest time that a node can keep.
+const LONGEST: Duration = Duration::from_micros(u32::MAX as u64);
+
+fn above_zero(field: &'static str, length: Duration) -> Result<(), ConfigError> {
+    if length < Duration::from_millis(1) {
+        return Err(ConfigError::Zero(field));
+    }
+    Ok(())
+}
+
+fn in_order(field: &'static str, (low, high): (Duration, Duration)) -> Result<(), ConfigError> {
+    if low > high {
+        return Err(ConfigError::Reversed(field));
+    }
+    Ok(())
 }
 
 /// How a node plays dead.
@@ -179,7 +303,8 @@ pub(crate) struct Settings {
     pub(crate) join_gap: Span,
     pub(crate) look_gap: Span,
     pub(crate) message_within: Span,
-    pub(crate) heard_linger: Span,
+    pub(crate) received_linger: Span,
+    pub(crate) answer_linger: Span,
     pub(crate) sent_linger: Span,
 }
 
@@ -210,7 +335,8 @@ impl From<Config> for Settings {
             join_gap: Span::from(&config.join_gap),
             look_gap: Span::from(&config.look_gap),
             message_within: Span::from(&config.message_within),
-            heard_linger: Span::from(&config.heard_linger),
+            received_linger: Span::from(&config.received_linger),
+            answer_linger: Span::from(&config.answer_linger),
             sent_linger: Span::from(&config.sent_linger),
         }
     }

@@ -22,6 +22,7 @@ pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
 /// Something worth telling the coordinator's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum DirectoryEvent {
     /// A member joined, or joined again.
     Joined {
@@ -74,14 +75,15 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
                 Incoming::Request(request) => {
                     let outcome = match request {
                         Request::Join(member) => self.register(member),
-                        Request::Unfit(refusal) => Err(refusal),
                         Request::Election(_) | Request::Coordinator(_) | Request::Probe(_) => {
                             Err(Refusal::Unexpected)
                         }
                     };
                     return Some(self.answer(exchange, outcome, net));
                 }
-                Incoming::Done | Incoming::Gone(_) => self.close(exchange, net),
+                Incoming::Unfit(refusal) => return Some(self.answer(exchange, Err(refusal), net)),
+                Incoming::Done => self.retire(exchange, net),
+                Incoming::Gone(_) => self.close(exchange, net),
                 Incoming::Sent | Incoming::Reply(_) => {}
             }
         }
@@ -167,6 +169,18 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         }
     }
 
+    /// The answer is out: closes the exchange in a moment, or at once if there was none.
+    fn retire(&mut self, exchange: Exchange, net: &mut dyn Net) {
+        let until = self.now + ANSWER_LINGER;
+        match Rows(&mut self.rows).get(exchange) {
+            Some(row) if row.state == State::SendOk => {
+                row.state = State::Quiescent;
+                row.deadline = until;
+            }
+            _ => self.close(exchange, net),
+        }
+    }
+
     fn close(&mut self, exchange: Exchange, net: &mut dyn Net) {
         if Rows(&mut self.rows).remove(exchange) {
             net.close(exchange);
@@ -179,6 +193,10 @@ const DAYS: core::ops::Range<u32> = 1..366;
 
 /// The SU IDs the published coordinator takes: seven digits.
 const IDS: core::ops::Range<u32> = 1_000_000..10_000_000;
+
+/// How long a connection is kept after its answer, unless its slot is needed: one lab node dies of a
+/// connection that is gone before it has logged the answer.
+const ANSWER_LINGER: Span = Span::from_millis(50);
 
 /// How long a newcomer may take for its JOIN, and for reading the answer: lab nodes were seen idle
 /// for 5 s before the first byte.

@@ -9,7 +9,7 @@
 //! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
 //! 5. a member that is probed though it does not lead elects, at most once per window.
 
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::node::Machine;
 use crate::roster::{Addr, Member, Pid, Standing};
 use crate::time::{Instant, Span};
@@ -17,6 +17,7 @@ use crate::time::{Instant, Span};
 /// Where a node stands. All but the last three have a deadline at which they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Phase {
     /// Not in the group yet: the coordinator is asked until it answers.
     Joining,
@@ -57,7 +58,7 @@ pub(crate) enum Input {
     /// The leader I follow has failed.
     LeaderGone,
     /// Of two who are said to lead, this one does.
-    DoubtSettled(Pid),
+    DoubtSettled(Pid, Reason),
     /// I was probed.
     Probed,
     /// I lead, and somebody greater who was gone is there again.
@@ -78,7 +79,7 @@ enum Move {
     AwaitVictor,
     Lead,
     AnnounceOnceMore,
-    Follow(Pid),
+    Follow(Pid, Reason),
     /// Follow the first, but ask the second, who is greater.
     FollowAndAsk(Pid, Pid),
     /// Two are said to lead: find out whether the greater one is there.
@@ -98,6 +99,7 @@ pub(crate) struct Doubt {
 /// Why an election was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Cause {
     /// I have joined the group.
     Joined,
@@ -198,7 +200,7 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (P::Following(greater), I::Coordinator(lesser)) if lesser < greater && rules.asking => {
             M::Doubt(Doubt { greater, lesser })
         }
-        (_, I::Coordinator(named)) => M::Follow(named),
+        (_, I::Coordinator(named)) => M::Follow(named, Reason::Announced),
 
         // It names me or somebody below me: I am higher, so I say so by an election.
         (P::Electing | P::Waiting, I::LesserCoordinator) => M::Stay,
@@ -238,8 +240,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "Notice when the current leader has failed and initiate an election."
         (P::Following(_), I::LeaderGone) => M::Elect(C::LeaderLost),
         (_, I::LeaderGone) => M::Stay,
-        (P::Following(_) | P::Waiting, I::DoubtSettled(named)) => M::Follow(named),
-        (_, I::DoubtSettled(_)) => M::Stay,
+        (P::Following(_) | P::Waiting, I::DoubtSettled(named, reason)) => M::Follow(named, reason),
+        (_, I::DoubtSettled(..)) => M::Stay,
 
         // Somebody takes me for the leader: have the leader announce itself again.
         (P::Following(_), I::Probed) if !rules.strict && !rules.probed_lately => {
@@ -293,10 +295,10 @@ impl Machine<'_> {
             Move::Lead => self.lead(),
             Move::AnnounceOnceMore => self.life.announce_at = self.life.calm_until,
             // A full table may have lost whoever answers late; it announces itself again.
-            Move::Follow(leader) if self.table.find(leader).is_none() => {}
-            Move::Follow(leader) => self.follow(leader),
+            Move::Follow(leader, _) if self.table.find(leader).is_none() => {}
+            Move::Follow(leader, reason) => self.follow(leader, reason),
             Move::FollowAndAsk(lesser, greater) => {
-                self.follow(lesser);
+                self.follow(lesser, Reason::Announced);
                 self.doubt(Doubt { greater, lesser });
             }
             Move::Doubt(doubt) => self.doubt(doubt),
@@ -340,7 +342,11 @@ impl Machine<'_> {
         self.seek_greater();
         self.look_later();
         self.announce();
-        self.tell_leader(self.life.config.me.pid);
+        let reason = match self.table.count_greater() {
+            0 => Reason::Greatest,
+            greater => Reason::NoneAnswered { greater },
+        };
+        self.tell_leader(self.life.config.me.pid, reason);
     }
 
     /// Owes everyone a COORDINATOR, and is calm for a window.
@@ -350,7 +356,7 @@ impl Machine<'_> {
         self.be_calm();
     }
 
-    fn follow(&mut self, leader: Pid) {
+    fn follow(&mut self, leader: Pid, reason: Reason) {
         // Hearing of the same leader again, however often, does not put its next PROBE off.
         let mut probe_at = self.life.probe_at;
         if self.life.phase != Phase::Following(leader) {
@@ -361,7 +367,7 @@ impl Machine<'_> {
         self.enter(Phase::Following(leader), Instant::NEVER);
         self.life.probe_at = probe_at;
         self.be_calm();
-        self.tell_leader(leader);
+        self.tell_leader(leader, reason);
     }
 
     /// Notes that two are said to lead, unless somebody still greater is in doubt already, and

@@ -11,6 +11,7 @@ use crate::roster::Pid;
 /// Something worth telling the user. What a [`Node`](crate::Node) does never depends on whether it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Event {
     /// The coordinator answered JOIN.
     Joined {
@@ -33,6 +34,8 @@ pub enum Event {
     Leader {
         /// Who, perhaps this node itself.
         leader: Pid,
+        /// Why that one.
+        reason: Reason,
     },
     /// The leader has failed; an election follows.
     LeaderLost {
@@ -55,9 +58,49 @@ pub enum Event {
     },
 }
 
+/// Why somebody is taken for the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Reason {
+    /// This node leads: it knows of nobody greater.
+    Greatest,
+    /// This node leads: of the greater processes it knows, none answered its ELECTION.
+    NoneAnswered {
+        /// How many greater processes it knows.
+        greater: u32,
+    },
+    /// It was announced.
+    Announced,
+    /// Two were announced; this is the greater one, and it answered.
+    Answered,
+    /// Two were announced; this is the lesser one, and the greater one did not answer.
+    GreaterFailed,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Greatest => f.write_str("no greater member is known"),
+            Self::NoneAnswered { greater: 1 } => {
+                f.write_str("1 greater member, it does not answer")
+            }
+            Self::NoneAnswered { greater } => {
+                write!(f, "{greater} greater members, none answers")
+            }
+            Self::Announced => f.write_str("it was announced"),
+            Self::Answered => f.write_str("it was announced and answers"),
+            Self::GreaterFailed => {
+                f.write_str("it was announced, and a greater one that was too does not answer")
+            }
+        }
+    }
+}
+
 /// Why a JOIN failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum JoinFailure {
     /// The connection failed.
     Gone(Gone),
@@ -71,6 +114,7 @@ pub enum JoinFailure {
 /// How a leader's failure was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Loss {
     /// It refused a connection.
     Refused,
@@ -107,7 +151,7 @@ impl fmt::Display for Loss {
 
 impl Error for Loss {}
 
-/// How many messages of each kind were sent or heard.
+/// How many messages of each kind were sent or received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Messages {
@@ -129,8 +173,8 @@ pub struct Messages {
 pub struct Counters {
     /// Messages handed to the network, whether or not they arrived.
     pub sent: Messages,
-    /// Messages heard, except while playing dead.
-    pub heard: Messages,
+    /// Messages received, except while failure is feigned.
+    pub received: Messages,
     /// Exchanges whose bytes were not a message, or not one for a member.
     pub rejected: u64,
     /// Exchanges closed early to make room for others.

@@ -1,7 +1,7 @@
 //! What a node makes of what it hears.
 
 use crate::election::{Input, Phase, TOP};
-use crate::event::{Event, JoinFailure, Loss, count};
+use crate::event::{Event, JoinFailure, Loss, Reason, count};
 use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::node::Machine;
 use crate::roster::{Member, Pid, Roster, Standing, admits};
@@ -19,7 +19,7 @@ impl Machine<'_> {
             Incoming::Sent => self.sent(exchange),
             Incoming::Request(request) => match request {
                 Request::Election(roster) if !matches!(self.life.phase, Phase::Failed) => {
-                    count(&mut self.life.counters.heard.election);
+                    count(&mut self.life.counters.received.election);
                     self.merge(roster, None);
                     if roster.is_empty() {
                         // It does not say who it is; the coordinator knows newcomers.
@@ -33,12 +33,12 @@ impl Machine<'_> {
                     self.decide(Input::Election);
                 }
                 Request::Probe(_) if !matches!(self.life.phase, Phase::Failed) => {
-                    count(&mut self.life.counters.heard.probe);
+                    count(&mut self.life.counters.received.probe);
                     self.answer(exchange, net);
                     self.decide(Input::Probed);
                 }
                 Request::Coordinator(roster) if !matches!(self.life.phase, Phase::Failed) => {
-                    count(&mut self.life.counters.heard.coordinator);
+                    count(&mut self.life.counters.received.coordinator);
                     let input = self.read_announcement(roster);
                     let announced = match input {
                         Some(Input::Coordinator(named)) => Some(named),
@@ -46,7 +46,7 @@ impl Machine<'_> {
                         _ => None,
                     };
                     self.merge(roster, announced);
-                    self.retire(exchange, self.life.config.heard_linger);
+                    self.retire(exchange, self.life.config.received_linger);
                     if let Some(input) = input {
                         self.decide(input);
                     }
@@ -60,25 +60,20 @@ impl Machine<'_> {
                         row.deadline = row.deadline.max(deadline);
                     }
                 }
-                Request::Coordinator(_) => self.retire(exchange, self.life.config.heard_linger),
-                Request::Join(_) | Request::Unfit(_) => {
-                    count(&mut self.life.counters.rejected);
-                    self.retire(exchange, self.life.config.heard_linger);
-                }
+                Request::Coordinator(_) => self.retire(exchange, self.life.config.received_linger),
+                Request::Join(_) => self.reject(exchange),
             },
-            Incoming::Reply(Reply::Ok(_)) => self.answered(exchange),
-            Incoming::Reply(Reply::Members(roster)) => {
-                if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    let added = self.merge(roster, None);
-                    self.retire(exchange, Span::ZERO);
-                    self.joined(added);
+            Incoming::Unfit(_) => self.reject(exchange),
+            Incoming::Reply(reply) => {
+                // An answer implies that the question was sent.
+                if self.rows.get(exchange).is_some_and(|row| row.opened_by_us) {
+                    self.sent(exchange);
                 }
+                self.replied(exchange, reply);
             }
-            Incoming::Reply(Reply::Refused(refusal)) => {
-                if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    self.retire(exchange, Span::ZERO);
-                    self.join_failed(JoinFailure::Refused(refusal));
-                }
+            // One program dies of a connection that is gone before it has logged our answer.
+            Incoming::Done if self.is_answered(exchange) => {
+                self.retire(exchange, self.life.config.answer_linger);
             }
             Incoming::Done => self.ended(exchange, None, net),
             Incoming::Gone(gone) => {
@@ -87,6 +82,36 @@ impl Machine<'_> {
             }
         }
         true
+    }
+
+    fn replied(&mut self, exchange: Exchange, reply: Reply<'_>) {
+        match reply {
+            Reply::Ok(_) => self.answered(exchange),
+            Reply::Members(roster) => {
+                if self.state_of(exchange) == Some(State::WaitingForMembers) {
+                    let added = self.merge(roster, None);
+                    self.retire(exchange, Span::ZERO);
+                    self.joined(added);
+                }
+            }
+            Reply::Refused(refusal) => {
+                if self.state_of(exchange) == Some(State::WaitingForMembers) {
+                    self.retire(exchange, Span::ZERO);
+                    self.join_failed(JoinFailure::Refused(refusal));
+                }
+            }
+        }
+    }
+
+    /// Returns `true` if an OK of ours has gone out on `exchange`.
+    fn is_answered(&mut self, exchange: Exchange) -> bool {
+        let row = self.rows.get(exchange);
+        row.is_some_and(|row| row.state == State::SendOk && !row.owed)
+    }
+
+    fn reject(&mut self, exchange: Exchange) {
+        count(&mut self.life.counters.rejected);
+        self.retire(exchange, self.life.config.received_linger);
     }
 
     fn state_of(&mut self, exchange: Exchange) -> Option<State> {
@@ -225,7 +250,7 @@ impl Machine<'_> {
         self.retire(exchange, Span::ZERO);
         match state {
             State::WaitingForOk | State::Quiescent => {
-                count(&mut self.life.counters.heard.ok);
+                count(&mut self.life.counters.received.ok);
                 self.table.mark(peer.pid, Standing::Alive);
                 self.decide(Input::Ok);
                 if self
@@ -233,11 +258,11 @@ impl Machine<'_> {
                     .doubt
                     .is_some_and(|doubt| doubt.greater == peer.pid)
                 {
-                    self.decide(Input::DoubtSettled(peer.pid));
+                    self.decide(Input::DoubtSettled(peer.pid, Reason::Answered));
                 }
             }
             State::WaitingForProbeOk => {
-                count(&mut self.life.counters.heard.ok);
+                count(&mut self.life.counters.received.ok);
                 self.probe_answered(peer.pid);
             }
             State::WaitingForMembers => {
@@ -357,7 +382,7 @@ impl Machine<'_> {
         if matches!(self.life.phase, Phase::Waiting)
             && let Some(doubt) = self.life.doubt.filter(|doubt| doubt.greater == pid)
         {
-            self.decide(Input::DoubtSettled(doubt.lesser));
+            self.decide(Input::DoubtSettled(doubt.lesser, Reason::GreaterFailed));
         }
     }
 
@@ -367,7 +392,7 @@ impl Machine<'_> {
         if self.life.is_led_by(pid) {
             self.life.answers_probes = Some(pid);
         } else if doubted.is_some() {
-            self.decide(Input::DoubtSettled(pid));
+            self.decide(Input::DoubtSettled(pid, Reason::Answered));
         } else if pid > self.life.config.me.pid {
             self.decide(Input::GreaterBack);
         }
@@ -380,7 +405,7 @@ impl Machine<'_> {
             // answer PROBE.
             let back = how == Loss::Silent && self.table.standing(pid) == Standing::Gone;
             if back && doubt.is_some() {
-                self.decide(Input::DoubtSettled(pid));
+                self.decide(Input::DoubtSettled(pid, Reason::Answered));
             } else if back {
                 self.decide(Input::GreaterBack);
             }
@@ -406,7 +431,7 @@ impl Machine<'_> {
             Some(Member { pid: lesser, .. })
                 if lesser > me && !self.table.standing(lesser).is_dead() =>
             {
-                self.decide(Input::DoubtSettled(lesser));
+                self.decide(Input::DoubtSettled(lesser, Reason::GreaterFailed));
             }
             _ => self.decide(Input::LeaderGone),
         }

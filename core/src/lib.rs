@@ -129,16 +129,16 @@ mod time;
 #[cfg(feature = "postcard")]
 pub mod wire;
 
-pub use config::{Config, Feign, FeignMode};
+pub use config::{Config, ConfigError, Feign, FeignMode};
 pub use directory::{Directory, DirectoryEvent};
 pub use election::{Cause, Phase};
-pub use event::{Counters, Event, JoinFailure, Loss, Messages};
+pub use event::{Counters, Event, JoinFailure, Loss, Messages, Reason};
 #[cfg(feature = "embedded-io")]
 pub use link::Io;
 #[cfg(feature = "postcard")]
 pub use link::{Buffers, Gateway, Line, Link};
 pub use net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
 pub use node::Node;
-pub use roster::{Addr, Member, Pid, Roster};
+pub use roster::{Addr, Member, Origin, Pid, Roster};
 pub use state::State;
 pub use time::Instant;

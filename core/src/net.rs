@@ -26,8 +26,6 @@ pub enum Request<'a> {
     /// To the leader: are you there? Answered by [`Reply::Ok`]. The list is the sender's table, for
     /// wires that carry one with it; a receiver may find it empty.
     Probe(Roster<'a>),
-    /// Something else arrived, whole and readable, that nobody here serves. Only ever received.
-    Unfit(Refusal),
 }
 
 /// The answer to a [`Request`].
@@ -92,7 +90,10 @@ pub enum Incoming<'a> {
     Sent,
     /// The message of an exchange that was told as [`Accepted`](Self::Accepted).
     Request(Request<'a>),
-    /// The answer to a message sent by [`Net::open`].
+    /// In place of a [`Request`](Self::Request): something else arrived, whole and readable, that
+    /// is not served here.
+    Unfit(Refusal),
+    /// The answer to a message sent by [`Net::open`]. It implies [`Sent`](Self::Sent).
     Reply(Reply<'a>),
     /// The exchange ended in order: the peer closed it, or all that was due was exchanged. No
     /// answer before it means the peer chose to give none.

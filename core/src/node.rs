@@ -6,7 +6,7 @@ use heapless::{Deque, Vec};
 
 use crate::config::{Config, Settings};
 use crate::election::{Doubt, Input, Phase, TOP};
-use crate::event::{Counters, Event};
+use crate::event::{Counters, Event, Reason};
 use crate::net::Net;
 use crate::rng::Rng;
 use crate::roster::{Member, Pid, Roster, Standing, Table};
@@ -366,10 +366,10 @@ impl Machine<'_> {
     }
 
     /// Tells who leads, unless that is what was told last.
-    pub(crate) fn tell_leader(&mut self, leader: Pid) {
+    pub(crate) fn tell_leader(&mut self, leader: Pid, reason: Reason) {
         if self.life.told_leader.is_none_or(|told| told != leader) {
             self.life.told_leader = Some(leader);
-            self.tell(Event::Leader { leader });
+            self.tell(Event::Leader { leader, reason });
         }
     }
 

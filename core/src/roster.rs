@@ -85,6 +85,20 @@ impl PartialOrd for Member {
     }
 }
 
+/// Which program of our own kind sent a list.
+///
+/// Programs of the lab do not say who they are, and nothing depends on being told: it makes an
+/// answer go to whoever asked, and tells a member early that its group is larger than some tables.
+/// Like all that comes from the network it may be a lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Origin {
+    /// The sender.
+    pub pid: Pid,
+    /// Whether the sender knows the group to be larger than a member's table.
+    pub large: bool,
+}
+
 /// A list of members, strictly ascending by ([`Pid`], [`Addr`]): what messages carry.
 ///
 /// A process may stand in it at several addresses, when it has moved or is spelled in two ways.
@@ -92,40 +106,65 @@ impl PartialOrd for Member {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Roster<'a> {
     members: &'a [Member],
-    revision: u32,
+    revision: Option<u32>,
+    origin: Option<Origin>,
 }
 
 impl<'a> Roster<'a> {
     /// A list of nobody.
     pub const EMPTY: Roster<'static> = Roster {
         members: &[],
-        revision: 0,
+        revision: None,
+        origin: None,
     };
 
     /// `members` as a list, or `None` if they are not strictly ascending.
-    pub fn new(members: &'a [Member], revision: u32) -> Option<Self> {
-        members
-            .is_sorted_by(|a, b| a < b)
-            .then_some(Self { members, revision })
+    pub fn new(members: &'a [Member]) -> Option<Self> {
+        members.is_sorted_by(|a, b| a < b).then_some(Self {
+            members,
+            ..Self::EMPTY
+        })
     }
 
-    /// Sorts `members`, moves repetitions out of the way, and lends what is left as a list.
+    /// Sorts `members`, moves repetitions to the end, and lends the others as a list.
     ///
-    /// Costs nothing but one pass if they are ascending already.
-    pub fn sorted(members: &'a mut [Member], revision: u32) -> Self {
+    /// Costs one pass if they are ascending already.
+    pub fn sorted(members: &'a mut [Member]) -> Self {
         let mut kept = members.len();
         if !members.is_sorted_by(|a, b| a < b) {
             kept = sort_once(members);
         }
         Self {
             members: members.get(..kept).unwrap_or(&[]),
-            revision,
+            ..Self::EMPTY
         }
     }
 
     /// A table, which is strictly ascending at all times, as a list.
     pub(crate) const fn of_table(members: &'a [Member], revision: u32) -> Self {
-        Self { members, revision }
+        Self {
+            members,
+            revision: Some(revision),
+            origin: None,
+        }
+    }
+
+    /// The same list as part of a table that is at `revision`.
+    ///
+    /// For whoever lends lists of a table of their own to a [`Net`](crate::Net): see
+    /// [`revision`](Self::revision).
+    #[must_use]
+    pub const fn with_revision(self, revision: u32) -> Self {
+        Self {
+            revision: Some(revision),
+            ..self
+        }
+    }
+
+    /// The same list with who sent it.
+    #[must_use]
+    pub const fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
     }
 
     /// The members, strictly ascending.
@@ -133,10 +172,18 @@ impl<'a> Roster<'a> {
         self.members
     }
 
-    /// Changes whenever the table this list was taken from changes: two lists of one node with
-    /// equal revision and length are equal, so an encoding may be kept and shared.
-    pub const fn revision(&self) -> u32 {
+    /// The state of the table this list was lent from, or `None` if it is not part of a table: a
+    /// received list, or one composed for a single message.
+    ///
+    /// The number changes whenever the table does. Two lists of one table with the same revision
+    /// and length have the same members, so their encoding may be kept and shared.
+    pub const fn revision(&self) -> Option<u32> {
         self.revision
+    }
+
+    /// Who sent the list, if it was a program of our own kind and the wire could carry it.
+    pub const fn origin(&self) -> Option<Origin> {
+        self.origin
     }
 
     /// How many entries there are.
@@ -212,10 +259,7 @@ impl Table<'_> {
     /// Everyone up to me: what I announce when I lead.
     pub(crate) fn up_to_me(&self) -> Roster<'_> {
         let end = count_up_to(self.members, self.me);
-        Roster {
-            members: self.members.get(..end).unwrap_or(&[]),
-            revision: *self.revision,
-        }
+        Roster::of_table(self.members.get(..end).unwrap_or(&[]), *self.revision)
     }
 
     /// The greatest entry below `cursor`, and what is known of it.
@@ -261,6 +305,14 @@ impl Table<'_> {
                 _ => Standing::Unasked,
             };
         }
+    }
+
+    /// How many processes greater than me are known.
+    pub(crate) fn count_greater(&self) -> u32 {
+        let from = count_up_to(self.members, self.me.pid.last());
+        let greater = self.members.get(from..).unwrap_or(&[]);
+        let pids = greater.chunk_by(|a, b| a.pid == b.pid).count();
+        u32::try_from(pids).unwrap_or(u32::MAX)
     }
 
     /// Whether the group may be larger than the table: then others may have no place for me either.
@@ -518,7 +570,7 @@ mod tests {
 
         fn hear(&mut self, members: &[Member]) -> Merged {
             let keep = [self.leader.unwrap_or(self.me.pid); 3];
-            self.table().merge(Roster::new(members, 0).unwrap(), &keep)
+            self.table().merge(Roster::new(members).unwrap(), &keep)
         }
     }
 
@@ -575,11 +627,11 @@ mod tests {
     #[test]
     fn sorting_drops_repetitions_only() {
         let mut raw = [member(3, 1), member(1, 1), member(3, 1), member(3, 0)];
-        let roster = Roster::sorted(&mut raw, 4);
+        let roster = Roster::sorted(&mut raw).with_revision(4);
         assert_eq!(roster.members(), [member(1, 1), member(3, 0), member(3, 1)]);
-        assert_eq!(roster.revision(), 4);
+        assert_eq!(roster.revision(), Some(4));
         assert_eq!(roster.greatest(), Some(member(3, 0).pid));
-        assert_eq!(Roster::new(&[member(2, 2), member(2, 2)], 0), None);
+        assert_eq!(Roster::new(&[member(2, 2), member(2, 2)]), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::time::Instant;
 /// these two in the same manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum State {
     /// Nothing is awaited of this peer any more; the connection is about to be closed.
     Quiescent,

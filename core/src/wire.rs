@@ -133,7 +133,7 @@ impl<'a> Frame<'a> {
                     Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => {
                         list
                     }
-                    Request::Join(_) | Request::Unfit(_) => Roster::EMPTY,
+                    Request::Join(_) => Roster::EMPTY,
                 }
             }
             Self::Reply(_, reply) | Self::Told(_, Incoming::Reply(reply)) => match reply {

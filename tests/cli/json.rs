@@ -10,7 +10,7 @@ fn fields(event: &str) -> &'static [&'static str] {
         "listening" => &["address", "capacity", "connections"],
         "joined" => &["members"],
         "election" => &["cause"],
-        "leader" => &["leader"],
+        "leader" => &["leader", "reason"],
         "leader_lost" => &["leader", "how"],
         "failed" => &["for_ms"],
         "recovered" | "stopped" => &[],

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bully::{Cause, Event, Feign, FeignMode, Instant, Loss, Phase, Pid, State};
+use bully::{Cause, Event, Feign, FeignMode, Instant, Loss, Phase, Pid, Reason, State};
 use bully_tests::owned::{Answer, Kind};
 use bully_tests::people::{config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, follower};
@@ -162,7 +162,9 @@ fn coordinator_ends_the_election_merges_the_list_and_names_the_leader() {
     lab.take_events();
     lab.coordinator(&members([2, 5, 6, 7]));
     lab.expect_leader(pid(7));
-    assert_eq!(lab.take_events(), [Event::Leader { leader: pid(7) }]);
+    let reason = Reason::Announced;
+    let leader = pid(7);
+    assert_eq!(lab.take_events(), [Event::Leader { leader, reason }]);
     assert_eq!(lab.roster(), members([2, 5, 6, 7]));
     // There is no answer to it.
     lab.wait(400);
@@ -179,7 +181,10 @@ fn the_outcome_of_every_election_is_told_though_the_leader_is_the_same() {
             Event::Election {
                 cause: Cause::Asked,
             },
-            Event::Leader { leader: pid(9) },
+            Event::Leader {
+                leader: pid(9),
+                reason: Reason::Announced,
+            },
         ];
         assert_eq!(lab.take_events(), told);
         // Said again without an election it is no news.

@@ -257,15 +257,18 @@ fn messages_are_counted_by_their_names_both_ways() {
     lab.election(&members([3]));
     lab.probe();
     let asked = [Kind::Election, Kind::Probe].map(|kind| lab.all(kind).len() as u64);
-    let Counters { sent, heard, .. } = lab.node.counters();
+    let Counters { sent, received, .. } = lab.node.counters();
     assert_eq!(
         (sent.join, sent.election, sent.probe),
         (1, asked[0], asked[1])
     );
     assert_eq!((sent.ok, sent.coordinator), (2, 0));
-    assert_eq!((heard.coordinator, heard.election, heard.probe), (1, 1, 1));
     assert_eq!(
-        heard.ok,
+        (received.coordinator, received.election, received.probe),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        received.ok,
         asked[0] + asked[1],
         "everyone asked has answered OK"
     );

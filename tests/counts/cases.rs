@@ -131,7 +131,7 @@ fn decode(keyed: Keyed) -> Work {
         reader.clear();
         let whole = reader.push(&messages[0]).is_ok();
         let heard = message::request(&reader, &mut names, &mut members);
-        let roster = Roster::sorted(&mut members, 0);
+        let roster = Roster::sorted(&mut members);
         let understood = whole && matches!(heard, message::Heard::Election(_));
         if understood { roster.len() } else { 0 }
     })
@@ -264,7 +264,9 @@ fn joined() -> Work {
 fn chip_frames() -> [Frame<'static>; 2] {
     let members = members(FEW);
     [1, 2].map(|revision| {
-        let roster = Roster::new(members, revision).expect("they ascend");
+        let roster = Roster::new(members)
+            .expect("they ascend")
+            .with_revision(revision);
         let to = members[0].addr;
         Frame::Open(Exchange(3), to, Request::Election(roster))
     })

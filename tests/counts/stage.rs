@@ -128,5 +128,5 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
 
 /// These as a list, as they come from a network.
 pub(crate) fn list(members: &'static [Member]) -> Roster<'static> {
-    Roster::new(members, 0).expect("they ascend")
+    Roster::new(members).expect("they ascend")
 }

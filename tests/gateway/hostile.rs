@@ -262,7 +262,7 @@ fn a_frame_without_an_end_takes_no_memory() {
 fn what_no_chip_may_say_ends_the_session() {
     let probe = Request::Probe(Roster::EMPTY);
     let list = members(1..=9);
-    let list = Roster::new(&list, 1).expect("it ascends");
+    let list = Roster::new(&list).expect("it ascends").with_revision(1);
     let illegal: &[&[Frame<'_>]] = &[
         &[Frame::Ping],
         &[Frame::Told(Exchange(1), Incoming::Sent)],
@@ -282,11 +282,6 @@ fn what_no_chip_may_say_ends_the_session() {
             Frame::Open(Exchange(1), Addr(6), probe),
         ],
         // What members never send.
-        &[Frame::Open(
-            Exchange(1),
-            Addr(5),
-            Request::Unfit(Refusal::Pid),
-        )],
         &[Frame::Reply(Exchange(1), Reply::Refused(Refusal::Full))],
         &[Frame::Reply(Exchange(1), Reply::Members(list))],
     ];

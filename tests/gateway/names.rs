@@ -29,7 +29,7 @@ fn tell(attack: &mut Attack, nth: u32, list: &[Member]) {
 
 /// The chip shows its table.
 fn show(attack: &mut Attack, number: u32, table: &[Member]) {
-    let table = Roster::new(table, 1).expect("it ascends");
+    let table = Roster::new(table).expect("it ascends").with_revision(1);
     attack.say(&Frame::Open(
         Exchange(number),
         Addr(1),

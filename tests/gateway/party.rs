@@ -53,7 +53,7 @@ fn the_greatest_leads_and_the_least_follows() {
             let probes = node.counters();
             assert!(
                 if leads {
-                    probes.heard.probe
+                    probes.received.probe
                 } else {
                     probes.sent.probe
                 } > 0

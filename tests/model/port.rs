@@ -193,7 +193,6 @@ impl Net for Port<'_> {
                 list(roster);
                 (Kind::Probe, 0)
             }
-            Request::Unfit(_) => panic!("a core sends what is never sent"),
         };
         if matches!(kind, Kind::Election | Kind::Coordinator) {
             assert_ne!(list & (1 << self.me), 0, "a list without its sender");
@@ -327,5 +326,5 @@ fn lend(into: &mut [Member; MEMBERS], list: List) -> Roster<'_> {
         into[len] = at(place);
         len += 1;
     }
-    Roster::new(&into[..len], 0).expect("places are ascending")
+    Roster::new(&into[..len]).expect("places are ascending")
 }

@@ -106,7 +106,8 @@ fn config(place: Place) -> Config {
     config.join_gap = Duration::ZERO;
     // Every fourth PROBE: a quiet group is soon back to where it was.
     config.look_gap = 4 * PROBE_GAP;
-    config.heard_linger = Duration::ZERO;
+    config.received_linger = Duration::ZERO;
+    config.answer_linger = Duration::ZERO;
     config.sent_linger = Duration::ZERO;
     config
 }

@@ -163,8 +163,8 @@ fn hold_while_strangers_come_and_go() {
         }
         group.turn();
     }
-    let heard = group.members[0].0.counters().heard.probe;
+    let heard = group.members[0].0.counters().received.probe;
     group.turn_until("the leader is still probed", |group| {
-        group.members[0].0.counters().heard.probe > heard + 2 && group.agreed()
+        group.members[0].0.counters().received.probe > heard + 2 && group.agreed()
     });
 }

@@ -132,7 +132,7 @@ impl Pair {
 /// An ELECTION as it goes over the wire.
 fn election(people: &[Member], names: &Names) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let roster = Roster::new(people, 0).expect("ascending");
+    let roster = Roster::new(people).expect("ascending");
     writer::request(
         &mut bytes,
         &Request::Election(roster),
@@ -179,7 +179,7 @@ fn a_probe_allocates_nothing_on_either_side() {
 #[test]
 fn a_list_is_encoded_once_and_decoded_once() {
     let people = people(200);
-    let roster = Roster::new(&people, 7).expect("ascending");
+    let roster = Roster::new(&people).expect("ascending").with_revision(7);
     let mut pair = Pair::new(Forms {
         probe: Some(ProbeForm::Members),
         ..Forms::default()
@@ -207,7 +207,9 @@ fn what_is_shared_is_what_is_the_same() {
     let mut pair = Pair::new(Forms::default());
     let lists = [&people[..10], &people[..], &people[..10]];
     for (revision, list) in [(1, lists[0]), (1, lists[1]), (2, lists[2])] {
-        let roster = Roster::new(list, revision).expect("ascending");
+        let roster = Roster::new(list)
+            .expect("ascending")
+            .with_revision(revision);
         pair.exchange(Request::Election(roster), list);
         pair.exchange(Request::Election(roster), list);
     }
@@ -216,7 +218,7 @@ fn what_is_shared_is_what_is_the_same() {
     assert_eq!(pair.asked.counters().decoded, 2);
     assert_eq!(pair.asked.counters().recognised, 4);
     // The same list in another message is another message.
-    let roster = Roster::new(&people, 3).expect("ascending");
+    let roster = Roster::new(&people).expect("ascending").with_revision(3);
     pair.exchange(Request::Coordinator(roster), &people);
     assert_eq!(pair.asking.counters().encoded, 4);
     assert_eq!(pair.asked.counters().decoded, 3);

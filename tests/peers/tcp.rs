@@ -56,7 +56,7 @@ impl Line {
         let told = match incoming {
             Incoming::Accepted => Told::Accepted,
             Incoming::Sent => Told::Sent,
-            Incoming::Request(_) => Told::Request,
+            Incoming::Request(_) | Incoming::Unfit(_) => Told::Request,
             Incoming::Reply(_) => Told::Reply,
             Incoming::Done => Told::Done,
             Incoming::Gone(gone) => Told::Gone(gone),

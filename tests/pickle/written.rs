@@ -43,7 +43,7 @@ fn python_loads_every_message_and_answer() {
         member(65_536, 0x7FFF_FFFF, addr("127.0.0.1", 65_535)),
         member(0x8000_0000, u32::MAX, addr("bücher", 5)),
     ];
-    let group = Roster::new(&members, 1).expect("they ascend");
+    let group = Roster::new(&members).expect("they ascend").with_revision(1);
     let by_address = "{('::1', 1): (0, 0), ('127.0.0.1', 255): (255, 256), ('localhost', 256): (256, 65535), \
         ('127.0.0.1', 40000): (300, 7654321), ('127.0.0.1', 40001): (300, 7654321), \
         ('127.0.0.1', 65535): (65536, 2147483647), ('b\\xfccher', 5): (2147483648, 4294967295)}";
@@ -226,12 +226,6 @@ fn what_is_no_pickle_is_answered_in_plain_text() {
 }
 
 #[test]
-fn what_is_only_ever_received_is_not_written() {
-    let message = Request::Unfit(Refusal::Malformed);
-    assert_eq!(request(message, FORMS, &Names::new()), b"");
-}
-
-#[test]
 fn sixty_one_members_and_more_in_1024_bytes() {
     let mut names = Names::new();
     for keyed in [Keyed::Address, Keyed::Pid] {
@@ -247,7 +241,7 @@ fn sixty_one_members_and_more_in_1024_bytes() {
             })
             .collect();
         for count in 0..=members.len() {
-            let group = Roster::new(&members[..count], 0).expect("they ascend");
+            let group = Roster::new(&members[..count]).expect("they ascend");
             let bytes = request(Request::Coordinator(group), forms, &names);
             if bytes.len() <= 1024 {
                 fits = count;
@@ -267,7 +261,7 @@ fn more_hosts_than_a_byte_counts() {
             member(1, n, addr)
         })
         .collect();
-    let group = Roster::new(&members, 0).expect("they ascend");
+    let group = Roster::new(&members).expect("they ascend");
     let bytes = request(Request::Election(group), FORMS, &names);
     let mut expected: Vec<_> = members
         .iter()

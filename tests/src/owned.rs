@@ -53,14 +53,14 @@ impl Message {
     }
 
     /// Lends it; the list is put in order for that.
-    pub fn lend(&mut self) -> Request<'_> {
-        match self {
+    pub fn lend(&mut self) -> Incoming<'_> {
+        Incoming::Request(match self {
             Self::Join(member) => Request::Join(*member),
-            Self::Election(members) => Request::Election(Roster::sorted(members, 0)),
-            Self::Coordinator(members) => Request::Coordinator(Roster::sorted(members, 0)),
+            Self::Election(members) => Request::Election(Roster::sorted(members)),
+            Self::Coordinator(members) => Request::Coordinator(Roster::sorted(members)),
             Self::Probe => Request::Probe(Roster::EMPTY),
-            Self::Unfit(refusal) => Request::Unfit(*refusal),
-        }
+            Self::Unfit(refusal) => return Incoming::Unfit(*refusal),
+        })
     }
 }
 
@@ -71,7 +71,6 @@ impl From<Request<'_>> for Message {
             Request::Election(roster) => Self::Election(roster.members().to_vec()),
             Request::Coordinator(roster) => Self::Coordinator(roster.members().to_vec()),
             Request::Probe(_) => Self::Probe,
-            Request::Unfit(refusal) => Self::Unfit(refusal),
         }
     }
 }
@@ -92,7 +91,7 @@ impl Answer {
     pub fn lend(&mut self) -> Reply<'_> {
         match self {
             Self::Ok => Reply::Ok(Roster::EMPTY),
-            Self::Members(members) => Reply::Members(Roster::sorted(members, 0)),
+            Self::Members(members) => Reply::Members(Roster::sorted(members)),
             Self::Refused(refusal) => Reply::Refused(*refusal),
         }
     }
@@ -131,7 +130,7 @@ impl News {
         match self {
             Self::Accepted => Incoming::Accepted,
             Self::Sent => Incoming::Sent,
-            Self::Request(message) => Incoming::Request(message.lend()),
+            Self::Request(message) => message.lend(),
             Self::Reply(answer) => Incoming::Reply(answer.lend()),
             Self::Done => Incoming::Done,
             Self::Gone(gone) => Incoming::Gone(*gone),

@@ -174,7 +174,7 @@ impl<'b> Decoder<'b> {
             *place = last;
         }
         read.end()?;
-        Roster::new(places, 0)?;
+        Roster::new(places)?;
         self.list_len = length;
         Some(())
     }
@@ -235,7 +235,8 @@ impl<'a> In<'a> {
             kind::LISTENING => Frame::Listening(self.take()?),
             kind::OPEN => {
                 let (exchange, to) = (self.exchange()?, Addr(self.take()?));
-                Frame::Open(exchange, to, self.request(list)?)
+                let kind = self.take()?;
+                Frame::Open(exchange, to, self.request(kind, list)?)
             }
             kind::REPLY => Frame::Reply(self.exchange()?, self.reply(list)?),
             kind::CLOSE => Frame::Close(self.exchange()?),
@@ -244,7 +245,10 @@ impl<'a> In<'a> {
                 let incoming = match self.take::<u8>()? {
                     0 => Incoming::Accepted,
                     1 => Incoming::Sent,
-                    2 => Incoming::Request(self.request(list)?),
+                    2 => match self.take::<u8>()? {
+                        4 => Incoming::Unfit(*REFUSALS.get(usize::from(self.take::<u8>()?))?),
+                        kind => Incoming::Request(self.request(kind, list)?),
+                    },
                     3 => Incoming::Reply(self.reply(list)?),
                     4 => Incoming::Done,
                     5 => Incoming::Gone(*GONE.get(usize::from(self.take::<u8>()?))?),
@@ -274,16 +278,15 @@ impl<'a> In<'a> {
     /// The first so many of the last list.
     fn list(&mut self, list: &'a [Member]) -> Option<Roster<'a>> {
         let length = usize::from(self.take::<u16>()?);
-        Roster::new(list.get(..length)?, 0)
+        Roster::new(list.get(..length)?)
     }
 
-    fn request(&mut self, list: &'a [Member]) -> Option<Request<'a>> {
-        Some(match self.take::<u8>()? {
+    fn request(&mut self, kind: u8, list: &'a [Member]) -> Option<Request<'a>> {
+        Some(match kind {
             0 => Request::Join(self.member()?),
             1 => Request::Election(self.list(list)?),
             2 => Request::Coordinator(self.list(list)?),
             3 => Request::Probe(self.list(list)?),
-            4 => Request::Unfit(*REFUSALS.get(usize::from(self.take::<u8>()?))?),
             _ => return None,
         })
     }

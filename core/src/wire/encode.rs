@@ -60,9 +60,9 @@ impl Encoder {
 
     /// Writes `list` unless the list sent last begins with it.
     fn list_first(&mut self, list: Roster<'_>, into: &mut [u8]) -> Result<usize, Full> {
-        let sent = self
-            .list
-            .is_some_and(|(revision, length)| revision == list.revision() && length >= list.len());
+        let sent = self.list.is_some_and(|(revision, length)| {
+            Some(revision) == list.revision() && length >= list.len()
+        });
         if sent || list.is_empty() {
             return Ok(0);
         }
@@ -78,7 +78,7 @@ impl Encoder {
         }
         let end = out.end()?;
         self.sequence = self.sequence.wrapping_add(1);
-        self.list = Some((list.revision(), list.len()));
+        self.list = list.revision().map(|revision| (revision, list.len()));
         Ok(end)
     }
 
@@ -185,6 +185,11 @@ impl Out<'_> {
                         self.put(2_u8)?;
                         self.request(request)
                     }
+                    Incoming::Unfit(refusal) => {
+                        self.put(2_u8)?;
+                        self.put(4_u8)?;
+                        self.put(place(&REFUSALS, refusal))
+                    }
                     Incoming::Reply(reply) => {
                         self.put(3_u8)?;
                         self.reply(reply)
@@ -216,10 +221,6 @@ impl Out<'_> {
             Request::Probe(list) => {
                 self.put(3_u8)?;
                 self.count(list)
-            }
-            Request::Unfit(refusal) => {
-                self.put(4_u8)?;
-                self.put(place(&REFUSALS, refusal))
             }
         }
     }

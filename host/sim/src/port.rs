@@ -129,14 +129,14 @@ impl Port {
 
     fn copy(&mut self, kind: usize, roster: Roster<'_>) -> Rc<[Member]> {
         if let Some(Some((revision, copy))) = self.copies.get(kind)
-            && *revision == roster.revision()
+            && roster.revision() == Some(*revision)
             && copy.len() == roster.len()
         {
             return Rc::clone(copy);
         }
         let copy: Rc<[Member]> = Rc::from(roster.members());
-        if let Some(kept) = self.copies.get_mut(kind) {
-            *kept = Some((roster.revision(), Rc::clone(&copy)));
+        if let (Some(kept), Some(revision)) = (self.copies.get_mut(kind), roster.revision()) {
+            *kept = Some((revision, Rc::clone(&copy)));
         }
         copy
     }
@@ -153,7 +153,6 @@ impl Net for Port {
             Request::Election(roster) => Message::Election(self.copy(0, roster)),
             Request::Coordinator(roster) => Message::Coordinator(self.copy(1, roster)),
             Request::Probe(_) => Message::Probe,
-            Request::Unfit(refusal) => Message::Refused(refusal),
         };
         self.outbox.push(Action::Open { slot, to, message });
         Ok(Exchange(slot))
@@ -172,13 +171,17 @@ impl Net for Port {
             Input::Sent => Incoming::Sent,
             Input::Done => Incoming::Done,
             Input::Gone(gone) => Incoming::Gone(gone),
-            Input::Request(message) => Incoming::Request(match message {
-                Message::Join(member) => Request::Join(member),
-                Message::Election(list) => Request::Election(lend(&mut self.lent, list)),
-                Message::Coordinator(list) => Request::Coordinator(lend(&mut self.lent, list)),
-                Message::Probe => Request::Probe(Roster::EMPTY),
-                _ => Request::Unfit(Refusal::Unexpected),
-            }),
+            Input::Request(message) => match message {
+                Message::Join(member) => Incoming::Request(Request::Join(member)),
+                Message::Election(list) => {
+                    Incoming::Request(Request::Election(lend(&mut self.lent, list)))
+                }
+                Message::Coordinator(list) => {
+                    Incoming::Request(Request::Coordinator(lend(&mut self.lent, list)))
+                }
+                Message::Probe => Incoming::Request(Request::Probe(Roster::EMPTY)),
+                _ => Incoming::Unfit(Refusal::Unexpected),
+            },
             Input::Reply(message) => Incoming::Reply(match message {
                 Message::Members(list) => Reply::Members(lend(&mut self.lent, list)),
                 Message::Refused(refusal) => Reply::Refused(refusal),
@@ -215,5 +218,5 @@ impl Net for Port {
 
 fn lend(lent: &mut Option<Rc<[Member]>>, list: Rc<[Member]>) -> Roster<'_> {
     // Lists come from rosters and are ascending.
-    Roster::new(lent.insert(list), 0).unwrap_or(Roster::EMPTY)
+    Roster::new(lent.insert(list)).unwrap_or(Roster::EMPTY)
 }

@@ -45,11 +45,12 @@ impl Simulation<'_> {
             Event::Joined { members } => format!("joined: {members} known"),
             Event::JoinFailed { failure, .. } => format!("cannot join: {failure:?}"),
             Event::Election { cause } => format!("elects: {}", cause.name()),
-            Event::Leader { leader } => format!("leader is {}", number_of(leader)),
+            Event::Leader { leader, .. } => format!("leader is {}", number_of(leader)),
             Event::LeaderLost { leader, how } => format!("lost {}: {how:?}", number_of(leader)),
             Event::Failed { length } => format!("plays dead for {} ms", length.as_millis()),
             Event::Recovered => "is back".to_owned(),
             Event::RosterFull { left_out } => format!("has no room for {left_out}"),
+            other => format!("{other:?}"),
         };
         self.trace_line(number, &what);
     }

@@ -222,7 +222,7 @@ impl One {
 
     fn sent(&self) -> Sent {
         let counters = self.node.counters();
-        let (sent, heard) = (counters.sent, counters.heard);
+        let (sent, heard) = (counters.sent, counters.received);
         let begun = sent.join + sent.election + sent.coordinator;
         Sent {
             messages: begun + sent.ok.saturating_sub(heard.probe),

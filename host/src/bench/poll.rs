@@ -98,7 +98,7 @@ fn twin_probed(all: &[Member]) -> Contender<'_> {
 /// One in the middle is asked by a lesser one, and asks in turn.
 fn elects(all: &[Member]) -> Result<Contender<'_>, Trouble> {
     let mut scripted = Scripted::following(all, all[all.len() / 2]);
-    let roster = Roster::new(all, 0).unwrap_or(Roster::EMPTY);
+    let roster = Roster::new(all).unwrap_or(Roster::EMPTY);
     let leader = scripted.node.leader();
     let mut elect = move || {
         scripted.pass(AFTERWARDS);

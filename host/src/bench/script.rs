@@ -87,7 +87,7 @@ impl<'a> Scripted<'a> {
     pub(super) fn following(members: &'a [Member], me: Member) -> Self {
         let mut scripted = Self::new(members.len(), me);
         scripted.turn();
-        let all = Roster::new(members, 0).unwrap_or(Roster::EMPTY);
+        let all = Roster::new(members).unwrap_or(Roster::EMPTY);
         scripted.net.push(Request::Coordinator(all));
         scripted.turn();
         scripted

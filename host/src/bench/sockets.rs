@@ -263,7 +263,7 @@ fn held(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
 /// A leader tells so many members of itself. They are bare sockets, which count what they get.
 fn broadcast(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let all = members(count);
-    let roster = Roster::new(&all, 1).unwrap_or(Roster::EMPTY);
+    let roster = Roster::new(&all).unwrap_or(Roster::EMPTY).with_revision(1);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let mut poll = Poll::new()?;
     let mut leader = Tcp::bind(&poll, 0, TcpConfig::default())?;

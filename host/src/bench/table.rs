@@ -144,7 +144,7 @@ fn hearing_only<'a>(all: &'a [Member], me: Member) -> Contender<'a> {
 
 fn hearing_of<'a>(all: &'a [Member], me: Member, heard: &'a [Member]) -> Contender<'a> {
     let mut scripted = Scripted::following(all, me);
-    let heard = Roster::new(heard, 0).unwrap_or(Roster::EMPTY);
+    let heard = Roster::new(heard).unwrap_or(Roster::EMPTY);
     each(move |_| {
         scripted.net.push(Request::Coordinator(heard));
         scripted.turn();
@@ -159,8 +159,8 @@ fn meeting<'a>(
     acquainted: &'a [Member],
     heard: &'a [Member],
 ) -> Contender<'a> {
-    let heard = Roster::new(heard, 0).unwrap_or(Roster::EMPTY);
-    let known = Roster::new(acquainted, 0).unwrap_or(Roster::EMPTY);
+    let heard = Roster::new(heard).unwrap_or(Roster::EMPTY);
+    let known = Roster::new(acquainted).unwrap_or(Roster::EMPTY);
     in_batches(
         WAITING / count,
         move || {

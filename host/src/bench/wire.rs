@@ -42,7 +42,7 @@ pub(super) fn election(members: &[Member]) -> Vec<u8> {
 }
 
 fn write(bytes: &mut Vec<u8>, members: &[Member], keyed: Keyed) {
-    let roster = Roster::new(members, 0).unwrap_or(Roster::EMPTY);
+    let roster = Roster::new(members).unwrap_or(Roster::EMPTY);
     let forms = Forms {
         keyed,
         ..Forms::default()
@@ -167,7 +167,7 @@ fn reading(messages: &[Vec<u8>], count: usize) -> Result<Contender<'_>, Trouble>
         reader.clear();
         let whole = reader.push(message).is_ok();
         let heard = message::request(&reader, &mut names, &mut members);
-        let roster = Roster::sorted(&mut members, 0);
+        let roster = Roster::sorted(&mut members);
         let heard = whole && matches!(heard, Heard::Election(_));
         if heard { roster.len() } else { 0 }
     };

@@ -98,8 +98,9 @@ impl LocalMember {
             };
             self.tell_state(now, before, log);
             let Some(event) = event else { break };
-            let told = self.told(event);
-            log.tell(now, Some(self.me.pid), &told);
+            if let Some(told) = self.told(event) {
+                log.tell(now, Some(self.me.pid), &told);
+            }
         }
         for note in self.tcp.notes() {
             let peer = Place(note.peer.ip().to_string(), note.peer.port());
@@ -111,8 +112,8 @@ impl LocalMember {
             );
         }
         let revision = self.node.roster().revision();
-        if self.swept != Some(revision) {
-            self.swept = Some(revision);
+        if self.swept != revision {
+            self.swept = revision;
             self.tcp.sweep(self.node.roster());
         }
     }
@@ -163,8 +164,9 @@ impl LocalMember {
         }
     }
 
-    fn told(&mut self, event: Event) -> Told {
-        match event {
+    /// What to tell of `event`; `None` for one that this version does not know.
+    fn told(&mut self, event: Event) -> Option<Told> {
+        Some(match event {
             Event::Joined { members } => {
                 self.joining = Joining::Done;
                 Told::Joined { members }
@@ -187,12 +189,13 @@ impl LocalMember {
             Event::Election { cause } => Told::Election {
                 cause: cause.name(),
             },
-            Event::Leader { leader } => Told::Leader { leader },
+            Event::Leader { leader, reason } => Told::Leader { leader, reason },
             Event::LeaderLost { leader, how } => Told::LeaderLost { leader, how },
             Event::Failed { length } => Told::Failed { length },
             Event::Recovered => Told::Recovered,
             Event::RosterFull { left_out } => Told::RosterFull { left_out },
-        }
+            _ => return None,
+        })
     }
 
     /// Why a JOIN failed and what to do about it.
@@ -224,6 +227,7 @@ impl LocalMember {
                     words.unwrap_or_else(|| crate::pickle::message::refusal_text(refusal, None));
                 (why, "mend what it complains of".to_owned())
             }
+            other => (other.to_string(), check()),
         }
     }
 }

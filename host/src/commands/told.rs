@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bully::{Loss, Messages, Pid};
+use bully::{Loss, Messages, Pid, Reason};
 use serde::Serialize;
 
 use super::log::Tone;
@@ -37,6 +37,8 @@ pub(crate) enum Told {
     Leader {
         #[serde(serialize_with = "pair")]
         leader: Pid,
+        #[serde(serialize_with = "shown")]
+        reason: Reason,
     },
     /// The leader has failed.
     LeaderLost {
@@ -139,8 +141,13 @@ impl Told {
                 (text, Tone::Plain)
             }
             Self::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),
-            Self::Leader { leader } if who == Some(*leader) => ("leads".to_owned(), Tone::Leader),
-            Self::Leader { leader } => (format!("follows {}", pid_text(*leader)), Tone::Follower),
+            Self::Leader { leader, reason } if who == Some(*leader) => {
+                (format!("leads: {reason}"), Tone::Leader)
+            }
+            Self::Leader { leader, reason } => (
+                format!("follows {}: {reason}", pid_text(*leader)),
+                Tone::Follower,
+            ),
             Self::LeaderLost { leader, how } => {
                 let text = format!("has lost its leader {}: {how}", pid_text(*leader));
                 (text, Tone::Trouble)
@@ -253,12 +260,17 @@ pub(crate) fn maybe_pair<S: serde::Serializer>(
     pid.map(|pid| (pid.days, pid.id)).serialize(to)
 }
 
+fn shown<T: core::fmt::Display, S: serde::Serializer>(what: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(what)
+}
+
 fn loss<S: serde::Serializer>(how: &Loss, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(match how {
         Loss::Refused => "refused",
         Loss::Reset => "reset",
         Loss::Unreachable => "unreachable",
         Loss::Silent => "silent",
+        _ => "other",
     })
 }
 

@@ -52,8 +52,8 @@ impl Book {
 
     /// Learns who is where. Costs nothing unless the table has changed.
     pub(crate) fn learn(&mut self, roster: Roster<'_>) {
-        if self.revision != Some(roster.revision()) {
-            self.revision = Some(roster.revision());
+        if self.revision != roster.revision() {
+            self.revision = roster.revision();
             self.pids.clear();
             let known = roster.members().iter();
             self.pids
@@ -75,7 +75,7 @@ impl Book {
             Request::Election(roster) | Request::Coordinator(roster) | Request::Probe(roster) => {
                 listed(roster)
             }
-            Request::Join(_) | Request::Unfit(_) => None,
+            Request::Join(_) => None,
         });
         // Its owner knows the spelling of a host; here the number has to do.
         pid.map_or_else(|| Names::new().show(addr).to_string(), pid_text)
@@ -93,7 +93,7 @@ impl Net for Traced<'_> {
             Request::Join(_) => (State::SendJoin, String::new()),
             Request::Election(roster) => (State::SendElection, list_text(roster)),
             Request::Coordinator(roster) => (State::SendVictory, list_text(roster)),
-            Request::Probe(_) | Request::Unfit(_) => (State::SendProbe, String::new()),
+            Request::Probe(_) => (State::SendProbe, String::new()),
         };
         // A PROBE is told by its outcome, or the leader's calm life would drown the rest; a JOIN
         // once there is a coordinator to take it.
@@ -217,8 +217,8 @@ fn hear(state: State, incoming: &Incoming<'_>) -> Option<(String, Tone)> {
                 Some((format!("COORDINATOR {leader}"), Tone::Plain))
             }
             Request::Probe(_) => told("PROBE", Tone::Faint),
-            Request::Unfit(_) => told("a message not for us", Tone::Trouble),
         },
+        Incoming::Unfit(_) => told("a message not for us", Tone::Trouble),
         Incoming::Reply(reply) => match reply {
             Reply::Ok(_) => told("OK", routine),
             Reply::Members(roster) => Some((list_text(*roster), routine)),
@@ -254,7 +254,7 @@ fn after(state: State, incoming: &Incoming<'_>) -> State {
         (Incoming::Sent, State::SendProbe) => State::WaitingForProbeOk,
         (Incoming::Sent, _) => State::Quiescent,
         (Incoming::Reply(_) | Incoming::Done | Incoming::Gone(_), _) => State::Quiescent,
-        (Incoming::Accepted | Incoming::Request(_), same) => same,
+        (Incoming::Accepted | Incoming::Request(_) | Incoming::Unfit(_), same) => same,
     }
 }
 

@@ -268,7 +268,10 @@ impl Bridge<'_> {
                 let Outgoing::Waiting(to, message) = &outbound.stage else {
                     continue;
                 };
-                match net.open(*to, message.lend(&mut self.said)) {
+                let Incoming::Request(request) = message.lend(&mut self.said) else {
+                    continue;
+                };
+                match net.open(*to, request) {
                     Ok(at) => outbound.stage = Outgoing::Open { at, sent: false },
                     Err(Full) => {
                         self.full_until = Some(now + FULL_PAUSE);
@@ -322,8 +325,8 @@ impl Bridge<'_> {
         self.held.told(message.members());
         let accepted = Frame::Told(exchange, Incoming::Accepted);
         let said = self.session.say(&accepted).and_then(|()| {
-            let request = Incoming::Request(message.lend(&mut self.told));
-            self.session.say(&Frame::Told(exchange, request))
+            let incoming = message.lend(&mut self.told);
+            self.session.say(&Frame::Told(exchange, incoming))
         });
         inbound.stage = Arrived::Told(self.number, message);
         self.note_cut(left_out);

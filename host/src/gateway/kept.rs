@@ -2,7 +2,7 @@
 
 use bully::{Gone, Incoming, Member, Refusal, Reply, Request, Roster};
 
-/// A [`Request`] with its own list.
+/// A [`Request`] with its own list, or what came in place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Join(Member),
@@ -19,7 +19,6 @@ impl Message {
             Request::Election(list) => Self::Election(list.members().to_vec()),
             Request::Coordinator(list) => Self::Coordinator(list.members().to_vec()),
             Request::Probe(list) => Self::Probe(list.members().to_vec()),
-            Request::Unfit(refusal) => Self::Unfit(refusal),
         }
     }
 
@@ -57,14 +56,14 @@ impl Message {
     }
 
     /// Lends it, with a list that `latest` has numbered.
-    pub(super) fn lend<'a>(&self, latest: &'a mut Latest) -> Request<'a> {
-        match self {
+    pub(super) fn lend<'a>(&self, latest: &'a mut Latest) -> Incoming<'a> {
+        Incoming::Request(match self {
             Self::Join(member) => Request::Join(*member),
             Self::Election(list) => Request::Election(latest.number(list)),
             Self::Coordinator(list) => Request::Coordinator(latest.number(list)),
             Self::Probe(list) => Request::Probe(latest.number(list)),
-            Self::Unfit(refusal) => Request::Unfit(*refusal),
-        }
+            Self::Unfit(refusal) => return Incoming::Unfit(*refusal),
+        })
     }
 }
 
@@ -87,6 +86,7 @@ impl News {
             Incoming::Accepted => Self::Accepted,
             Incoming::Sent => Self::Sent,
             Incoming::Request(request) => Self::Request(Message::new(request)),
+            Incoming::Unfit(refusal) => Self::Request(Message::Unfit(refusal)),
             Incoming::Reply(Reply::Ok(_)) => Self::Ok,
             Incoming::Reply(Reply::Members(list)) => Self::Members(list.members().to_vec()),
             Incoming::Reply(Reply::Refused(refusal)) => Self::Refused(refusal),
@@ -126,7 +126,9 @@ impl Latest {
     fn part(&self, len: usize) -> Roster<'_> {
         let members = self.members.get(..len).unwrap_or(&[]);
         // Whatever was numbered ascends: it came as a list.
-        Roster::new(members, self.revision).unwrap_or(Roster::EMPTY)
+        Roster::new(members)
+            .unwrap_or(Roster::EMPTY)
+            .with_revision(self.revision)
     }
 }
 
@@ -190,11 +192,11 @@ mod tests {
         for list in lists.map(members) {
             let numbered = latest.number(&list);
             assert_eq!(numbered.members(), list);
-            let of = (numbered.revision(), numbered.len());
+            let of = (numbered.revision().unwrap_or(0), numbered.len());
             for (revision, other) in &seen {
                 assert!((*revision, other.len()) != of || *other == list);
             }
-            seen.push((numbered.revision(), list));
+            seen.push((of.0, list));
         }
     }
 }

@@ -22,8 +22,8 @@ pub(super) struct Encoded {
 struct Kept {
     kind: Kind,
     forms: Forms,
-    /// Revision and length of the roster in it; zeros if there is none.
-    roster: (u32, usize),
+    /// Revision and length of the list in it.
+    roster: (Option<u32>, usize),
     bytes: Rc<[u8]>,
 }
 
@@ -51,7 +51,7 @@ impl Encoded {
                 Some((Kind::Probe, *roster))
             }
             Request::Probe(_) => Some((Kind::Probe, Roster::EMPTY)),
-            Request::Join(_) | Request::Unfit(_) => None,
+            Request::Join(_) => None,
         };
         self.once(key, forms, shared, |out| {
             writer::request(out, request, forms, names);
@@ -78,7 +78,7 @@ impl Encoded {
     }
 
     /// Forgets lists of other revisions than the present one: they are not sent again.
-    pub(super) fn forget_all_but(&mut self, revision: u32) {
+    pub(super) fn forget_all_but(&mut self, revision: Option<u32>) {
         self.kept.retain(|kept| {
             let (of, len) = kept.roster;
             of == revision || len == 0
@@ -93,10 +93,11 @@ impl Encoded {
         shared: &mut Shared,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Rc<[u8]> {
-        let roster = key.map_or((0, 0), |(_, roster)| (roster.revision(), roster.len()));
+        let roster = key.map_or((None, 0), |(_, roster)| (roster.revision(), roster.len()));
         if let Some((kind, _)) = key
             && let Some(kept) = self.kept.iter().find(|kept| kept.kind == kind)
             && kept.roster == roster
+            && (roster.0.is_some() || roster.1 == 0)
             && kept.forms == *forms
         {
             self.reused += 1;

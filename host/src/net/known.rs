@@ -51,7 +51,7 @@ impl Known {
 
     pub(super) fn roster(&self) -> Roster<'_> {
         // Ascending since it was made, so this is never the empty list.
-        Roster::new(&self.members, 0).unwrap_or(Roster::EMPTY)
+        Roster::new(&self.members).unwrap_or(Roster::EMPTY)
     }
 }
 

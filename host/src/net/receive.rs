@@ -228,7 +228,7 @@ impl Tcp {
                 keyed: listed.keyed,
                 scope: (!same_to_all).then(|| self.scope()),
             };
-            let members = Roster::sorted(members, 0).members();
+            let members = Roster::sorted(members).members();
             self.list = Some(lists.keep(bytes, members, meaning));
         }
         if let Some(why) = unfit {

@@ -434,7 +434,7 @@ impl Net for Tcp {
                 let due = match request {
                     Request::Join(_) => Some(Due::Members),
                     Request::Election(_) | Request::Probe(_) => Some(Due::Ok),
-                    Request::Coordinator(_) | Request::Unfit(_) => None,
+                    Request::Coordinator(_) => None,
                 };
                 match Conn::open(&self.poller, peer, out, due, self.owner, slot + 1) {
                     Ok(conn) => conn,
@@ -474,7 +474,7 @@ impl Net for Tcp {
             Told::Election => Incoming::Request(Request::Election(list)),
             Told::Coordinator => Incoming::Request(Request::Coordinator(list)),
             Told::Probe => Incoming::Request(Request::Probe(list)),
-            Told::Unfit(refusal) => Incoming::Request(Request::Unfit(refusal)),
+            Told::Unfit(refusal) => Incoming::Unfit(refusal),
             Told::Ok => Incoming::Reply(Reply::Ok(list)),
             Told::Members => Incoming::Reply(Reply::Members(list)),
             Told::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),

@@ -94,7 +94,6 @@ pub fn request(out: &mut Vec<u8>, request: &Request<'_>, forms: &Forms, names: &
             ProbeForm::None => short(out, &("PROBE", ())),
             ProbeForm::Members => named(out, "PROBE", roster, forms.keyed, names),
         },
-        Request::Unfit(_) => {}
     }
 }
 

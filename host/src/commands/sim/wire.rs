@@ -66,7 +66,7 @@ impl Wire {
 
     fn written(&self, name: &str, members: &[Member]) -> usize {
         let (forms, names) = (Forms::default(), &self.names);
-        let roster = Roster::new(members, 0).unwrap_or(Roster::EMPTY);
+        let roster = Roster::new(members).unwrap_or(Roster::EMPTY);
         let mut out = Vec::new();
         let request = match (name, members) {
             ("JOIN", [member]) => Some(Request::Join(*member)),

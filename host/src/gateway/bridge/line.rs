@@ -1,7 +1,7 @@
 //! What the line brings.
 
 use bully::wire::{ACCEPTED_FROM, Frame};
-use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply, Request};
+use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply};
 
 use super::{Bridge, GatewayEvent, LEFT_WITHIN};
 use crate::gateway::calls::{Arrived, Inbound, OUTBOUND_MAX, Outbound, Outgoing};
@@ -77,8 +77,7 @@ impl Bridge<'_> {
             Frame::Open(exchange, to, request) => {
                 let places = usize::from(self.ready?.exchanges_max);
                 let known = self.outbound.iter().any(|call| call.number == exchange.0);
-                let is_sent = !matches!(request, Request::Unfit(_));
-                let is_legal = is_sent && !known && exchange.0 < ACCEPTED_FROM;
+                let is_legal = !known && exchange.0 < ACCEPTED_FROM;
                 if !is_legal || self.outbound.len() >= places {
                     return None;
                 }

@@ -317,7 +317,7 @@ fn turn<N: Net>(node: &mut Node<MEMBERS, EXCHANGES>, now: Instant, net: &mut N) 
 
 /// The greatest member, who leads.
 fn greatest(mut stage: Stage<impl Scripted>) {
-    let everybody = Roster::new(&GROUP, 1).expect("ascending");
+    let everybody = Roster::new(&GROUP).expect("ascending").with_revision(1);
     let others = GREATEST - 1;
     stage.measure("starts: JOIN", 1);
     stage.answered(Reply::Members(everybody));
@@ -334,7 +334,7 @@ fn greatest(mut stage: Stage<impl Scripted>) {
 
 /// The least member, who follows.
 fn least(mut stage: Stage<impl Scripted>) {
-    let everybody = Roster::new(&GROUP, 1).expect("ascending");
+    let everybody = Roster::new(&GROUP).expect("ascending").with_revision(1);
     stage.pass(Duration::ZERO);
     stage.answered(Reply::Members(everybody));
     stage.measure("hears of everybody: ELECTION to the greatest", SIDE_MAX);
