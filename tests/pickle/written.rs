@@ -168,7 +168,7 @@ fn the_leader_comes_first_in_a_coordinator_s_list_and_nowhere_else() {
         let addr = names.addr("127.0.0.1", port).expect("there is capacity");
         member(days, 1_000_000, addr)
     });
-    let roster = Roster::new(&members, 1).expect("they ascend");
+    let roster = Roster::new(&members).expect("they ascend");
     for keyed in [Keyed::Address, Keyed::Pid] {
         let forms = Forms {
             keyed,

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Refusal, Reply, Request, Roster};
+use bully::{
+    Addr, Exchange, Full, Gone, Incoming, Member, Net, Origin, Refusal, Reply, Request, Roster,
+};
 
 use crate::scenario::Kind;
 
@@ -11,10 +13,10 @@ use crate::scenario::Kind;
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Join(Member),
-    Election(Rc<[Member]>),
-    Coordinator(Rc<[Member]>),
-    Probe,
-    Ok,
+    Election(Rc<[Member]>, Option<Origin>),
+    Coordinator(Rc<[Member]>, Option<Origin>),
+    Probe(Option<Origin>),
+    Ok(Option<Origin>),
     Members(Rc<[Member]>),
     Refused(Refusal),
 }
@@ -23,10 +25,10 @@ impl Message {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Join(_) => Kind::Join,
-            Self::Election(_) => Kind::Election,
-            Self::Coordinator(_) => Kind::Coordinator,
-            Self::Probe => Kind::Probe,
-            Self::Ok => Kind::Ok,
+            Self::Election(..) => Kind::Election,
+            Self::Coordinator(..) => Kind::Coordinator,
+            Self::Probe(_) => Kind::Probe,
+            Self::Ok(_) => Kind::Ok,
             Self::Members(_) | Self::Refused(_) => Kind::Members,
         }
     }
@@ -35,7 +37,7 @@ impl Message {
     pub(crate) fn list(&self) -> &[Member] {
         match self {
             Self::Join(member) => core::slice::from_ref(member),
-            Self::Election(list) | Self::Coordinator(list) | Self::Members(list) => list,
+            Self::Election(list, _) | Self::Coordinator(list, _) | Self::Members(list) => list,
             _ => &[],
         }
     }
@@ -150,9 +152,11 @@ impl Net for Port {
         let slot = self.free_slot(self.exchanges_max).ok_or(Full)?;
         let message = match request {
             Request::Join(member) => Message::Join(member),
-            Request::Election(roster) => Message::Election(self.copy(0, roster)),
-            Request::Coordinator(roster) => Message::Coordinator(self.copy(1, roster)),
-            Request::Probe(_) => Message::Probe,
+            Request::Election(roster) => Message::Election(self.copy(0, roster), roster.origin()),
+            Request::Coordinator(roster) => {
+                Message::Coordinator(self.copy(1, roster), roster.origin())
+            }
+            Request::Probe(roster) => Message::Probe(roster.origin()),
         };
         self.outbox.push(Action::Open { slot, to, message });
         Ok(Exchange(slot))
@@ -173,18 +177,23 @@ impl Net for Port {
             Input::Gone(gone) => Incoming::Gone(gone),
             Input::Request(message) => match message {
                 Message::Join(member) => Incoming::Request(Request::Join(member)),
-                Message::Election(list) => {
-                    Incoming::Request(Request::Election(lend(&mut self.lent, list)))
+                Message::Election(list, origin) => {
+                    let list = lend(&mut self.lent, list).with_origin(origin);
+                    Incoming::Request(Request::Election(list))
                 }
-                Message::Coordinator(list) => {
-                    Incoming::Request(Request::Coordinator(lend(&mut self.lent, list)))
+                Message::Coordinator(list, origin) => {
+                    let list = lend(&mut self.lent, list).with_origin(origin);
+                    Incoming::Request(Request::Coordinator(list))
                 }
-                Message::Probe => Incoming::Request(Request::Probe(Roster::EMPTY)),
+                Message::Probe(origin) => {
+                    Incoming::Request(Request::Probe(Roster::EMPTY.with_origin(origin)))
+                }
                 _ => Incoming::Unfit(Refusal::Unexpected),
             },
             Input::Reply(message) => Incoming::Reply(match message {
                 Message::Members(list) => Reply::Members(lend(&mut self.lent, list)),
                 Message::Refused(refusal) => Reply::Refused(refusal),
+                Message::Ok(origin) => Reply::Ok(Roster::EMPTY.with_origin(origin)),
                 _ => Reply::Ok(Roster::EMPTY),
             }),
         };
@@ -193,7 +202,7 @@ impl Net for Port {
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
         let message = match reply {
-            Reply::Ok(_) => Message::Ok,
+            Reply::Ok(roster) => Message::Ok(roster.origin()),
             Reply::Members(roster) => Message::Members(self.copy(2, roster)),
             Reply::Refused(refusal) => Message::Refused(refusal),
         };

@@ -97,7 +97,7 @@ impl Simulation<'_> {
             return;
         }
         let what = match message {
-            Message::Election(list) | Message::Coordinator(list) | Message::Members(list) => {
+            Message::Election(list, _) | Message::Coordinator(list, _) | Message::Members(list) => {
                 let last = list.last().map_or(0, |last| number_of(last.pid));
                 format!("{} of {}, up to {last}", message.kind().name(), list.len())
             }
