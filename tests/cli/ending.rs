@@ -1,7 +1,8 @@
 //! Ctrl-C, SIGTERM, and a reader that has gone.
 
 use core::time::Duration;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
@@ -60,6 +61,47 @@ fn a_wait_does_not_put_off_a_signal() {
     gcd.signal(Signal::INT);
     assert_eq!(gcd.finish().code, Some(0));
     assert!(signalled.elapsed() < Duration::from_secs(2));
+}
+
+/// `nohup` and shells start programs with signals ignored that are not meant for them.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    for (ignored, sent) in [
+        ("INT", Signal::INT),
+        ("TERM", Signal::TERM),
+        ("HUP", Signal::HUP),
+    ] {
+        let mut command = Command::new("sh");
+        let script = format!("trap '' {ignored}; exec \"$0\" gcd 0 --log json");
+        let gcd = Program::start_command(command.args(["-c", &script, BULLY]));
+        let port = gcd.port();
+        gcd.signal(sent);
+        // A signal would have come before the connection: it is there when kill returns.
+        for _ in 0..2 {
+            let mut client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+            client.set_read_timeout(Some(LIMIT)).expect("a time");
+            client.write_all(b"VPROBE\n.").expect("it reads");
+            let count = client.read(&mut [0; 100]).expect("an answer");
+            assert!(count > 0, "{ignored} is not ignored any more");
+        }
+        let other = if sent == Signal::TERM {
+            Signal::INT
+        } else {
+            Signal::TERM
+        };
+        gcd.signal(other);
+        assert_eq!(gcd.finish().code, Some(0), "{ignored}");
+    }
+}
+
+/// The end of a terminal ends a program that nobody has started with `nohup`.
+#[test]
+fn the_end_of_the_terminal_is_left_to_the_system() {
+    let gcd = Program::start(&["gcd", "0", "--log", "json"]);
+    gcd.port();
+    gcd.signal(Signal::HUP);
+    assert_eq!(gcd.finish().code, None, "ended by a signal");
 }
 
 #[test]

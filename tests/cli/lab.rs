@@ -24,7 +24,8 @@ fn a_group_that_had_no_time_gets_a_little() {
     assert_eq!(left.code, Some(0), "{left:?}");
     let summary = left.json().pop().expect("a summary");
     assert_eq!(summary["agreed"], true);
-    assert!(summary["elapsed_s"].as_f64() < Some(6.0), "{summary}");
+    let elapsed = summary["elapsed_s"].as_f64().expect("seconds");
+    assert!(elapsed < 6.0, "{summary}");
 }
 
 #[test]
@@ -32,11 +33,12 @@ fn thirty_members_and_a_strict_few_are_quiet() {
     let left = Program::run(&["lab", "--members", "30", "--for", "3s", "--log", "json"]);
     let summary = left.json().pop().expect("a summary");
     let messages = summary["messages"].as_object().expect("an object");
-    let all: u64 = messages
+    let counts = messages
         .values()
-        .filter_map(serde_json::Value::as_u64)
-        .sum();
-    assert!(all < 3_000, "{summary}");
+        .map(|count| count.as_u64().expect("a count"));
+    let all: u64 = counts.sum();
+    // Each of them joins, and is told who leads.
+    assert!((2 * 30 - 1..3_000).contains(&all), "{summary}");
     let left = Program::run(&[
         "lab",
         "--members",

@@ -100,7 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for member in &lab.members {
         member.introduce(clock.now(), &mut log);
     }
-    let grace_until = stop.until.map(|until| until + GRACE);
+    let grace_until = stop.until().map(|until| until + GRACE);
     let mut status_at = Instant::ZERO;
     let summary = loop {
         lab.turn(clock, &mut log);
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let end = if stop.expired(now) {
             grace_until
         } else {
-            stop.until
+            stop.until()
         };
         if log.watched() && status_at <= now {
             log.status(&lab.status(now));

@@ -13,22 +13,18 @@ mod log;
 mod member;
 mod progress;
 mod room;
+mod stop;
 mod told;
 mod trace;
 mod wire;
 
 use core::net::{IpAddr, SocketAddr};
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
-use std::sync::Arc;
-
-use bully::Instant;
 
 pub(crate) use room::{EXCHANGES_MAX, MEMBERS_MAX};
-
-use crate::net::Poll;
+use stop::Stop;
 
 /// Where `bully gcd` listens unless told otherwise. Fixed, so that the commands in a README, on a
 /// blackboard and in two shells fit together; below the ranges from which systems hand out ports
@@ -90,48 +86,6 @@ impl Failure {
             ),
             _ => Self::system(error),
         }
-    }
-}
-
-/// What ends a command: a signal, or the end of its time.
-pub(crate) struct Stop {
-    signalled: Arc<AtomicBool>,
-    until: Option<Instant>,
-}
-
-impl Stop {
-    /// Listens for Ctrl-C, SIGTERM and the terminal's end, and to the clock if there is a `limit`.
-    ///
-    /// A second signal ends the process on the spot.
-    fn new(poll: &Poll, limit: Option<Duration>) -> Result<Self, Failure> {
-        let signalled = Arc::new(AtomicBool::new(false));
-        let (flag, waker) = (Arc::clone(&signalled), poll.waker());
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            waker.wake();
-        })
-        .map_err(|error| Failure::system(&io::Error::other(error)))?;
-        Ok(Self {
-            signalled,
-            until: limit.map(|limit| poll.clock().now() + limit),
-        })
-    }
-
-    /// Whether somebody wants it to end now.
-    fn signalled(&self) -> bool {
-        self.signalled.load(Ordering::SeqCst)
-    }
-
-    /// Whether its time is over.
-    fn expired(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| until <= now)
-    }
-
-    /// The time to wait for: `other`, or the end if that is sooner.
-    fn or(&self, other: Option<Instant>) -> Option<Instant> {
-        other.into_iter().chain(self.until).min()
     }
 }
 
