@@ -2,40 +2,120 @@
 
 use heapless::Vec;
 
-use crate::net::{Exchange, Incoming, Net, Refusal, Reply, Request};
+use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::roster::{Member, Roster};
-use crate::state::{Row, Rows, State};
 use crate::time::{Instant, Span};
 
-/// The group coordinator (GCD), with room for `MEMBERS` members and `EXCHANGES` connections.
+/// The group coordinator (GCD), with slots for `MEMBERS` members and `EXCHANGES` connections.
 ///
-/// It answers JOIN with everyone it has ever heard of, the newcomer among them, and never forgets
-/// anyone. It opens no exchange of its own. At least 1 member and 4 exchanges.
+/// It answers JOIN with everyone who ever joined, the newcomer among them. It forgets nobody until
+/// the table is full. Then a newcomer takes the slot of a member whose listener refuses
+/// connections, or does not accept one within 1 s; it waits up to 2 s while the coordinator looks
+/// for one, and is refused if every listener accepts. At least 1 member and 4 exchanges; fewer do
+/// not compile.
+///
+/// # How it looks
+///
+/// It sends PROBE to members in turn, at most `EXCHANGES / 4` at once, and only while somebody
+/// waits for a slot. PROBE is the message that harms nobody: it asks for an OK and nothing else.
+/// ELECTION would start an election, COORDINATOR name a leader, and a connection that is closed
+/// without a message, or an ELECTION that is closed before its answer, ends some of the lab's
+/// programs. A connection that is accepted is therefore kept until the answer has come, or for 3 s.
+/// Members of our own kind start an election when they are probed without leading; so nobody is
+/// probed again for 60 s after all were found to accept, and newcomers are refused at once meanwhile.
 #[derive(Debug)]
 pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
+    /// Ascending.
     members: Vec<Member, MEMBERS>,
+    members_max: usize,
     revision: u32,
     rows: Vec<Row, EXCHANGES>,
+    search: Search,
+    /// How much more input is taken before deadlines have their turn.
+    input_left: usize,
+    /// There may be more input than that.
+    input_pending: bool,
     now: Instant,
 }
 
-/// Something worth telling the coordinator's user.
+/// Something worth reporting to the coordinator's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DirectoryEvent {
-    /// A member joined, or joined again.
+    /// A member joined, or asked again.
     Joined {
         /// Who, and where.
         member: Member,
         /// How many members there are now.
         members: u32,
+        /// The member of the same id that was listed before. `None`: a newcomer. The same as
+        /// `member`: it only asked who is there. The same pid at another address: it was started
+        /// anew, or two programs run with one pid, which cannot be told apart here; if both live,
+        /// each of them replaces the other again and again.
+        before: Option<Member>,
     },
-    /// Somebody was turned down. The table is as it was.
+    /// A member is not listed any more: its listener refuses, and a newcomer needed the slot.
+    Removed {
+        /// Who, and where it was listed.
+        member: Member,
+    },
+    /// A request was refused. The table is as it was.
     Refused {
         /// Why.
         refusal: Refusal,
     },
+}
+
+/// One open exchange.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    exchange: Exchange,
+    stage: Stage,
+    /// When this stage has lasted too long.
+    deadline: Instant,
+}
+
+/// What an exchange is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A client has connected; its message is pending.
+    Connected,
+    /// A client wants to join; it waits for a slot.
+    Joining(Member),
+    /// A client has its answer.
+    Answered,
+    /// A PROBE is on its way to a member; it has not accepted the connection yet.
+    Probing(Member),
+    /// A member has accepted; its answer is awaited for its own sake.
+    Accepted,
+}
+
+/// What the network reports, as far as a coordinator reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Connected,
+    Join(Member),
+    /// A message that is not served.
+    Unserved(Refusal),
+    Sent,
+    /// An answer to a PROBE, whatever it says.
+    Reply,
+    ListenerRefused,
+    /// The exchange is over, in order.
+    Done,
+    Broken,
+}
+
+/// The search for a member that does not listen any more.
+#[derive(Debug)]
+struct Search {
+    /// Who was probed last; the next one follows it in the table.
+    last: Option<Member>,
+    /// How many are still to be probed before everybody has been.
+    left: usize,
+    /// Everybody accepted: nobody is probed again before then.
+    pause_until: Instant,
 }
 
 impl<const MEMBERS: usize, const EXCHANGES: usize> Default for Directory<MEMBERS, EXCHANGES> {
@@ -45,60 +125,82 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Default for Directory<MEMBERS
 }
 
 impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES> {
-    /// A coordinator that has heard of nobody.
+    /// At most half of the exchanges wait for a slot in the table, and a quarter probe: what is
+    /// left is for clients that have yet to say what they want.
+    const JOINING_MAX: usize = EXCHANGES / 2;
+    const PROBING_MAX: usize = EXCHANGES / 4;
+
+    /// As much input as it takes to answer everybody who can be connected.
+    const INPUT_MAX: usize = 4 * EXCHANGES;
+
+    /// Returns a coordinator that knows nobody.
     pub const fn new() -> Self {
+        Self::limited(MEMBERS)
+    }
+
+    /// Returns a coordinator that knows nobody and is full with `members_max` members, or with
+    /// `MEMBERS` if that is less. With 0 it takes 1.
+    pub const fn limited(members_max: usize) -> Self {
         const {
-            assert!(MEMBERS >= 1, "a coordinator without room is of no use");
+            assert!(MEMBERS >= 1, "a coordinator without a slot is of no use");
             assert!(
                 EXCHANGES >= 4,
-                "each direction keeps a quarter of the places"
+                "a client that connects, two that wait, and a PROBE"
             );
         }
+        let members_max = match members_max {
+            0 => 1,
+            within if within <= MEMBERS => within,
+            _ => MEMBERS,
+        };
         Self {
             members: Vec::new(),
+            members_max,
             revision: 0,
             rows: Vec::new(),
+            search: Search {
+                last: None,
+                left: 0,
+                pause_until: Instant::ZERO,
+            },
+            input_left: Self::INPUT_MAX,
+            input_pending: false,
             now: Instant::ZERO,
         }
     }
 
-    /// Goes on up to the next thing worth telling, and returns it; `None` when there is nothing
-    /// more to do until the network has news or [`poll_at`](Self::poll_at) has come.
+    /// Goes on up to the next event, and returns it; `None` when there is nothing more to do until
+    /// the network has input or [`poll_at`](Self::poll_at) has come.
     pub fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<DirectoryEvent> {
         self.now = self.now.max(now);
-        for _ in 0..4 * EXCHANGES {
-            let Some((exchange, incoming)) = net.recv() else {
-                break;
+        loop {
+            if let Some(event) = self.serve_joining(net) {
+                return Some(event);
+            }
+            let event = if self.input_left > 0
+                && let Some((exchange, input)) = receive(net)
+            {
+                self.input_left -= 1;
+                self.react(exchange, input, net)
+            } else if let Some(row) = self.earliest().filter(|row| row.deadline <= self.now) {
+                self.expire(row, net)
+            } else {
+                self.input_pending = self.input_left == 0;
+                self.input_left = Self::INPUT_MAX;
+                return None;
             };
-            match incoming {
-                Incoming::Accepted => self.accept(exchange, net),
-                Incoming::Request(request) => {
-                    let outcome = match request {
-                        Request::Join(member) => self.register(member),
-                        Request::Election(_) | Request::Coordinator(_) | Request::Probe(_) => {
-                            Err(Refusal::Unexpected)
-                        }
-                    };
-                    return Some(self.answer(exchange, outcome, net));
-                }
-                Incoming::Unfit(refusal) => return Some(self.answer(exchange, Err(refusal), net)),
-                Incoming::Done => self.retire(exchange, net),
-                Incoming::Gone(_) => self.close(exchange, net),
-                Incoming::Sent | Incoming::Reply(_) => {}
+            if event.is_some() {
+                return event;
             }
         }
-        while let Some(row) = Rows(&mut self.rows).earliest()
-            && row.deadline <= self.now
-        {
-            let overdue = row.exchange;
-            self.close(overdue, net);
-        }
-        None
     }
 
     /// When [`poll`](Self::poll) must be called again even if the network stays silent.
     pub fn poll_at(&self) -> Option<Instant> {
-        self.rows.iter().map(|row| row.deadline).min()
+        if self.input_pending {
+            return Some(self.now);
+        }
+        self.earliest().map(|row| row.deadline)
     }
 
     /// Everyone who has joined.
@@ -106,86 +208,265 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         Roster::of_table(&self.members, self.revision)
     }
 
-    /// Takes a member in, by the published coordinator's rules: the same id with other days, or
-    /// another process at the same address, replaces the old entry.
-    fn register(&mut self, member: Member) -> Result<Member, Refusal> {
-        if !DAYS.contains(&member.pid.days) || !IDS.contains(&member.pid.id) {
-            return Err(Refusal::Pid);
-        }
-        let replaced = |old: &Member| old.pid.id == member.pid.id || old.addr == member.addr;
-        if self.members.contains(&member) {
-            return Ok(member);
-        }
-        if self.members.is_full() && !self.members.iter().any(replaced) {
-            return Err(Refusal::Full);
-        }
-        self.members.retain(|old| !replaced(old));
-        let mut carried = member;
-        for place in self.members.iter_mut() {
-            if *place > carried {
-                core::mem::swap(place, &mut carried);
-            }
-        }
-        // Cannot fail: there was room, or there is now.
-        let _ = self.members.push(carried);
-        self.revision = self.revision.wrapping_add(1);
-        Ok(member)
-    }
-
-    fn answer(
+    fn react(
         &mut self,
         exchange: Exchange,
-        outcome: Result<Member, Refusal>,
+        input: Input,
         net: &mut dyn Net,
-    ) -> DirectoryEvent {
-        if let Some(row) = Rows(&mut self.rows).get(exchange) {
-            row.state = State::SendOk;
-        }
-        match outcome {
-            Ok(member) => {
-                net.reply(exchange, Reply::Members(self.roster()));
-                let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
-                DirectoryEvent::Joined { member, members }
+    ) -> Option<DirectoryEvent> {
+        let stage = match input {
+            Input::Connected => {
+                self.accept(exchange, net);
+                return None;
             }
-            Err(refusal) => {
-                net.reply(exchange, Reply::Refused(refusal));
-                DirectoryEvent::Refused { refusal }
+            _ => self.row(exchange)?.stage,
+        };
+        match (stage, input) {
+            (Stage::Connected, Input::Join(member)) => self.receive_join(exchange, member, net),
+            (Stage::Connected, Input::Unserved(refusal)) => {
+                Some(self.refuse(exchange, refusal, net))
             }
+            (Stage::Probing(_), Input::Sent) => {
+                self.enter(exchange, Stage::Accepted, ANSWER_WITHIN);
+                None
+            }
+            (Stage::Probing(member), Input::ListenerRefused) => {
+                self.close(exchange, net);
+                self.give_way(member)
+            }
+            (Stage::Answered, Input::Done) => {
+                self.enter(exchange, Stage::Answered, ANSWER_LINGER);
+                None
+            }
+            (Stage::Probing(_) | Stage::Accepted, Input::Reply)
+            | (_, Input::Done | Input::Broken | Input::ListenerRefused) => {
+                self.close(exchange, net);
+                None
+            }
+            _ => None,
         }
     }
 
     fn accept(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        let mut rows = Rows(&mut self.rows);
-        if rows.crowded(false)
-            && let Some(expendable) = rows.expendable(false)
-        {
-            rows.remove(expendable);
-            net.close(expendable);
-        }
         let deadline = self.now + MESSAGE_WITHIN;
-        let placed = rows.push(exchange, State::WaitingForAnyMessage, None, deadline);
-        if !placed {
+        if !self.push(exchange, Stage::Connected, deadline, net) {
             net.close(exchange);
         }
     }
 
-    /// The answer is out: closes the exchange in a moment, or at once if there was none.
-    fn retire(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        let until = self.now + ANSWER_LINGER;
-        match Rows(&mut self.rows).get(exchange) {
-            Some(row) if row.state == State::SendOk => {
-                row.state = State::Quiescent;
-                row.deadline = until;
-            }
-            _ => self.close(exchange, net),
+    fn receive_join(
+        &mut self,
+        exchange: Exchange,
+        member: Member,
+        net: &mut dyn Net,
+    ) -> Option<DirectoryEvent> {
+        if !DAYS.contains(&member.pid.days) || !IDS.contains(&member.pid.id) {
+            return Some(self.refuse(exchange, Refusal::Pid, net));
         }
+        if self.fits(member) {
+            return Some(self.join(exchange, member, net));
+        }
+        let joining = |stage| matches!(stage, Stage::Joining(_));
+        if self.now < self.search.pause_until || self.count(joining) >= Self::JOINING_MAX {
+            return Some(self.refuse(exchange, Refusal::Full, net));
+        }
+        if self.search.left == 0 {
+            self.search.left = self.members.len();
+        }
+        self.enter(exchange, Stage::Joining(member), JOIN_WITHIN);
+        None
+    }
+
+    /// Goes on for whoever has waited longest for a slot.
+    fn serve_joining(&mut self, net: &mut dyn Net) -> Option<DirectoryEvent> {
+        let joining = self.rows.iter().filter_map(|row| match row.stage {
+            Stage::Joining(member) => Some((row.deadline, row.exchange, member)),
+            _ => None,
+        });
+        let (_, exchange, member) = joining.min_by_key(|(deadline, ..)| *deadline)?;
+        if self.fits(member) {
+            return Some(self.join(exchange, member, net));
+        }
+        self.probe_next(net);
+        let probing = |stage| matches!(stage, Stage::Probing(_));
+        if self.search.left == 0 && self.count(probing) == 0 {
+            self.search.pause_until = self.now + SEARCH_PAUSE;
+            return Some(self.refuse(exchange, Refusal::Full, net));
+        }
+        None
+    }
+
+    /// Sends PROBE to as many of the next members as may be probed at once.
+    fn probe_next(&mut self, net: &mut dyn Net) {
+        let probing = |stage| matches!(stage, Stage::Probing(_) | Stage::Accepted);
+        while self.search.left > 0 && self.count(probing) < Self::PROBING_MAX {
+            let last = self.search.last;
+            let follows = |member: &&Member| last.is_none_or(|last| **member > last);
+            let next = self.members.iter().find(follows);
+            let Some(next) = next.or(self.members.first()).copied() else {
+                return;
+            };
+            let Ok(exchange) = net.open(next.addr, Request::Probe(Roster::EMPTY)) else {
+                // It is tried again at the next poll, for as long as somebody waits.
+                return;
+            };
+            let deadline = self.now + ACCEPT_WITHIN;
+            if !self.push(exchange, Stage::Probing(next), deadline, net) {
+                net.close(exchange);
+                return;
+            }
+            self.search.last = Some(next);
+            self.search.left -= 1;
+        }
+    }
+
+    /// `member` does not listen: its slot is free if somebody waits for one.
+    fn give_way(&mut self, member: Member) -> Option<DirectoryEvent> {
+        let joining = |stage| matches!(stage, Stage::Joining(_));
+        let needed = self.members.len() >= self.members_max && self.count(joining) > 0;
+        let at = self.members.binary_search(&member).ok();
+        let at = at.filter(|_| needed)?;
+        self.members.remove(at);
+        self.revision = self.revision.wrapping_add(1);
+        // Somebody who waits still has a whole round to hope for.
+        self.search.left = self.members.len();
+        Some(DirectoryEvent::Removed { member })
+    }
+
+    /// An exchange has been in its stage for too long.
+    fn expire(&mut self, row: Row, net: &mut dyn Net) -> Option<DirectoryEvent> {
+        if let Stage::Joining(_) = row.stage {
+            return Some(self.refuse(row.exchange, Refusal::Full, net));
+        }
+        self.close(row.exchange, net);
+        match row.stage {
+            Stage::Probing(member) => self.give_way(member),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if there is a slot for `member`, be it that of an entry it replaces.
+    fn fits(&self, member: Member) -> bool {
+        let replaces = |old: &Member| replaces(member, old);
+        self.members.len() < self.members_max || self.members.iter().any(replaces)
+    }
+
+    /// Lists `member`, for which there is a slot, and answers with everyone who is listed.
+    fn join(&mut self, exchange: Exchange, member: Member, net: &mut dyn Net) -> DirectoryEvent {
+        let known = |old: &&Member| old.pid.id == member.pid.id;
+        let before = self.members.iter().find(known).copied();
+        if before != Some(member) {
+            self.members.retain(|old| !replaces(member, old));
+            let at = self.members.binary_search(&member);
+            // Cannot fail: there was a slot, or there is now.
+            let _ = self.members.insert(at.unwrap_or_else(|at| at), member);
+            self.revision = self.revision.wrapping_add(1);
+        }
+        net.reply(exchange, Reply::Members(self.roster()));
+        self.enter(exchange, Stage::Answered, MESSAGE_WITHIN);
+        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        DirectoryEvent::Joined {
+            member,
+            members,
+            before,
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        exchange: Exchange,
+        refusal: Refusal,
+        net: &mut dyn Net,
+    ) -> DirectoryEvent {
+        net.reply(exchange, Reply::Refused(refusal));
+        self.enter(exchange, Stage::Answered, MESSAGE_WITHIN);
+        DirectoryEvent::Refused { refusal }
+    }
+
+    /// From now on `exchange` is in this stage, for at most so long.
+    fn enter(&mut self, exchange: Exchange, stage: Stage, within: Span) {
+        let deadline = self.now + within;
+        if let Some(row) = self.row(exchange) {
+            row.stage = stage;
+            row.deadline = deadline;
+        }
+    }
+
+    fn row(&mut self, exchange: Exchange) -> Option<&mut Row> {
+        self.rows.iter_mut().find(|row| row.exchange == exchange)
+    }
+
+    /// The row whose deadline comes first.
+    fn earliest(&self) -> Option<Row> {
+        self.rows.iter().min_by_key(|row| row.deadline).copied()
+    }
+
+    fn count(&self, which: impl Fn(Stage) -> bool) -> usize {
+        self.rows.iter().filter(|row| which(row.stage)).count()
+    }
+
+    /// Adds a row, in place of an expendable one if all are taken. Returns `false` if there is none.
+    fn push(
+        &mut self,
+        exchange: Exchange,
+        stage: Stage,
+        deadline: Instant,
+        net: &mut dyn Net,
+    ) -> bool {
+        if self.rows.is_full()
+            && let Some(expendable) = self.expendable()
+        {
+            self.close(expendable, net);
+        }
+        let row = Row {
+            exchange,
+            stage,
+            deadline,
+        };
+        self.rows.push(row).is_ok()
+    }
+
+    /// Who gives way to a new exchange: the client that has been silent longest, or else one that
+    /// has its answer.
+    fn expendable(&self) -> Option<Exchange> {
+        [Stage::Connected, Stage::Answered]
+            .iter()
+            .find_map(|stage| {
+                let rows = self.rows.iter().filter(|row| row.stage == *stage);
+                let row = rows.min_by_key(|row| row.deadline);
+                row.map(|row| row.exchange)
+            })
     }
 
     fn close(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        if Rows(&mut self.rows).remove(exchange) {
+        if let Some(at) = self.rows.iter().position(|row| row.exchange == exchange) {
+            self.rows.swap_remove(at);
             net.close(exchange);
         }
     }
+}
+
+/// The next input, without the lists in it.
+fn receive(net: &mut dyn Net) -> Option<(Exchange, Input)> {
+    let (exchange, incoming) = net.recv()?;
+    let input = match incoming {
+        Incoming::Accepted => Input::Connected,
+        Incoming::Request(Request::Join(member)) => Input::Join(member),
+        Incoming::Unfit(refusal) => Input::Unserved(refusal),
+        Incoming::Request(_) => Input::Unserved(Refusal::Unexpected),
+        Incoming::Sent => Input::Sent,
+        Incoming::Reply(_) => Input::Reply,
+        Incoming::Gone(Gone::Refused) => Input::ListenerRefused,
+        Incoming::Done => Input::Done,
+        Incoming::Gone(_) => Input::Broken,
+    };
+    Some((exchange, input))
+}
+
+/// By the published coordinator's rules a member takes the place of the same id, with whatever
+/// days, and of another process at the same address.
+fn replaces(member: Member, old: &Member) -> bool {
+    old.pid.id == member.pid.id || old.addr == member.addr
 }
 
 /// The days to a birthday that the published coordinator takes.
@@ -201,3 +482,18 @@ const ANSWER_LINGER: Span = Span::from_millis(50);
 /// How long a newcomer may take for its JOIN, and for reading the answer: lab nodes were seen idle
 /// for 5 s before the first byte.
 const MESSAGE_WITHIN: Span = Span::from_millis(8_000);
+
+/// How long a newcomer waits for a slot: below the 3 s that our own nodes wait for the answer.
+const JOIN_WITHIN: Span = Span::from_millis(2_000);
+
+/// How long a member has to accept a PROBE's connection: so that within [`JOIN_WITHIN`] hosts that
+/// are off are found out.
+const ACCEPT_WITHIN: Span = Span::from_millis(1_000);
+
+/// How long it has to answer: the lab's programs take up to 2.5 s, and one that is cut off before
+/// may end.
+const ANSWER_WITHIN: Span = Span::from_millis(3_000);
+
+/// How long nobody is probed after everybody was found to accept: a group in which each of a
+/// thousand members starts an election because of it has that once a minute.
+const SEARCH_PAUSE: Span = Span::from_millis(60_000);

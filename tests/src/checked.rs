@@ -56,7 +56,7 @@ impl<N: Net> Checked<N> {
         Self::new(net, User::Member(me), exchanges_max)
     }
 
-    /// Watches a group coordinator, which opens no exchange at all.
+    /// Watches a group coordinator, which opens no exchange but PROBE.
     pub fn directory(net: N, exchanges_max: usize) -> Self {
         Self::new(net, User::Directory, exchanges_max)
     }
@@ -152,7 +152,15 @@ impl Law {
         self.within_bounds(1);
         let me = match self.user {
             User::Member(me) => me,
-            User::Directory => panic!("a group coordinator opens no exchange"),
+            User::Directory => {
+                let kind = kind(request);
+                assert_eq!(
+                    kind,
+                    Kind::Probe,
+                    "a group coordinator opens no other exchange"
+                );
+                return kind;
+            }
             User::Anybody => return kind(request),
         };
         assert!(to != me.addr, "{me:?} opens an exchange to itself");

@@ -92,6 +92,26 @@ impl Wire {
             .insert((self.now + after, self.next_news), (exchange, news));
     }
 
+    /// How the one at `addr` behaves from now on.
+    pub fn habit(&mut self, addr: Addr, habit: Habit) {
+        self.habits.insert(addr, habit);
+    }
+
+    /// Returns `true` if this exchange was open and is not any more.
+    pub fn is_closed(&self, exchange: Exchange) -> bool {
+        self.closed.contains_key(&exchange)
+    }
+
+    /// How much input waits to be taken.
+    pub fn pending(&self) -> usize {
+        self.news.len()
+    }
+
+    /// Every exchange that was opened, the oldest first.
+    pub fn opened(&self) -> &[Opened] {
+        &self.opened
+    }
+
     /// What was answered on this exchange, and when.
     pub fn answer_on(&self, exchange: Exchange) -> Option<(Instant, Answer)> {
         let found = self.replies.iter().find(|(_, on, _)| *on == exchange)?;
@@ -246,7 +266,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
 
     /// How the one at `addr` behaves from now on.
     pub fn habit(&mut self, addr: Addr, habit: Habit) {
-        self.net.inner_mut().habits.insert(addr, habit);
+        self.net.inner_mut().habit(addr, habit);
     }
 
     /// Whether the network has no room for another exchange from now on.
@@ -324,7 +344,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
 
     /// How many news wait to be taken.
     pub fn pending(&self) -> usize {
-        self.net.inner().news.len()
+        self.net.inner().pending()
     }
 
     /// Polls at `now`, which may be earlier than before, until there is nothing more to do.
