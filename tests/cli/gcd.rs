@@ -1,7 +1,7 @@
 //! `bully gcd`, asked by hand.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -15,7 +15,11 @@ fn join(days: i64, id: i64, host: &str, port: i64) -> String {
 }
 
 fn ask(port: u16, message: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    ask_at("127.0.0.1", port, message)
+}
+
+fn ask_at(host: &str, port: u16, message: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect((host, port)).expect("it listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a time");
     stream.write_all(message.as_bytes()).expect("it reads");
     let mut answer = vec![0; 4096];
@@ -99,6 +103,117 @@ fn what_it_refuses_it_refuses_in_the_published_words() {
     // Nobody of those got in.
     let answer = ask(port, &join(5, 1_234_567, "127.0.0.1", 40_001));
     assert_eq!(unpickled(&answer), "{('127.0.0.1', 40001): (5, 1234567)}");
+}
+
+/// A thousand JOINs once filled the coordinator, and it refused everybody until it was restarted.
+#[test]
+fn a_flood_of_joins_keeps_no_newcomer_out() {
+    let gcd = ["gcd", "0", "--capacity", "8", "--log", "json"];
+    let gcd = Program::start(&gcd);
+    let port = gcd.port();
+    // One of them listens. The others are at ports where nobody has listened since.
+    let alive = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let alive = alive.local_addr().expect("bound").port();
+    ask(port, &join(5, 1_000_000, "127.0.0.1", alive.into()));
+    for forged in 1..=40 {
+        let answer = ask(port, &join(5, 1_000_000 + forged, "127.0.0.1", forged));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("full"), "{forged}: {answer}");
+    }
+    let answer = unpickled(&ask(port, &join(6, 7_654_321, "127.0.0.1", 41)));
+    assert!(answer.contains("(6, 7654321)"), "{answer}");
+    let removed = gcd.await_event("removed");
+    assert_eq!(removed["node"], json!(null));
+    assert_eq!(removed["member"][0], 5);
+    let alive = alive.to_string();
+    assert_eq!(removed["address"][0], "127.0.0.1");
+    assert_ne!(removed["address"][1].to_string(), alive, "it listens");
+    assert_eq!(answer.matches("127.0.0.1").count(), 8, "{answer}");
+}
+
+#[test]
+fn full_of_members_that_listen_it_says_so() {
+    let gcd = Program::start(&["gcd", "0", "--capacity", "2", "--log", "json"]);
+    let port = gcd.port();
+    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let listeners = [1, 2].map(listen);
+    for (id, listener) in (1_234_567..).zip(&listeners) {
+        let at = listener.local_addr().expect("bound").port();
+        ask(port, &join(5, id, "127.0.0.1", at.into()));
+    }
+    let answer = unpickled(&ask(port, &join(6, 7_654_321, "127.0.0.1", 41)));
+    let expected = "The group is full, there is no room for another member";
+    assert_eq!(answer, format!("'{expected}'"));
+    assert_eq!(gcd.await_event("rejected")["why"], expected);
+    // They were asked in a message that any program understands, and may take their time.
+    for listener in &listeners {
+        let (mut stream, _) = listener.accept().expect("it was probed");
+        stream.set_read_timeout(Some(LIMIT)).expect("a time");
+        let mut message = [0; 100];
+        let count = stream.read(&mut message).expect("a message");
+        assert_eq!(unpickled(&message[..count]), "('PROBE', None)");
+        stream.write_all(b"VOK\n.").expect("nobody has hung up");
+    }
+}
+
+/// Of two programs with one process id each replaced the other, and nobody said a word.
+#[test]
+fn a_process_id_that_moves_is_reported_with_what_may_be_wrong() {
+    let gcd = Program::start(&["gcd", "0", "--log", "json"]);
+    let port = gcd.port();
+    for at in [40_001, 40_002] {
+        ask(port, &join(5, 1_234_567, "127.0.0.1", at));
+    }
+    let moved = gcd.await_event("moved");
+    assert_eq!(moved["member"], json!([5, 1_234_567]));
+    assert_eq!(moved["address"], json!(["127.0.0.1", 40_002]));
+    assert_eq!(moved["before"], json!(["127.0.0.1", 40_001]));
+    let gcd = Program::start(&["gcd", "0"]);
+    let line = gcd.await_text("listens at 127.0.0.1:");
+    let port: u16 = line
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    for at in [40_001, 40_002] {
+        ask(port, &join(5, 1_234_567, "127.0.0.1", at));
+    }
+    let line = gcd.await_text("no longer at 127.0.0.1:40001");
+    for text in [
+        "started anew",
+        "two programs run as (5, 1234567)",
+        "another SU ID",
+    ] {
+        assert!(line.contains(text), "{line}");
+    }
+}
+
+#[test]
+fn it_listens_where_it_is_told() {
+    for (bind, host) in [
+        ("127.0.0.2", "127.0.0.2"),
+        ("localhost", "127.0.0.1"),
+        ("::1", "::1"),
+    ] {
+        let gcd = Program::start(&["gcd", "0", "--bind", bind, "--log", "json"]);
+        let address = gcd.await_event("listening")["address"].clone();
+        assert_eq!(address[0], host);
+        let port = address[1].as_u64().expect("a port");
+        let port = u16::try_from(port).expect("a port");
+        let answer = ask_at(host, port, &join(5, 1_234_567, "127.0.0.1", 40_001));
+        assert_eq!(unpickled(&answer), "{('127.0.0.1', 40001): (5, 1234567)}");
+    }
+}
+
+#[test]
+fn the_text_log_says_what_the_course_s_programs_need() {
+    let gcd = Program::start(&["gcd", "0"]);
+    gcd.await_text("need --keyed-by pid");
+    let gcd = Program::start(&["gcd", "0", "--keyed-by", "pid"]);
+    gcd.await_text("to join");
+    gcd.signal(Signal::INT);
+    let left = gcd.finish();
+    assert!(!left.err.contains("--keyed-by"), "{left:?}");
 }
 
 #[test]

@@ -71,7 +71,12 @@ const GCD: &[&str] = &[
     "[default: text]",
     "Examples:",
     "Exit status:",
-    "1024 members",
+    "--bind <ADDR>",
+    "[default: 127.0.0.1]",
+    "other machines",
+    "--capacity <N>",
+    "1 to 4096",
+    "[default: 4096]",
 ];
 
 const LAB: &[&str] = &[

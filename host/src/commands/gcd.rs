@@ -1,6 +1,6 @@
 //! `bully gcd`: the group coordinator.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use bully::{Addr, Directory, DirectoryEvent, Instant};
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::log::{Format, Log};
 use super::told::{Place, Told};
-use super::{EXCHANGES_MAX, Failure, GCD_PORT, MEMBERS_MAX, Stop, duration};
+use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, ip};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -16,14 +16,24 @@ use crate::pickle::writer::Forms;
 
 /// Run the group coordinator that nodes join
 ///
-/// Answers JOIN with everybody who ever joined, on this machine only, like the published gcd2.py.
-/// It knows up to 1024 members and never forgets one; start it anew for a new group.
+/// Answers JOIN with everybody who ever joined, like the published gcd2.py. Members of this machine
+/// may join, and with --bind those of others. It forgets nobody until it is full; then a newcomer
+/// takes the place of a member that nobody can connect to any more. Start it anew for a new group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Port to listen on, on 127.0.0.1; 0 takes any that is free
+    /// Port to listen on; 0 takes any that is free
     #[arg(default_value_t = GCD_PORT)]
     port: u16,
+
+    /// Address of this machine to listen at, 0.0.0.0 for all of them; unless it is a loopback
+    /// address, members on other machines may join
+    #[arg(long, value_name = "ADDR", value_parser = ip, default_value_t = Ipv4Addr::LOCALHOST.into())]
+    bind: IpAddr,
+
+    /// How many members are listed at most, 1 to 4096
+    #[arg(long, value_name = "N", default_value_t = CAPACITY_MAX, value_parser = clap::value_parser!(u16).range(1..=CAPACITY_MAX.into()))]
+    capacity: u16,
 
     /// Keys of the member list that is the answer: the address, or the process id
     #[arg(long, value_name = "WHAT", default_value = "address")]
@@ -42,7 +52,8 @@ const EXAMPLES: &str = "\
 Examples:
   bully gcd                       listens on port 23600
   bully gcd 0 --log json          any free port, told in the first line on stdout
-  bully gcd --keyed-by pid        for programs that expect the list of gcd2.py
+  bully gcd --keyed-by pid        for programs written for the course's gcd2.py
+  bully gcd --bind 0.0.0.0        for members on other machines too
 
 Exit status: 0 after Ctrl-C or --for, 1 if it could not listen, 2 for wrong usage.";
 
@@ -60,17 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let mut log = Log::new(args.log);
-    let keyed = match args.keyed_by {
-        KeyedBy::Address => Keyed::Address,
-        KeyedBy::Pid => Keyed::Pid,
-    };
-    let mut gcd = LocalGcd::open(&poll, 0, args.port, keyed)?;
-    let port = names::port(gcd.addr());
+    let mut gcd = LocalGcd::open(&poll, 0, args.settings())?;
     log.tell(clock.now(), None, &gcd.listening());
     if log.traces() {
-        log.remark(&format!(
-            "to join, in another shell: bully node localhost {port} SU_ID BIRTHDAY"
-        ));
+        args.advise(names::port(gcd.addr()), &mut log);
     }
     loop {
         gcd.turn(clock, &mut log, Joins::Told);
@@ -87,10 +91,73 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings {
+            at: SocketAddr::new(self.bind, self.port),
+            keyed: match self.keyed_by {
+                KeyedBy::Address => Keyed::Address,
+                KeyedBy::Pid => Keyed::Pid,
+            },
+            capacity: self.capacity.into(),
+        }
+    }
+
+    /// Says how to join, and what programs of the course need.
+    fn advise(&self, port: u16, log: &mut Log) {
+        let join = match self.bind {
+            ip if ip == Ipv4Addr::LOCALHOST => {
+                format!("bully node localhost {port} SU_ID BIRTHDAY")
+            }
+            ip if ip.is_loopback() => format!("bully node {ip} {port} SU_ID BIRTHDAY"),
+            ip => {
+                let host = match ip.is_unspecified() {
+                    true => "HOST".to_owned(),
+                    false => ip.to_string(),
+                };
+                format!("bully node {host} {port} SU_ID BIRTHDAY --bind ADDRESS:0")
+            }
+        };
+        log.remark(&format!("to join, in another shell: {join}"));
+        if let KeyedBy::Address = self.keyed_by {
+            log.remark(
+                "lists are keyed by address, as the assignment says; programs written for the \
+                 course's own coordinator need --keyed-by pid",
+            );
+        }
+    }
+}
+
+/// What a coordinator is told before it starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Where to listen.
+    pub(crate) at: SocketAddr,
+    /// How the lists in its answers are keyed.
+    pub(crate) keyed: Keyed,
+    /// How many members it lists, 1 to [`CAPACITY_MAX`].
+    pub(crate) capacity: usize,
+}
+
+impl Default for Settings {
+    /// A free port of 127.0.0.1, lists as the assignment has them, and all the capacity there is.
+    fn default() -> Self {
+        Self {
+            at: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            keyed: Keyed::Address,
+            capacity: CAPACITY_MAX.into(),
+        }
+    }
+}
+
+/// How many members a coordinator can list: as many as a message may have.
+const CAPACITY_MAX: u16 = 4_096;
+
 /// The coordinator in this process: the machine and its sockets.
 #[derive(Debug)]
 pub(crate) struct LocalGcd {
-    directory: Box<Directory<MEMBERS_MAX, EXCHANGES_MAX>>,
+    directory: Box<Directory<{ CAPACITY_MAX as usize }, EXCHANGES_MAX>>,
+    capacity: usize,
     tcp: Tcp,
 }
 
@@ -102,16 +169,15 @@ pub(crate) enum Joins {
 }
 
 impl LocalGcd {
-    /// Listens on this machine, as owner number `owner` of `poll`.
-    pub(crate) fn open(
-        poll: &Poll,
-        owner: usize,
-        port: u16,
-        keyed: Keyed,
-    ) -> Result<Self, Failure> {
-        let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// Listens, as owner number `owner` of `poll`.
+    pub(crate) fn open(poll: &Poll, owner: usize, settings: Settings) -> Result<Self, Failure> {
+        let Settings {
+            at,
+            keyed,
+            capacity,
+        } = settings;
         let config = TcpConfig {
-            bind,
+            bind: at,
             advertise: None,
             exchanges: EXCHANGES_MAX,
             forms: Forms {
@@ -119,14 +185,18 @@ impl LocalGcd {
                 ..Forms::default()
             },
             keyed: Some(keyed),
-            local_only: true,
+            local_only: at.ip().is_loopback(),
         };
-        let other = port.checked_add(1).unwrap_or(GCD_PORT).max(GCD_PORT + 1);
-        let elsewhere = format!("bully gcd {other} (0 takes any that is free)");
+        let other = at.port().checked_add(1).unwrap_or(GCD_PORT);
+        let elsewhere = format!(
+            "bully gcd {} (0 takes any that is free)",
+            other.max(GCD_PORT + 1)
+        );
         let tcp = Tcp::bind(poll, owner, config)
-            .map_err(|error| Failure::bind(bind, &error, &elsewhere))?;
+            .map_err(|error| Failure::bind(at, &error, &elsewhere))?;
         Ok(Self {
-            directory: Box::new(Directory::new()),
+            directory: Box::new(Directory::limited(capacity)),
+            capacity,
             tcp,
         })
     }
@@ -134,15 +204,8 @@ impl LocalGcd {
     /// Does all there is to do at present.
     pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, joins: Joins) {
         while let Some(event) = self.directory.poll(clock.now(), &mut self.tcp) {
-            if let DirectoryEvent::Joined { member, members } = event
-                && joins == Joins::Told
-            {
-                let told = Told::LetIn {
-                    member: member.pid,
-                    address: self.place(member.addr),
-                    members,
-                };
-                log.tell(clock.now(), None, &told);
+            if joins == Joins::Told {
+                self.report(event, clock.now(), log);
             }
         }
         for note in self.tcp.notes() {
@@ -167,11 +230,46 @@ impl LocalGcd {
         self.tcp.addr()
     }
 
+    fn report(&self, event: DirectoryEvent, now: Instant, log: &mut Log) {
+        match event {
+            // It asked who is there, as members do from time to time.
+            DirectoryEvent::Joined { member, before, .. } if before == Some(member) => {}
+            DirectoryEvent::Joined {
+                member,
+                members,
+                before,
+            } => {
+                let address = self.place(member.addr);
+                let joined = Told::LetIn {
+                    member: member.pid,
+                    address: address.clone(),
+                    members,
+                };
+                log.tell(now, None, &joined);
+                if let Some(before) = before.filter(|before| before.pid == member.pid) {
+                    let moved = Told::Moved {
+                        member: member.pid,
+                        address,
+                        before: self.place(before.addr),
+                    };
+                    log.tell(now, None, &moved);
+                }
+            }
+            DirectoryEvent::Removed { member } => {
+                let address = self.place(member.addr);
+                let member = member.pid;
+                log.tell(now, None, &Told::Removed { member, address });
+            }
+            // The network has said who was refused, and why.
+            _ => {}
+        }
+    }
+
     /// What there is to tell when the door is open.
     fn listening(&self) -> Told {
         Told::Listening {
             address: self.place(self.addr()),
-            capacity: MEMBERS_MAX,
+            capacity: self.capacity,
             connections: EXCHANGES_MAX,
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use bully::{Addr, Config, Instant, Member, Messages, Pid};
 
-use super::gcd::{Joins, LocalGcd};
+use super::gcd::{Joins, LocalGcd, Settings};
 use super::log::{Format, Log};
 use super::member::LocalMember;
 use super::node::Mode;
@@ -14,7 +14,6 @@ use super::room::{self, Room};
 use super::told::{Summary, Told, pid_text};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
-use crate::pickle::message::Keyed;
 use crate::pickle::writer::Forms;
 
 /// Run a whole group in one process and watch it elect
@@ -165,7 +164,7 @@ struct Lab {
 impl Lab {
     fn open(args: &Args, poll: &Poll, seed: u64) -> Result<Self, Failure> {
         let count = usize::from(args.members);
-        let gcd = LocalGcd::open(poll, count, 0, Keyed::Address)?;
+        let gcd = LocalGcd::open(poll, count, Settings::default())?;
         let members = (0..count)
             .map(|number| Self::member(args, poll, number, seed, gcd.addr()))
             .collect::<Result<Vec<_>, _>>()?;

@@ -18,7 +18,7 @@ mod told;
 mod trace;
 mod wire;
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
@@ -102,6 +102,17 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
 /// Whether `ip` is one of this machine's own: only those can be listened on.
 fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Reads an address to listen at.
+fn ip(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        _ => text.parse().map_err(|_| {
+            "an address of this machine is wanted, without a port: 127.0.0.1, or 0.0.0.0 for all"
+                .to_owned()
+        }),
+    }
 }
 
 /// Tells the person at the terminal something that is no data.

@@ -31,6 +31,20 @@ pub(crate) enum Told {
         address: Place,
         members: u32,
     },
+    /// As the coordinator, we list a member at another address than before.
+    Moved {
+        #[serde(serialize_with = "pair")]
+        member: Pid,
+        address: Place,
+        /// Where it was listed.
+        before: Place,
+    },
+    /// As the coordinator, we do not list a member any more.
+    Removed {
+        #[serde(serialize_with = "pair")]
+        member: Pid,
+        address: Place,
+    },
     /// An election starts here.
     Election { cause: &'static str },
     /// It is known who leads.
@@ -138,6 +152,23 @@ impl Told {
             } => {
                 let all = members_text(*members);
                 let text = format!("lets in {} at {address}: {all}", pid_text(*member));
+                (text, Tone::Plain)
+            }
+            Self::Moved {
+                member,
+                address,
+                before,
+            } => {
+                let member = pid_text(*member);
+                let text = format!(
+                    "lists {member} at {address}, and no longer at {before}: it was started anew, \
+                     or two programs run as {member}; if so, give one of them another SU ID"
+                );
+                (text, Tone::Trouble)
+            }
+            Self::Removed { member, address } => {
+                let member = pid_text(*member);
+                let text = format!("removes {member}: nobody listens at {address}, and it is full");
                 (text, Tone::Plain)
             }
             Self::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),

@@ -189,6 +189,14 @@ impl Conn {
         matches!(ours, Some(Ok(ours)) if ours.port() == port && here(ours))
     }
 
+    /// Returns `true` if the peer is on this machine: on loopback, or at the very address that it
+    /// connected to.
+    pub(super) fn is_from_here(&self) -> bool {
+        let ip = self.peer.ip();
+        let ours = self.stream.as_ref().map(|stream| stream.get().local_addr());
+        ip.to_canonical().is_loopback() || matches!(ours, Some(Ok(ours)) if ours.ip() == ip)
+    }
+
     /// Reads what there is, once. `Ok(0)`: the peer has closed its end.
     ///
     /// # Errors

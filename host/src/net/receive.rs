@@ -175,11 +175,16 @@ impl Tcp {
         let mut listed = Listed::default();
         let told = match due {
             None => match message::request(reader, names, members) {
-                Heard::Join(member) if !self.config.local_only => Told::Join(member),
-                Heard::Join(member) => match local(names, member) {
+                Heard::Join(member) if self.config.local_only => match local(names, member) {
                     Some(member) => Told::Join(member),
                     None => Told::Unfit(Refusal::NotLocal),
                 },
+                Heard::Join(member) if is_elsewhere(names, member, conn) => {
+                    unfit = Some(ELSEWHERE.to_owned());
+                    conn.detail = unfit.clone();
+                    Told::Unfit(Refusal::Other)
+                }
+                Heard::Join(member) => Told::Join(member),
                 Heard::Election(of) => {
                     listed = of;
                     Told::Election
@@ -323,6 +328,19 @@ fn local(names: &mut Names, member: Member) -> Option<Member> {
         .flatten()?;
     Some(Member { addr, ..member })
 }
+
+/// Returns `true` if `member` says it listens at an address that means another machine to everybody
+/// else: a loopback address, though it connects from another machine, or no address in particular.
+fn is_elsewhere(names: &Names, member: Member, conn: &Conn) -> bool {
+    names.endpoint(member.addr).is_some_and(|at| {
+        let ip = at.ip().to_canonical();
+        ip.is_unspecified() || ip.is_loopback() && !conn.is_from_here()
+    })
+}
+
+/// What a member is told that is refused for that.
+const ELSEWHERE: &str = "Unreachable listen address: it means another machine to every other \
+                         member; listen at an address of your network";
 
 /// How much of what a peer goes on sending after the end is thrown away before it is cut off.
 const DISCARD_MAX: usize = 256 * 1024;
