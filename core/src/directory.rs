@@ -248,8 +248,10 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     }
 
     fn accept(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        let deadline = self.now + MESSAGE_WITHIN;
-        if !self.push(exchange, Stage::Connected, deadline, net) {
+        if self.make_room(net) {
+            let deadline = self.now + MESSAGE_WITHIN;
+            self.push(exchange, Stage::Connected, deadline);
+        } else {
             net.close(exchange);
         }
     }
@@ -300,21 +302,23 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     fn probe_next(&mut self, net: &mut dyn Net) {
         let probing = |stage| matches!(stage, Stage::Probing(_) | Stage::Accepted);
         while self.search.left > 0 && self.count(probing) < Self::PROBING_MAX {
+            if !self.make_room(net) {
+                return;
+            }
             let last = self.search.last;
             let follows = |member: &&Member| last.is_none_or(|last| **member > last);
             let next = self.members.iter().find(follows);
             let Some(next) = next.or(self.members.first()).copied() else {
                 return;
             };
-            let Ok(exchange) = net.open(next.addr, Request::Probe(Roster::EMPTY)) else {
+            // On a wire whose PROBE carries a list, one that tells the member nothing new.
+            let list = Roster::new(core::slice::from_ref(&next)).unwrap_or(Roster::EMPTY);
+            let Ok(exchange) = net.open(next.addr, Request::Probe(list)) else {
                 // It is tried again at the next poll, for as long as somebody waits.
                 return;
             };
             let deadline = self.now + ACCEPT_WITHIN;
-            if !self.push(exchange, Stage::Probing(next), deadline, net) {
-                net.close(exchange);
-                return;
-            }
+            self.push(exchange, Stage::Probing(next), deadline);
             self.search.last = Some(next);
             self.search.left -= 1;
         }
@@ -405,25 +409,25 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         self.rows.iter().filter(|row| which(row.stage)).count()
     }
 
-    /// Adds a row, in place of an expendable one if all are taken. Returns `false` if there is none.
-    fn push(
-        &mut self,
-        exchange: Exchange,
-        stage: Stage,
-        deadline: Instant,
-        net: &mut dyn Net,
-    ) -> bool {
-        if self.rows.is_full()
-            && let Some(expendable) = self.expendable()
-        {
-            self.close(expendable, net);
-        }
+    /// Adds a row, for which there is room.
+    fn push(&mut self, exchange: Exchange, stage: Stage, deadline: Instant) {
         let row = Row {
             exchange,
             stage,
             deadline,
         };
-        self.rows.push(row).is_ok()
+        let pushed = self.rows.push(row);
+        debug_assert!(pushed.is_ok(), "a row got lost");
+    }
+
+    /// Makes room for one more exchange. Returns `false` if nobody may give way.
+    fn make_room(&mut self, net: &mut dyn Net) -> bool {
+        if self.rows.is_full()
+            && let Some(expendable) = self.expendable()
+        {
+            self.close(expendable, net);
+        }
+        !self.rows.is_full()
     }
 
     /// Who gives way to a new exchange: the client that has been silent longest, or else one that

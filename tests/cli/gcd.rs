@@ -133,26 +133,33 @@ fn a_flood_of_joins_keeps_no_newcomer_out() {
 
 #[test]
 fn full_of_members_that_listen_it_says_so() {
-    let gcd = Program::start(&["gcd", "0", "--capacity", "2", "--log", "json"]);
-    let port = gcd.port();
-    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    let listeners = [1, 2].map(listen);
-    for (id, listener) in (1_234_567..).zip(&listeners) {
-        let at = listener.local_addr().expect("bound").port();
-        ask(port, &join(5, id, "127.0.0.1", at.into()));
-    }
-    let answer = unpickled(&ask(port, &join(6, 7_654_321, "127.0.0.1", 41)));
-    let expected = "The group is full, there is no room for another member";
-    assert_eq!(answer, format!("'{expected}'"));
-    assert_eq!(gcd.await_event("rejected")["why"], expected);
-    // They were asked in a message that any program understands, and may take their time.
-    for listener in &listeners {
-        let (mut stream, _) = listener.accept().expect("it was probed");
-        stream.set_read_timeout(Some(LIMIT)).expect("a time");
-        let mut message = [0; 100];
-        let count = stream.read(&mut message).expect("a message");
-        assert_eq!(unpickled(&message[..count]), "('PROBE', None)");
-        stream.write_all(b"VOK\n.").expect("nobody has hung up");
+    for keyed_by in ["address", "pid"] {
+        let gcd = ["gcd", "0", "--capacity", "2", "--keyed-by", keyed_by];
+        let gcd = Program::start(&[&gcd[..], &["--log", "json"]].concat());
+        let port = gcd.port();
+        let listen = |_| TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        let listeners = [1, 2].map(listen);
+        let at = |listener: &TcpListener| listener.local_addr().expect("bound").port();
+        for (id, listener) in (1_234_567..).zip(&listeners) {
+            ask(port, &join(5, id, "127.0.0.1", at(listener).into()));
+        }
+        let answer = unpickled(&ask(port, &join(6, 7_654_321, "127.0.0.1", 41)));
+        let expected = "The group is full, there is no room for another member";
+        assert_eq!(answer, format!("'{expected}'"));
+        assert_eq!(gcd.await_event("rejected")["why"], expected);
+        // They were asked in a message that any program understands, and may take their time.
+        for (id, listener) in (1_234_567..).zip(&listeners) {
+            let (mut stream, _) = listener.accept().expect("it was probed");
+            stream.set_read_timeout(Some(LIMIT)).expect("a time");
+            let mut message = [0; 100];
+            let count = stream.read(&mut message).expect("a message");
+            let data = match keyed_by {
+                "address" => "None".to_owned(),
+                _ => format!("{{(5, {id}): ('127.0.0.1', {})}}", at(listener)),
+            };
+            assert_eq!(unpickled(&message[..count]), format!("('PROBE', {data})"));
+            stream.write_all(b"VOK\n.").expect("nobody has hung up");
+        }
     }
 }
 

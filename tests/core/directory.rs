@@ -432,6 +432,7 @@ fn idle_clients_keep_nobody_out_and_are_closed_in_the_end() {
         gcd.connect();
     }
     assert!(matches!(gcd.join(member(1)), Answer::Members(_)));
+    gcd.wait(100);
     gcd.connect();
     assert!(gcd.net.open_exchanges() > 0);
     let deadline = gcd.directory.poll_at().expect("somebody is connected");
