@@ -14,6 +14,7 @@ mod habits; // what real programs do that the assignment does not say
 mod hostile; // every attack, on a node and on a coordinator
 mod lab; // the practice group at scale
 mod laws; // what core and network owe each other, on real sockets
+mod origin; // who sent a message, where our own kind tells it
 mod party; // a group of both kinds of program
 mod steady; // what an exchange costs: nothing on the heap, each list once
 mod tcp; // the rules of connections, over real ones

@@ -4,6 +4,8 @@
     pickles.py lab       each of the lab's messages by each protocol of this Python, in the form of `golden`
     pickles.py judge     for each line of hex on stdin, what those bytes are
     pickles.py load      for each line of hex on stdin, the repr of what they load as, and what is left over
+    pickles.py recv      for each line of hex on stdin, the repr of what the first 1,024 bytes load as
+    pickles.py origins   who sent a message, as it stands after its end, by each protocol, as hex
     pickles.py large     10,000 members, by each protocol, as hex
     pickles.py opcodes   every opcode of pickletools: its byte and name
 """
@@ -314,6 +316,15 @@ def main(task):
         for data in lines():
             stream = io.BytesIO(data)
             print(ascii(pickle.load(stream)), stream.read().hex(), sep='\t')
+    elif task == 'recv':
+        for data in lines():
+            print(ascii(pickle.loads(data[:1024])))
+    elif task == 'origins':
+        for protocol in range(6):
+            for large in (False, True):
+                for manner, data in pickled(('BULLY', 1, 120, 1234567, large), protocol).items():
+                    if manner not in ('twice', 'trailed'):
+                        print(large, data.hex(), sep='\t')
     elif task == 'large':
         pids = {(n % 365 + 1, 1000000 + n): ('127.0.0.1', 1024 + n) for n in range(10000)}
         for members in (pids, {address: pid for pid, address in pids.items()}):

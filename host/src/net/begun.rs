@@ -23,10 +23,14 @@ pub(super) enum Begun {
 pub(super) enum Taken {
     /// More is to come.
     More(Begun),
-    /// It is whole, and the same as this one.
-    Known(Rc<Known>),
-    /// It is whole. `alone` is its length if it came in one piece.
-    Read { reader: Reader, alone: usize },
+    /// It is whole, and the same as this one. It ended with byte `end` of the piece.
+    Known { known: Rc<Known>, end: usize },
+    /// It is whole, and ended with byte `end` of the piece. `alone`: it came in one piece.
+    Read {
+        reader: Reader,
+        end: usize,
+        alone: bool,
+    },
     /// It cannot become a message.
     Refused(Reader, Refused),
 }
@@ -53,7 +57,10 @@ impl Begun {
         if known.means_to(scope) && same_up_to_shorter(rest, piece) {
             return match at + piece.len() {
                 at if at < known.bytes().len() => Taken::More(Self::Like(known, at)),
-                _ => Taken::Known(known),
+                _ => {
+                    let end = known.bytes().len() - at;
+                    Taken::Known { known, end }
+                }
             };
         }
         let mut reader = readers.take();
@@ -75,10 +82,11 @@ impl Begun {
 
 fn read(mut reader: Reader, piece: &[u8], first: bool) -> Taken {
     match reader.push(piece) {
-        Ok(Some(end)) => {
-            let alone = if first { end } else { 0 };
-            Taken::Read { reader, alone }
-        }
+        Ok(Some(end)) => Taken::Read {
+            reader,
+            end,
+            alone: first,
+        },
         Ok(None) => Taken::More(Begun::Read(Box::new(reader))),
         Err(refused) => Taken::Refused(reader, refused),
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bully::{Reply, Request, Roster};
+use bully::{Origin, Reply, Request, Roster};
 
 use super::shared::Shared;
 use crate::names::Names;
@@ -24,6 +24,7 @@ struct Kept {
     forms: Forms,
     /// Revision and length of the list in it.
     roster: (Option<u32>, usize),
+    origin: Option<Origin>,
     bytes: Rc<[u8]>,
 }
 
@@ -50,7 +51,7 @@ impl Encoded {
             Request::Probe(roster) if forms.probe_form() == ProbeForm::Members => {
                 Some((Kind::Probe, *roster))
             }
-            Request::Probe(_) => Some((Kind::Probe, Roster::EMPTY)),
+            Request::Probe(roster) => Some((Kind::Probe, without_members(*roster))),
             Request::Join(_) => None,
         };
         self.once(key, forms, shared, |out| {
@@ -68,7 +69,7 @@ impl Encoded {
     ) -> Rc<[u8]> {
         let key = match reply {
             Reply::Ok(roster) if forms.ok_form() == OkForm::Members => Some((Kind::Ok, *roster)),
-            Reply::Ok(_) => Some((Kind::Ok, Roster::EMPTY)),
+            Reply::Ok(roster) => Some((Kind::Ok, without_members(*roster))),
             Reply::Members(roster) => Some((Kind::Members, *roster)),
             Reply::Refused(_) => None,
         };
@@ -94,10 +95,12 @@ impl Encoded {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Rc<[u8]> {
         let roster = key.map_or((None, 0), |(_, roster)| (roster.revision(), roster.len()));
+        let origin = key.and_then(|(_, roster)| roster.origin());
         if let Some((kind, _)) = key
             && let Some(kept) = self.kept.iter().find(|kept| kept.kind == kind)
             && kept.roster == roster
             && (roster.0.is_some() || roster.1 == 0)
+            && kept.origin == origin
             && kept.forms == *forms
         {
             self.reused += 1;
@@ -113,9 +116,15 @@ impl Encoded {
                 kind,
                 forms: *forms,
                 roster,
+                origin,
                 bytes: Rc::clone(&bytes),
             });
         }
         bytes
     }
+}
+
+/// What is sent of a list whose members are not.
+fn without_members(roster: Roster<'_>) -> Roster<'static> {
+    Roster::EMPTY.with_origin(roster.origin())
 }

@@ -100,16 +100,27 @@ impl Tcp {
                 self.enqueue(slot);
                 None
             }
-            Taken::Known(known) => {
+            Taken::Known { known, end } => {
                 self.counters.recognised += 1;
+                if let Some(after @ [_, ..]) = piece.get(end..) {
+                    let mut reader = readers.take();
+                    self.origin = message::origin(after, &mut reader);
+                    readers.give(reader, after.len());
+                }
                 let Meaning { told, keyed, .. } = known.meaning();
                 self.list = Some(known);
                 self.keyed_as(due, keyed);
                 Some(self.say(slot, told))
             }
-            Taken::Read { reader, alone } => {
-                let bytes = piece.get(..alone).unwrap_or(&[]);
+            Taken::Read {
+                mut reader,
+                end,
+                alone,
+            } => {
+                let (message, after) = piece.split_at_checked(end).unwrap_or_default();
+                let bytes = if alone { message } else { &[] };
                 let told = self.understand(slot, &reader, bytes, &mut shared.members, lists);
+                self.origin = message::origin(after, &mut reader);
                 readers.give(reader, received);
                 Some(told)
             }

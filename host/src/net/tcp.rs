@@ -8,7 +8,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bully::{Addr, Exchange, Full, Incoming, Instant, Net, Refusal, Reply, Request, Roster};
+use bully::{
+    Addr, Exchange, Full, Incoming, Instant, Net, Origin, Refusal, Reply, Request, Roster,
+};
 use polling::Poller;
 
 use super::begun::Begun;
@@ -117,6 +119,8 @@ pub struct Tcp {
     number: u64,
     /// The list of what was told last.
     pub(super) list: Option<Rc<Known>>,
+    /// Who sent what was told last, if it was a program of our own kind.
+    pub(super) origin: Option<Origin>,
     pub(super) counters: TcpCounters,
     notes: VecDeque<Note>,
     pub(super) refusal: Option<String>,
@@ -183,6 +187,7 @@ impl Tcp {
             shared: Rc::clone(poll.shared()),
             number: poll.shared().borrow_mut().number(),
             list: None,
+            origin: None,
             counters: TcpCounters::default(),
             notes: VecDeque::new(),
             refusal: None,
@@ -464,9 +469,11 @@ impl Net for Tcp {
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
         self.list = None;
+        self.origin = None;
         let (slot, told) = self.next_told()?;
         let list = self.list.as_ref();
         let list = list.map_or(Roster::EMPTY, |known| known.roster());
+        let list = list.with_origin(self.origin);
         let incoming = match told {
             Told::Accepted => Incoming::Accepted,
             Told::Sent => Incoming::Sent,

@@ -16,7 +16,7 @@
 //! process id or address is out of range is left out by itself, for one broken member must not
 //! silence the others.
 
-use bully::{Addr, Member, Pid, Refusal};
+use bully::{Addr, Member, Origin, Pid, Refusal};
 
 use super::data::{Data, Text, Value};
 use super::reader::Reader;
@@ -142,6 +142,49 @@ pub fn answer(reader: &Reader, due: Due, names: &mut Names, members: &mut Vec<Me
     };
     answer.unwrap_or_else(|| Answer::Unfit(repr(data, message)))
 }
+
+/// Tells which program of our own kind sent a message, from the bytes that came along with it after
+/// its end: one more pickle, `('BULLY', 1, days, id, large)`.
+///
+/// Anything else is ignored, also a longer or a later version of it. Bytes beyond the first 64 are
+/// not looked at, and nothing is waited for. What `reader` held before is forgotten.
+pub fn origin(after: &[u8], reader: &mut Reader) -> Option<Origin> {
+    if after.is_empty() {
+        return None;
+    }
+    reader.clear();
+    let within = after.get(..ORIGIN_BYTES_MAX).unwrap_or(after);
+    reader.push(within).ok()??;
+    let (message, data) = reader.message()?;
+    let mut items = data.items(message);
+    let (name, version) = (items.next()?, items.next()?);
+    let (days, id, large) = (items.next()?, items.next()?, items.next()?);
+    let is_last = data.len(message) == 5;
+    match (name, version, days, id, large) {
+        (Value::Text(name), Value::Int(version), Value::Int(days), Value::Int(id), large)
+            if is_last && data.text(name) == ORIGIN && version == i64::from(ORIGIN_VERSION) =>
+        {
+            let pid = Pid {
+                days: days.try_into().ok()?,
+                id: id.try_into().ok()?,
+            };
+            let large = match large {
+                Value::Int(0) => false,
+                Value::Int(1) => true,
+                _ => return None,
+            };
+            Some(Origin { pid, large })
+        }
+        _ => None,
+    }
+}
+
+/// The name of the pickle that tells who sent a message, and the version of its form.
+pub(super) const ORIGIN: &str = "BULLY";
+pub(super) const ORIGIN_VERSION: u32 = 1;
+
+/// The longest form of it, in protocol 0, has 52 bytes.
+const ORIGIN_BYTES_MAX: usize = 64;
 
 /// Why a message is not served, as it is told to whoever sent it and in the log.
 ///
