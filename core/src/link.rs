@@ -3,7 +3,7 @@
 use heapless::{Vec, VecView};
 
 use crate::net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
-use crate::roster::{Addr, Member, Pid};
+use crate::roster::{Addr, Member, Origin, Pid, Roster};
 use crate::wire::{
     ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
     message_max,
@@ -133,7 +133,7 @@ enum Stage {
 
 #[derive(Clone, Copy, Debug)]
 enum Owed {
-    Ok,
+    Ok(Option<Origin>),
     Refused(Refusal),
 }
 
@@ -274,7 +274,9 @@ impl<'b, L: Line> Link<'b, L> {
             };
             let exchange = slot.exchange;
             match slot.owed.take() {
-                Some(Owed::Ok) => self.answer(exchange, Reply::Ok(crate::Roster::EMPTY)),
+                Some(Owed::Ok(origin)) => {
+                    self.answer(exchange, Reply::Ok(Roster::EMPTY.with_origin(origin)));
+                }
                 Some(Owed::Refused(why)) => self.answer(exchange, Reply::Refused(why)),
                 None => {
                     self.say(&Frame::Close(exchange));
@@ -290,7 +292,7 @@ impl<'b, L: Line> Link<'b, L> {
             return;
         }
         let owed = match reply {
-            Reply::Ok(_) => Owed::Ok,
+            Reply::Ok(list) => Owed::Ok(list.origin()),
             Reply::Refused(why) => Owed::Refused(why),
             // A list cannot wait: the peer is turned away, and asks again.
             Reply::Members(_) => Owed::Refused(Refusal::Full),

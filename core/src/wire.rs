@@ -13,7 +13,7 @@ pub use encode::Encoder;
 use framing::{CHECKSUM, framed_max};
 
 /// The version of the format that this crate speaks, told by both ends when a session begins.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The greatest number of bytes on the line for a list of `members`, both its zeros included:
 /// about 8 bytes a member in a lab, and at worst 20.

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use bully::wire::{ACCEPTED_FROM, Decoder, Encoder, Frame, Heard, Ready, VERSION, frame_max};
 use bully::{
-    Addr, Exchange, Full, Incoming, Instant, Line, Member, Net, Refusal, Reply, Request, Roster,
+    Addr, Exchange, Full, Incoming, Instant, Line, Member, Net, Origin, Pid, Refusal, Reply,
+    Request, Roster,
 };
 use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, Lost, Memory};
 use bully_tests::checked::Checked;
 use bully_tests::group::Dice;
-use bully_tests::owned::{Message, News};
+use bully_tests::owned::{Answer, Message, News};
 use bully_tests::people::{DIRECTORY, member, members};
 
 /// A network with places for as many exchanges as a gateway is said to need, which connects and
@@ -26,6 +27,10 @@ pub(crate) struct Quiet {
     replies: Vec<Exchange>,
     next: u32,
     full: bool,
+    /// Who sent what is received.
+    origin: Option<Origin>,
+    /// Who sent what was sent.
+    sent: Vec<Option<Origin>>,
 }
 
 impl Quiet {
@@ -46,9 +51,13 @@ impl Quiet {
 }
 
 impl Net for Quiet {
-    fn open(&mut self, to: Addr, _: Request<'_>) -> Result<Exchange, Full> {
+    fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         if self.full {
             return Err(Full);
+        }
+        if let Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) = request
+        {
+            self.sent.push(list.origin());
         }
         self.opened += 1;
         let exchange = self.number(to);
@@ -61,10 +70,26 @@ impl Net for Quiet {
             return None;
         }
         let (exchange, news) = self.news.remove(0);
-        Some((exchange, self.telling.insert(news).lend()))
+        let origin = self.origin;
+        let incoming = match self.telling.insert(news).lend() {
+            Incoming::Request(Request::Election(list)) => {
+                Incoming::Request(Request::Election(list.with_origin(origin)))
+            }
+            Incoming::Request(Request::Probe(list)) => {
+                Incoming::Request(Request::Probe(list.with_origin(origin)))
+            }
+            Incoming::Reply(Reply::Ok(list)) => {
+                Incoming::Reply(Reply::Ok(list.with_origin(origin)))
+            }
+            other => other,
+        };
+        Some((exchange, incoming))
     }
 
-    fn reply(&mut self, on: Exchange, _: Reply<'_>) {
+    fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        if let Reply::Ok(list) = reply {
+            self.sent.push(list.origin());
+        }
         self.replies.push(on);
         self.news.push((on, News::Sent));
         self.news.push((on, News::Done));
@@ -446,6 +471,57 @@ fn a_request_outlives_the_session() {
     attack.wait(1);
     assert_eq!(attack.net.inner().replies, [asked]);
     assert_eq!(before.len(), 2);
+}
+
+#[test]
+fn who_sent_a_message_passes_both_ways() {
+    let origin = |days, large| {
+        let pid = Pid { days, id: 1 };
+        Some(Origin { pid, large })
+    };
+    let mut attack = Attack::new();
+    attack.ready();
+    attack.said();
+    for (number, theirs, ours) in [
+        (1, origin(7, false), origin(9, true)),
+        (2, origin(8, true), origin(9, false)),
+        (3, None, None),
+    ] {
+        let net = attack.net.inner_mut();
+        net.origin = theirs;
+        net.sent.clear();
+        let asked = match number {
+            1 => Message::Probe,
+            _ => Message::Election(members([2, 3])),
+        };
+        net.connect(Some(News::Request(asked)));
+        attack.wait(1);
+        let told = attack.said().pop().expect("the chip is told");
+        assert!(told.contains(&format!("origin: {theirs:?}")), "{told}");
+        let group = members([2, 3]);
+        // With a list, and without one as a chip short of capacity answers.
+        for list in [Roster::new(&group).expect("ascending"), Roster::EMPTY] {
+            let probe = Request::Probe(list.with_origin(ours));
+            let exchange = Exchange(10 * number + list.len() as u32);
+            attack.say(&Frame::Open(exchange, member(2).addr, probe));
+        }
+        let reply = Reply::Ok(Roster::EMPTY.with_origin(ours));
+        attack.say(&Frame::Reply(Exchange(ACCEPTED_FROM + number), reply));
+        attack.wait(1);
+        assert_eq!(attack.net.inner().sent, [ours; 3]);
+        attack.said();
+        let opened = *attack.net.inner().open.last_key_value().expect("open").0;
+        let answer = News::Reply(Answer::Ok);
+        attack.net.inner_mut().news.push((opened, answer));
+        attack.wait(1);
+        let told = attack.said().pop().expect("the chip is told");
+        assert!(told.contains(&format!("origin: {theirs:?}")), "{told}");
+        attack.say(&Frame::Close(Exchange(10 * number)));
+        attack.say(&Frame::Close(Exchange(10 * number + 2)));
+        attack.say(&Frame::Close(Exchange(ACCEPTED_FROM + number)));
+        attack.wait(1);
+    }
+    assert_eq!(attack.lost(), None);
 }
 
 /// A network without room is asked again, and the chip is not told that its peer is gone.

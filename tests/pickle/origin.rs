@@ -37,13 +37,20 @@ fn messages(members: &[Member]) -> Vec<(String, Vec<u8>, Vec<u8>)> {
                     out
                 })
             };
-            let request = |of: fn(Roster<'_>) -> Request<'_>| {
-                both(&|out, list| writer::request(out, &of(list), &forms, &names))
+            let request = |name| {
+                both(&|out, list| {
+                    let request = match name {
+                        "ELECTION" => Request::Election(list),
+                        "COORDINATOR" => Request::Coordinator(list),
+                        _ => Request::Probe(list),
+                    };
+                    writer::request(out, &request, &forms, &names);
+                })
             };
             for (name, [with, without]) in [
-                ("ELECTION", request(|list| Request::Election(list))),
-                ("COORDINATOR", request(|list| Request::Coordinator(list))),
-                ("PROBE", request(|list| Request::Probe(list))),
+                ("ELECTION", request("ELECTION")),
+                ("COORDINATOR", request("COORDINATOR")),
+                ("PROBE", request("PROBE")),
                 (
                     "OK",
                     both(&|out, list| {

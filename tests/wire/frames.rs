@@ -4,7 +4,9 @@ use bully::wire::{
     ACCEPTED_FROM, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
     frame_max, message_max,
 };
-use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Pid, Refusal, Reply, Request, Roster};
+use bully::{
+    Addr, Exchange, Full, Gone, Incoming, Member, Origin, Pid, Refusal, Reply, Request, Roster,
+};
 use bully_tests::python::{hex, script, unhex};
 use bully_tests::random::Random;
 
@@ -29,6 +31,12 @@ fn list(length: usize) -> Roster<'static> {
     Roster::new(&LIST[..length])
         .expect("it ascends")
         .with_revision(1)
+}
+
+/// The second of the list, as who sent it.
+fn large(large: bool) -> Option<Origin> {
+    let pid = LIST[1].pid;
+    Some(Origin { pid, large })
 }
 
 /// The frames of the page by their names there, with their fields after session and sequence.
@@ -62,12 +70,12 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         (
             "HELLO",
             Frame::Hello(hello),
-            "FIRST u8 0 u8 1 u32 16909060 u64 HERE:40001 u64 HERE:23600",
+            "FIRST u8 0 u8 2 u32 16909060 u64 HERE:40001 u64 HERE:23600",
         ),
         (
             "READY",
             Frame::Ready(ready),
-            "FIRST u8 1 u8 1 u16 32 u16 12 u8 1",
+            "FIRST u8 1 u8 2 u16 32 u16 12 u8 1",
         ),
         ("LOST", Frame::Lost, "FIRST u8 2"),
         ("PING", Frame::Ping, "FIRST u8 3"),
@@ -81,27 +89,31 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         (
             "OPEN, ELECTION",
             Frame::Open(ours, to, Request::Election(list(3))),
-            "SECOND OPEN u8 1 u16 3",
+            "SECOND OPEN u8 1 u16 3 u8 0",
         ),
         (
             "OPEN, COORDINATOR",
-            Frame::Open(ours, to, Request::Coordinator(list(3))),
-            "SECOND OPEN u8 2 u16 3",
+            Frame::Open(
+                ours,
+                to,
+                Request::Coordinator(list(3).with_origin(large(true))),
+            ),
+            "SECOND OPEN u8 2 u16 3 u8 2 u32 120 u32 1234567",
         ),
         (
             "OPEN, PROBE",
             Frame::Open(ours, to, Request::Probe(list(0))),
-            "FIRST OPEN u8 3 u16 0",
+            "FIRST OPEN u8 3 u16 0 u8 0",
         ),
         (
             "REPLY, OK",
             Frame::Reply(theirs, Reply::Ok(list(3))),
-            "SECOND REPLY u8 0 u16 3",
+            "SECOND REPLY u8 0 u16 3 u8 0",
         ),
         (
             "REPLY, members",
             Frame::Reply(theirs, Reply::Members(list(3))),
-            "SECOND REPLY u8 1 u16 3",
+            "SECOND REPLY u8 1 u16 3 u8 0",
         ),
         (
             "REPLY, refused: port",
@@ -118,7 +130,7 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         (
             "TOLD, ELECTION",
             told(Incoming::Request(Request::Election(list(3)))),
-            "SECOND TOLD u8 2 u8 1 u16 3",
+            "SECOND TOLD u8 2 u8 1 u16 3 u8 0",
         ),
         (
             "TOLD, unfit: unexpected",
@@ -127,8 +139,10 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         ),
         (
             "TOLD, OK",
-            told(Incoming::Reply(Reply::Ok(list(0)))),
-            "FIRST TOLD u8 3 u8 0 u16 0",
+            told(Incoming::Reply(Reply::Ok(
+                list(0).with_origin(large(false)),
+            ))),
+            "FIRST TOLD u8 3 u8 0 u16 0 u8 1 u32 120 u32 1234567",
         ),
         ("TOLD, done", told(Incoming::Done), "FIRST TOLD u8 4"),
         (

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::framing::{Deframer, Ended};
 use super::{Frame, GONE, Hello, NOBODY, REFUSALS, Ready, kind, members_max};
 use crate::net::{Exchange, Incoming, Reply, Request};
-use crate::roster::{Addr, Member, Pid, Roster};
+use crate::roster::{Addr, Member, Origin, Pid, Roster};
 
 /// What has come over the line, in frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -267,18 +267,33 @@ impl<'a> In<'a> {
     }
 
     fn member(&mut self) -> Option<Member> {
-        let pid = Pid {
-            days: self.take()?,
-            id: self.take()?,
-        };
+        let pid = self.pid()?;
         let addr = Addr(self.take()?);
         Some(Member { pid, addr })
     }
 
-    /// The first so many of the last list.
+    /// The first so many of the last list, and who sent it.
     fn list(&mut self, list: &'a [Member]) -> Option<Roster<'a>> {
         let length = usize::from(self.take::<u16>()?);
-        Roster::new(list.get(..length)?)
+        let large = match self.take::<u8>()? {
+            0 => None,
+            1 => Some(false),
+            2 => Some(true),
+            _ => return None,
+        };
+        let origin = match large {
+            None => None,
+            Some(large) => Some(Origin {
+                pid: self.pid()?,
+                large,
+            }),
+        };
+        Some(Roster::new(list.get(..length)?)?.with_origin(origin))
+    }
+
+    fn pid(&mut self) -> Option<Pid> {
+        let (days, id) = (self.take()?, self.take()?);
+        Some(Pid { days, id })
     }
 
     fn request(&mut self, kind: u8, list: &'a [Member]) -> Option<Request<'a>> {

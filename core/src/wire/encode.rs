@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::framing::Framer;
 use super::{Frame, GONE, NOBODY, REFUSALS, kind};
 use crate::net::{Exchange, Full, Incoming, Reply, Request};
-use crate::roster::{Member, Roster};
+use crate::roster::{Member, Origin, Roster};
 
 /// Writes one direction's frames.
 #[derive(Debug, Default)]
@@ -123,6 +123,19 @@ impl Out<'_> {
         self.number(u16::try_from(list.len()).map_err(|_| Full)?)
     }
 
+    /// How much of the last list is meant, and who sent it.
+    fn list(&mut self, list: Roster<'_>) -> Result<(), Full> {
+        self.count(list)?;
+        match list.origin() {
+            None => self.put(0_u8),
+            Some(Origin { pid, large }) => {
+                self.put(1 + u8::from(large))?;
+                self.number(pid.days)?;
+                self.number(pid.id)
+            }
+        }
+    }
+
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Full> {
         self.number(u16::try_from(exchange.0).map_err(|_| Full)?)
     }
@@ -212,15 +225,15 @@ impl Out<'_> {
             }
             Request::Election(list) => {
                 self.put(1_u8)?;
-                self.count(list)
+                self.list(list)
             }
             Request::Coordinator(list) => {
                 self.put(2_u8)?;
-                self.count(list)
+                self.list(list)
             }
             Request::Probe(list) => {
                 self.put(3_u8)?;
-                self.count(list)
+                self.list(list)
             }
         }
     }
@@ -229,11 +242,11 @@ impl Out<'_> {
         match reply {
             Reply::Ok(list) => {
                 self.put(0_u8)?;
-                self.count(list)
+                self.list(list)
             }
             Reply::Members(list) => {
                 self.put(1_u8)?;
-                self.count(list)
+                self.list(list)
             }
             Reply::Refused(refusal) => {
                 self.put(2_u8)?;

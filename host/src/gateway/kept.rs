@@ -1,14 +1,30 @@
 //! Messages and lists that have to be kept, or told apart by their revision.
 
-use bully::{Gone, Incoming, Member, Refusal, Reply, Request, Roster};
+use bully::{Gone, Incoming, Member, Origin, Refusal, Reply, Request, Roster};
+
+/// A list with its own members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct List {
+    pub(super) members: Vec<Member>,
+    pub(super) origin: Option<Origin>,
+}
+
+impl From<Roster<'_>> for List {
+    fn from(list: Roster<'_>) -> Self {
+        Self {
+            members: list.members().to_vec(),
+            origin: list.origin(),
+        }
+    }
+}
 
 /// A [`Request`] with its own list, or what came in place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Join(Member),
-    Election(Vec<Member>),
-    Coordinator(Vec<Member>),
-    Probe(Vec<Member>),
+    Election(List),
+    Coordinator(List),
+    Probe(List),
     Unfit(Refusal),
 }
 
@@ -16,41 +32,41 @@ impl Message {
     pub(super) fn new(request: Request<'_>) -> Self {
         match request {
             Request::Join(member) => Self::Join(member),
-            Request::Election(list) => Self::Election(list.members().to_vec()),
-            Request::Coordinator(list) => Self::Coordinator(list.members().to_vec()),
-            Request::Probe(list) => Self::Probe(list.members().to_vec()),
+            Request::Election(list) => Self::Election(list.into()),
+            Request::Coordinator(list) => Self::Coordinator(list.into()),
+            Request::Probe(list) => Self::Probe(list.into()),
         }
     }
 
-    /// Its list, if it has one.
+    /// The members of its list, if it has one.
     pub(super) fn members(&self) -> &[Member] {
         match self {
-            Self::Election(list) | Self::Coordinator(list) | Self::Probe(list) => list,
+            Self::Election(list) | Self::Coordinator(list) | Self::Probe(list) => &list.members,
             Self::Join(_) | Self::Unfit(_) => &[],
         }
     }
 
-    /// Moves it out of a place that is about to be given up.
+    /// Moves it out of a slot that is about to be given up.
     pub(super) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::Probe(Vec::new()))
+        core::mem::replace(self, Self::Probe(List::default()))
     }
 
-    /// Leaves no more in it than a member with room for `max` others makes use of; how many that
-    /// has no room for.
+    /// Leaves no more in it than a member with capacity for `max` others makes use of; returns how
+    /// many there was no capacity for.
     pub(super) fn cut(&mut self, max: usize) -> usize {
         match self {
-            Self::Election(list) => cut(list, max, true),
-            Self::Coordinator(list) => cut(list, max, false),
+            Self::Election(list) => cut(&mut list.members, max, true),
+            Self::Coordinator(list) => cut(&mut list.members, max, false),
             // A member makes nothing of the list in a PROBE.
             Self::Probe(list) => {
-                list.clear();
+                list.members.clear();
                 0
             }
             Self::Join(_) | Self::Unfit(_) => 0,
         }
     }
 
-    /// Whether OK answers it.
+    /// Returns `true` if OK answers it.
     pub(super) fn awaits_ok(&self) -> bool {
         matches!(self, Self::Election(_) | Self::Probe(_))
     }
@@ -59,9 +75,9 @@ impl Message {
     pub(super) fn lend<'a>(&self, latest: &'a mut Latest) -> Incoming<'a> {
         Incoming::Request(match self {
             Self::Join(member) => Request::Join(*member),
-            Self::Election(list) => Request::Election(latest.number(list)),
-            Self::Coordinator(list) => Request::Coordinator(latest.number(list)),
-            Self::Probe(list) => Request::Probe(latest.number(list)),
+            Self::Election(list) => Request::Election(latest.lend(list)),
+            Self::Coordinator(list) => Request::Coordinator(latest.lend(list)),
+            Self::Probe(list) => Request::Probe(latest.lend(list)),
             Self::Unfit(refusal) => return Incoming::Unfit(*refusal),
         })
     }
@@ -73,8 +89,8 @@ pub(super) enum News {
     Accepted,
     Sent,
     Request(Message),
-    Ok,
-    Members(Vec<Member>),
+    Ok(Option<Origin>),
+    Members(List),
     Refused(Refusal),
     Done,
     Gone(Gone),
@@ -87,8 +103,8 @@ impl News {
             Incoming::Sent => Self::Sent,
             Incoming::Request(request) => Self::Request(Message::new(request)),
             Incoming::Unfit(refusal) => Self::Request(Message::Unfit(refusal)),
-            Incoming::Reply(Reply::Ok(_)) => Self::Ok,
-            Incoming::Reply(Reply::Members(list)) => Self::Members(list.members().to_vec()),
+            Incoming::Reply(Reply::Ok(list)) => Self::Ok(list.origin()),
+            Incoming::Reply(Reply::Members(list)) => Self::Members(list.into()),
             Incoming::Reply(Reply::Refused(refusal)) => Self::Refused(refusal),
             Incoming::Done => Self::Done,
             Incoming::Gone(gone) => Self::Gone(gone),
@@ -116,6 +132,11 @@ impl Latest {
             self.revision = self.revision.wrapping_add(1);
         }
         self.part(list.len())
+    }
+
+    /// `list` as it is sent on.
+    pub(super) fn lend(&mut self, list: &List) -> Roster<'_> {
+        self.number(&list.members).with_origin(list.origin)
     }
 
     /// The last one again.

@@ -5,7 +5,7 @@ use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply};
 
 use super::{Bridge, GatewayEvent, LEFT_WITHIN};
 use crate::gateway::calls::{Arrived, Inbound, OUTBOUND_MAX, Outbound, Outgoing};
-use crate::gateway::kept::Message;
+use crate::gateway::kept::{List, Message};
 use crate::gateway::session::{Lost, Step};
 
 impl Bridge<'_> {
@@ -85,7 +85,7 @@ impl Bridge<'_> {
                 self.open(now, exchange.0, to, message, net);
             }
             Frame::Reply(exchange, Reply::Ok(list)) => {
-                let list = list.members().to_vec();
+                let list = List::from(list);
                 let known = |inbound: &&mut Inbound| inbound.number() == Some(exchange.0);
                 let inbound = self.inbound.iter_mut().find(known)?;
                 match &inbound.stage {
@@ -97,12 +97,12 @@ impl Bridge<'_> {
                     _ => return None,
                 }
                 // A chip short of room leaves the list out.
-                let roster = match list.as_slice() {
-                    [] => self.said.again(),
-                    list => self.said.number(list),
+                let roster = match list.members.as_slice() {
+                    [] => self.said.again().with_origin(list.origin),
+                    _ => self.said.lend(&list),
                 };
                 net.reply(inbound.at, Reply::Ok(roster));
-                self.held.has_table(&list);
+                self.held.has_table(&list.members);
             }
             Frame::Close(exchange) if exchange.0 < ACCEPTED_FROM => {
                 let known = |call: &Outbound| call.number == exchange.0;
@@ -120,7 +120,7 @@ impl Bridge<'_> {
 
     fn open(&mut self, now: Instant, number: u32, to: Addr, message: Message, net: &mut dyn Net) {
         if let Message::Election(list) | Message::Probe(list) = &message {
-            self.held.has_table(list);
+            self.held.has_table(&list.members);
         }
         let broken = |call: &&Outbound| matches!(call.stage, Outgoing::Over(None));
         let under_way = self.outbound.iter().filter(|call| !broken(call));
@@ -133,9 +133,10 @@ impl Bridge<'_> {
         } else {
             // It is opened by `offer`, as soon as there is room.
             if let Message::Probe(list) = &message
-                && list.is_empty()
+                && list.members.is_empty()
             {
-                Outgoing::Waiting(to, Message::Probe(self.said.again().members().to_vec()))
+                let again = self.said.again().with_origin(list.origin);
+                Outgoing::Waiting(to, Message::Probe(again.into()))
             } else {
                 Outgoing::Waiting(to, message)
             }

@@ -94,12 +94,12 @@ impl Bridge<'_> {
                 Incoming::Sent
             }
             // A member makes nothing of the list in an OK.
-            News::Ok => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
+            News::Ok(origin) => Incoming::Reply(Reply::Ok(Roster::EMPTY.with_origin(origin))),
             News::Members(mut list) => {
-                let left_out = cut(&mut list, self.session.told_max(), false);
+                let left_out = cut(&mut list.members, self.session.told_max(), false);
                 self.note_cut(left_out);
-                self.held.told(&list);
-                Incoming::Reply(Reply::Members(self.told.number(&list)))
+                self.held.told(&list.members);
+                Incoming::Reply(Reply::Members(self.told.lend(&list)))
             }
             News::Refused(refusal) => Incoming::Reply(Reply::Refused(refusal)),
             News::Done => {
