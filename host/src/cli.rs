@@ -1,7 +1,10 @@
 //! The command line: what is asked for, what comes of it, and the exit code.
 
+use core::time::Duration;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
 use clap::{Parser, Subcommand};
 
@@ -48,7 +51,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody listens if this fails, and there is nobody else to tell.
+            // Without a reader there is nobody to report to.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -64,8 +67,24 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { what, tip, usage }) => {
-            let _ = writeln!(std::io::stderr(), "error: {what}\n  tip: {tip}");
+            report(format!("error: {what}\n  tip: {tip}\n"));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
 }
+
+/// Tells the user why a command failed. A reader who stalls does not keep the process from ending.
+fn report(text: String) {
+    let (done, written) = mpsc::channel();
+    let write = move || {
+        // Without a reader there is nobody to report to.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = done.send(());
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = written.recv_timeout(READER_WITHIN);
+    }
+}
+
+/// How long whoever reads stderr may take for the reason of a failure.
+const READER_WITHIN: Duration = Duration::from_millis(300);

@@ -5,6 +5,7 @@ pub mod cli;
 mod commands;
 pub mod gateway;
 pub mod heap;
+mod log;
 pub mod machine;
 pub mod names;
 pub mod net;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::program::{Left, Program, free_port};
 
-/// What every event has besides `t`, `node` and `event`, in this order.
+/// What every event has besides `t`, `time`, `node` and `event`, in this order.
 fn fields(event: &str) -> &'static [&'static str] {
     match event {
         "listening" => &["address", "capacity", "connections"],
@@ -28,7 +28,7 @@ fn check<const N: usize>(left: &Left, events: [&str; N]) -> [usize; N] {
     for text in &left.out {
         let line: Value = serde_json::from_str(text).expect("JSON");
         let event = line["event"].as_str().expect("a name");
-        let keys = ["t", "node", "event"].iter().chain(fields(event));
+        let keys = ["t", "time", "node", "event"].iter().chain(fields(event));
         // The order of a parsed object is its own; that in the text is ours.
         let at: Vec<_> = keys
             .clone()

@@ -79,10 +79,10 @@ fn the_log_is_aligned_and_speaks_the_labs_language() {
     for line in lines {
         assert!(line.chars().count() <= 100, "{line}");
         let arrow = line.chars().position(|letter| "←→".contains(letter));
-        assert!(arrow.is_none_or(|at| at == 25), "{line}");
+        assert!(arrow.is_none_or(|at| at == 29), "{line}");
         let state = line.find("SEND_").or_else(|| line.find("WAITING_"));
         // Counted in bytes: the arrow has three.
-        assert!(state.is_none_or(|at| at == 45), "{line}");
+        assert!(state.is_none_or(|at| at == 49), "{line}");
     }
     // Data is on stdout: the summary, and nothing else.
     assert_eq!(left.out.len(), 2);

@@ -1,14 +1,14 @@
 //! `bully bench`: what it costs, beside others in the same run.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
 use super::files::raise_limit;
-use super::progress::Progress;
+use super::output::Output;
 use super::{Failure, remark};
 use crate::bench::{self, Bench, CSV_HEADING, Figure, Section, Trouble};
+use crate::log::Progress;
 
 /// Measure what it costs, each figure beside something else in the same run
 ///
@@ -65,8 +65,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     raise_limit();
     if let Some(count) = args.group_of {
         let told = bench::group_alone(count.into()).map_err(|trouble| incomplete(&trouble.0))?;
-        write(&format!("{told}\n"));
-        return Ok(());
+        let mut output = Output::default();
+        output.write(&format!("{told}\n"));
+        return output.close();
     }
     let mut bench = Bench::new(args.quick);
     if !bench.has_python() {
@@ -76,8 +77,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut progress = Progress::new(jobs.len() as u64, "steps");
     let mut figures: Vec<Figure> = Vec::new();
     let mut troubles = Vec::new();
-    if !open(args.format) {
-        return Ok(());
+    let mut output = Output::default();
+    match args.format {
+        Format::Text => output.write(&(bench::text_heading() + "\n")),
+        Format::Json => {}
+        Format::Csv => output.write(&format!("{CSV_HEADING}\n")),
     }
     for (done, job) in jobs.into_iter().enumerate() {
         progress.show(done as u64);
@@ -93,8 +97,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         for figure in bench.figures.drain(..) {
             let last = figures.last().map(|last| last.section);
-            if !write(&(args.format.row(&figure, last) + "\n")) {
-                return Ok(());
+            output.write(&(args.format.row(&figure, last) + "\n"));
+            if output.ended() {
+                return output.close();
             }
             figures.push(figure);
         }
@@ -109,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         remark(&format!("{plotted} plots in {}\n", folder.display()));
     }
     match troubles.first() {
-        None => Ok(()),
+        None => output.close(),
         Some(first) => Err(incomplete(first)),
     }
 }
@@ -135,21 +140,4 @@ impl Format {
             Self::Csv => bench::csv(figure),
         }
     }
-}
-
-/// Writes what comes before the rows; whether anybody reads it.
-fn open(format: Format) -> bool {
-    match format {
-        Format::Text => write(&(bench::text_heading() + "\n")),
-        Format::Json => true,
-        Format::Csv => write(&format!("{CSV_HEADING}\n")),
-    }
-}
-
-/// Writes to stdout; whether anybody reads it.
-fn write(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
 }

@@ -7,12 +7,10 @@ use std::path::PathBuf;
 
 use bully::wire::VERSION;
 
-use super::log::{Format, Log};
-use super::told::{Place, Told};
-use super::trace::{Book, Traced};
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, duration, look_up};
 use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
+use crate::log::{Book, Event, HostPort, Log, LogArgs, OnError, Traced};
 use crate::names;
 use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
 
@@ -40,9 +38,8 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
-    /// Form of the log
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    log: Format,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -84,7 +81,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
-    let mut log = Log::of("gateway", args.log);
+    let mut log = Log::open(args.log, "gateway", OnError::GoOn, &poll)
+        .map_err(|error| Failure::system(&error))?;
 
     let mut tcp = Tcp::bind(&poll, NET, args.wire.tcp(EXCHANGES_MAX)).map_err(|error| {
         Failure::bind(
@@ -99,13 +97,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     log.heading();
     let addr = tcp.addr();
-    let address = Place(tcp.names().host(addr).into(), names::port(addr));
-    let listening = Told::Listening {
+    let address = HostPort(tcp.names().host(addr).into(), names::port(addr));
+    let listening = Event::Listening {
         address,
         capacity: MEMBERS_MAX,
         connections: EXCHANGES_MAX,
     };
-    log.tell(clock.now(), None, &listening);
+    log.emit(clock.now(), None, &listening);
 
     let mut memory = Memory::new();
     let chip = Chip {
@@ -119,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     loop {
         let now = clock.now();
         while let Some(event) = line.turn(now) {
-            log.tell(now, None, &told_of_line(&line_to, event));
+            log.emit(now, None, &event_of_line(&line_to, event));
         }
         loop {
             let now = clock.now();
@@ -135,20 +133,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 bridge.poll(now, &mut tcp, &mut line)
             };
             let Some(event) = event else { break };
-            log.tell(now, None, &told(event));
+            log.emit(now, None, &event_of_chip(event));
         }
         for note in tcp.notes() {
-            let peer = Place(note.peer.ip().to_string(), note.peer.port());
+            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
             let why = note.why;
-            log.tell(clock.now(), None, &Told::Rejected { peer, why });
+            log.emit(clock.now(), None, &Event::Rejected { peer, why });
         }
         bridge.sweep(tcp.names_mut());
         let now = clock.now();
-        if log.closed() {
-            return Ok(());
-        }
+        log.turn(now);
         if stop.signalled() || stop.expired(now) {
-            log.tell(now, None, &Told::Stopped);
+            log.emit(now, None, &Event::Stopped);
+            // A chip's member outlives its log.
+            log.close(clock.now(), stop.signalled());
             return Ok(());
         }
         let due = [Some(bridge.poll_at()), line.until()];
@@ -169,23 +167,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 const GCD_TIP: &str = "say where the coordinator is: --gcd localhost 23600";
 
-fn told(event: GatewayEvent) -> Told {
+fn event_of_chip(event: GatewayEvent) -> Event {
     match event {
-        GatewayEvent::ChipReady { members, exchanges } => Told::ChipReady { members, exchanges },
-        GatewayEvent::ChipLost { why } => Told::ChipLost { why },
-        GatewayEvent::OtherVersion { theirs } => Told::ChipVersion {
+        GatewayEvent::ChipReady { members, exchanges } => Event::ChipReady { members, exchanges },
+        GatewayEvent::ChipLost { why } => Event::ChipLost { why },
+        GatewayEvent::OtherVersion { theirs } => Event::ChipVersion {
             theirs,
             ours: VERSION,
         },
-        GatewayEvent::ListCut { left_out } => Told::ListCut { left_out },
+        GatewayEvent::ListCut { left_out } => Event::ListCut { left_out },
     }
 }
 
-fn told_of_line(to: &LineTo, event: LineEvent) -> Told {
+fn event_of_line(to: &LineTo, event: LineEvent) -> Event {
     let line = to.to_string();
     match event {
-        LineEvent::Open => Told::LineOpen { line },
-        LineEvent::Lost(why) => Told::LineLost { line, why },
+        LineEvent::Open => Event::LineOpen { line },
+        LineEvent::Lost(why) => Event::LineLost { line, why },
     }
 }
 

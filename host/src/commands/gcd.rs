@@ -6,9 +6,8 @@ use core::time::Duration;
 use bully::{Addr, Directory, DirectoryEvent, Instant};
 use clap::ValueEnum;
 
-use super::log::{Format, Log};
-use super::told::{Place, Told};
 use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, ip};
+use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -43,9 +42,8 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
-    /// Form of the log
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    log: Format,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -70,20 +68,28 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
-    let mut log = Log::new(args.log);
-    let mut gcd = LocalGcd::open(&poll, 0, args.settings())?;
-    log.tell(clock.now(), None, &gcd.listening());
-    if log.traces() {
-        args.advise(names::port(gcd.addr()), &mut log);
+    let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
+        .map_err(|error| Failure::system(&error))?;
+    let outcome = coordinate(args, &mut poll, &stop, &mut log);
+    super::close(log, clock.now(), &stop, outcome)
+}
+
+fn coordinate(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<(), Failure> {
+    let clock = poll.clock();
+    let mut gcd = LocalGcd::open(poll, 0, args.settings())?;
+    log.emit(clock.now(), None, &gcd.listening());
+    if log.is_text() {
+        args.advise(names::port(gcd.addr()), log);
     }
     loop {
-        gcd.turn(clock, &mut log, Joins::Told);
-        if log.closed() {
+        gcd.turn(clock, log, Joins::Told);
+        let now = clock.now();
+        log.turn(now);
+        if log.ended() {
             return Ok(());
         }
-        let now = clock.now();
         if stop.signalled() || stop.expired(now) {
-            log.tell(now, None, &Told::Stopped);
+            log.emit(now, None, &Event::Stopped);
             return Ok(());
         }
         poll.wait(stop.or(gcd.until()), |ready| gcd.ready(ready))
@@ -209,9 +215,9 @@ impl LocalGcd {
             }
         }
         for note in self.tcp.notes() {
-            let peer = Place(note.peer.ip().to_string(), note.peer.port());
+            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
             let why = note.why;
-            log.tell(clock.now(), None, &Told::Rejected { peer, why });
+            log.emit(clock.now(), None, &Event::Rejected { peer, why });
         }
         self.tcp.sweep(self.directory.roster());
     }
@@ -240,25 +246,25 @@ impl LocalGcd {
                 before,
             } => {
                 let address = self.place(member.addr);
-                let joined = Told::LetIn {
+                let joined = Event::Registered {
                     member: member.pid,
                     address: address.clone(),
                     members,
                 };
-                log.tell(now, None, &joined);
+                log.emit(now, None, &joined);
                 if let Some(before) = before.filter(|before| before.pid == member.pid) {
-                    let moved = Told::Moved {
+                    let moved = Event::Moved {
                         member: member.pid,
                         address,
                         before: self.place(before.addr),
                     };
-                    log.tell(now, None, &moved);
+                    log.emit(now, None, &moved);
                 }
             }
             DirectoryEvent::Removed { member } => {
                 let address = self.place(member.addr);
                 let member = member.pid;
-                log.tell(now, None, &Told::Removed { member, address });
+                log.emit(now, None, &Event::Removed { member, address });
             }
             // The network has said who was refused, and why.
             _ => {}
@@ -266,15 +272,15 @@ impl LocalGcd {
     }
 
     /// What there is to tell when the door is open.
-    fn listening(&self) -> Told {
-        Told::Listening {
+    fn listening(&self) -> Event {
+        Event::Listening {
             address: self.place(self.addr()),
             capacity: self.capacity,
             connections: EXCHANGES_MAX,
         }
     }
 
-    fn place(&self, addr: Addr) -> Place {
-        Place(self.tcp.names().host(addr).into(), names::port(addr))
+    fn place(&self, addr: Addr) -> HostPort {
+        HostPort(self.tcp.names().host(addr).into(), names::port(addr))
     }
 }

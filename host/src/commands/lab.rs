@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use bully::{Addr, Config, Instant, Member, Messages, Pid};
 
 use super::gcd::{Joins, LocalGcd, Settings};
-use super::log::{Format, Log};
 use super::member::LocalMember;
 use super::node::Mode;
 use super::room::{self, Room};
-use super::told::{Summary, Told, pid_text};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
+use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::writer::Forms;
 
@@ -50,9 +49,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 
-    /// Form of the log; json also has the summary as its last line
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    log: Format,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -86,27 +84,35 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
-    let mut log = Log::new(args.log);
-    let seed = args.seed.unwrap_or_else(drawn_seed);
-    if args.seed.is_none() || log.traces() {
-        log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
-    }
+    let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
+        .map_err(|error| Failure::system(&error))?;
     if let Some(scarce) = scarce {
         log.remark(&format!("warning: {scarce}"));
     }
+    let outcome = practise(args, &mut poll, &stop, &mut log);
+    super::close(log, clock.now(), &stop, outcome)
+}
+
+fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<(), Failure> {
+    let clock = poll.clock();
+    let seed = args.seed.unwrap_or_else(drawn_seed);
+    if args.seed.is_none() || log.is_text() {
+        log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
+    }
     log.heading();
-    let mut lab = Lab::open(args, &poll, seed)?;
+    let mut lab = Lab::open(args, poll, seed)?;
     for member in &lab.members {
-        member.introduce(clock.now(), &mut log);
+        member.introduce(clock.now(), log);
     }
     let grace_until = stop.until().map(|until| until + GRACE);
     let mut status_at = Instant::ZERO;
     let summary = loop {
-        lab.turn(clock, &mut log);
-        if log.closed() {
+        lab.turn(clock, log);
+        let now = clock.now();
+        log.turn(now);
+        if log.ended() {
             return Ok(());
         }
-        let now = clock.now();
         let over = grace_until.is_some_and(|until| until <= now);
         if stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
             break lab.summary(now);
@@ -135,13 +141,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::system(&error))?;
     };
     let (agreed, now) = (summary.agreed, clock.now());
-    if !log.traces() {
+    if !log.is_text() {
         // People have the summary, and thirty more lines would push the end off the screen.
         for member in &lab.members {
-            log.tell(now, Some(member.pid()), &Told::Stopped);
+            log.emit(now, Some(member.pid()), &Event::Stopped);
         }
     }
-    log.tell(now, None, &Told::Summary(summary));
+    log.emit(now, None, &Event::Summary(summary));
     if agreed {
         return Ok(());
     }

@@ -3,10 +3,8 @@
 use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State};
 
 use super::Failure;
-use super::log::{Log, Passing, Tone};
 use super::room::Room;
-use super::told::{Place, Told};
-use super::trace::{Book, Traced};
+use crate::log::{self, Book, HostPort, Log, Passing, Tone, Traced};
 use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
@@ -20,7 +18,7 @@ pub(crate) struct LocalMember {
     tcp: Tcp,
     book: Book,
     /// Where the coordinator is, as the user wrote it.
-    directory: Option<Place>,
+    directory: Option<HostPort>,
     directory_is_here: bool,
     swept: Option<u32>,
     joining: Joining,
@@ -46,7 +44,8 @@ impl LocalMember {
             connections,
         } = room;
         let directory = config.directory;
-        let place = directory.map(|addr| Place(tcp.names().host(addr).into(), names::port(addr)));
+        let place =
+            directory.map(|addr| HostPort(tcp.names().host(addr).into(), names::port(addr)));
         Ok(Self {
             me: config.me,
             book: Book::new(Some(config.me.pid), directory, alone),
@@ -70,13 +69,13 @@ impl LocalMember {
     /// Tells where it listens.
     pub(crate) fn introduce(&self, now: Instant, log: &mut Log) {
         let addr = self.me.addr;
-        let address = Place(self.tcp.names().host(addr).into(), names::port(addr));
-        let told = Told::Listening {
+        let address = HostPort(self.tcp.names().host(addr).into(), names::port(addr));
+        let told = log::Event::Listening {
             address,
             capacity: self.room.capacity,
             connections: self.room.connections,
         };
-        log.tell(now, Some(self.me.pid), &told);
+        log.emit(now, Some(self.me.pid), &told);
     }
 
     /// Does all there is to do at present.
@@ -98,17 +97,17 @@ impl LocalMember {
             };
             self.tell_state(now, before, log);
             let Some(event) = event else { break };
-            if let Some(told) = self.told(event) {
-                log.tell(now, Some(self.me.pid), &told);
+            if let Some(recorded) = self.recorded(event) {
+                log.emit(now, Some(self.me.pid), &recorded);
             }
         }
         for note in self.tcp.notes() {
-            let peer = Place(note.peer.ip().to_string(), note.peer.port());
+            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
             let why = note.why;
-            log.tell(
+            log.emit(
                 clock.now(),
                 Some(self.me.pid),
-                &Told::Rejected { peer, why },
+                &log::Event::Rejected { peer, why },
             );
         }
         let revision = self.node.roster().revision();
@@ -164,12 +163,12 @@ impl LocalMember {
         }
     }
 
-    /// What to tell of `event`; `None` for one that this version does not know.
-    fn told(&mut self, event: Event) -> Option<Told> {
+    /// Returns what the log records of `event`; `None` for one that this version does not know.
+    fn recorded(&mut self, event: Event) -> Option<log::Event> {
         Some(match event {
             Event::Joined { members } => {
                 self.joining = Joining::Done;
-                Told::Joined { members }
+                log::Event::Joined { members }
             }
             Event::JoinFailed { failure, again_in } => {
                 let (why, tip) = self.explain(failure);
@@ -178,22 +177,22 @@ impl LocalMember {
                     _ => Joining::Trying(Some((why.clone(), tip.clone()))),
                 };
                 // There is no JOIN without a coordinator.
-                let peer = self.directory.clone().unwrap_or(Place("?".into(), 0));
-                Told::NotJoined {
+                let peer = self.directory.clone().unwrap_or(HostPort("?".into(), 0));
+                log::Event::JoinFailed {
                     peer,
                     why,
                     tip,
                     again_in: matches!(self.joining, Joining::Trying(_)).then_some(again_in),
                 }
             }
-            Event::Election { cause } => Told::Election {
+            Event::Election { cause } => log::Event::Election {
                 cause: cause.name(),
             },
-            Event::Leader { leader, reason } => Told::Leader { leader, reason },
-            Event::LeaderLost { leader, how } => Told::LeaderLost { leader, how },
-            Event::Failed { length } => Told::Failed { length },
-            Event::Recovered => Told::Recovered,
-            Event::RosterFull { left_out } => Told::RosterFull { left_out },
+            Event::Leader { leader, reason } => log::Event::Leader { leader, reason },
+            Event::LeaderLost { leader, how } => log::Event::LeaderLost { leader, how },
+            Event::Failed { length } => log::Event::Failed { length },
+            Event::Recovered => log::Event::Recovered,
+            Event::RosterFull { left_out } => log::Event::RosterFull { left_out },
             _ => return None,
         })
     }
@@ -201,7 +200,7 @@ impl LocalMember {
     /// Why a JOIN failed and what to do about it.
     fn explain(&mut self, failure: JoinFailure) -> (String, String) {
         let at = self.directory.as_ref();
-        let at = at.map_or_else(String::new, Place::to_string);
+        let at = at.map_or_else(String::new, HostPort::to_string);
         let check = || format!("check the coordinator's host and port: {at}");
         match failure {
             JoinFailure::Gone(Gone::Refused) => {

@@ -9,13 +9,10 @@ pub(crate) mod sim;
 
 mod birthday;
 mod files;
-mod log;
 mod member;
-mod progress;
+mod output;
 mod room;
 mod stop;
-mod told;
-mod trace;
 mod wire;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,8 +20,12 @@ use core::time::Duration;
 use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
 
+use bully::Instant;
+
 pub(crate) use room::{EXCHANGES_MAX, MEMBERS_MAX};
 use stop::Stop;
+
+use crate::log::{End, Log};
 
 /// Where `bully gcd` listens unless told otherwise. Fixed, so that the commands in a README, on a
 /// blackboard and in two shells fit together; below the ranges from which systems hand out ports
@@ -68,6 +69,14 @@ impl Failure {
         )
     }
 
+    /// The log or the report could not be written.
+    fn unwritable(what: &str, error: &io::Error) -> Self {
+        Self::new(
+            format!("the {what} cannot be written: {error}"),
+            "give it a place that takes it; the disk may be full",
+        )
+    }
+
     /// Nobody could be let in at `at`.
     fn bind(at: SocketAddr, error: &io::Error, elsewhere: &str) -> Self {
         let port = at.port();
@@ -86,6 +95,15 @@ impl Failure {
             ),
             _ => Self::system(error),
         }
+    }
+}
+
+/// Closes the log of a command that ends when its log does. Returns what becomes of the command.
+fn close(log: Log, now: Instant, stop: &Stop, outcome: Result<(), Failure>) -> Result<(), Failure> {
+    match log.close(now, stop.signalled()) {
+        Some(End::Failed(error)) => outcome.and(Err(Failure::unwritable("log", &error))),
+        // Without a reader there is nobody to report to.
+        Some(End::Closed) | None => outcome,
     }
 }
 

@@ -6,12 +6,11 @@ use bully::{Config, Feign, FeignMode, Member, Pid};
 use clap::ValueEnum;
 
 use super::birthday::{self, Birthday};
-use super::log::{Format, Log};
 use super::member::{Joining, LocalMember};
 use super::room::Room;
-use super::told::{Place, Told, printable};
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, drawn_seed, duration, seed};
+use crate::log::{Event, HostPort, Log, LogArgs, OnError, printable};
 use crate::net::{Poll, Tcp};
 
 /// Join a group and take part in its elections
@@ -69,9 +68,8 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
-    /// Form of the log
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    log: Format,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -111,9 +109,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
-    let mut log = Log::new(args.log);
+    let mut log = Log::open(args.log, "coordinator", OnError::GoOn, &poll)
+        .map_err(|error| Failure::system(&error))?;
+    let outcome = take_part(args, pid, &mut poll, &stop, &mut log);
+    // A member outlives its log.
+    log.close(clock.now(), stop.signalled());
+    outcome
+}
 
-    let mut tcp = Tcp::bind(&poll, 0, args.wire.tcp(args.room.connections)).map_err(|error| {
+fn take_part(
+    args: &Args,
+    pid: Pid,
+    poll: &mut Poll,
+    stop: &Stop,
+    log: &mut Log,
+) -> Result<(), Failure> {
+    let clock = poll.clock();
+    let mut tcp = Tcp::bind(poll, 0, args.wire.tcp(args.room.connections)).map_err(|error| {
         Failure::bind(
             args.wire.bind,
             &error,
@@ -125,8 +137,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         log.remark(&format!("warning: {warning}"));
     }
     let seed = args.seed.unwrap_or_else(drawn_seed);
-    if args.seed.is_none() || log.traces() {
-        log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
+    if args.seed.is_none() || log.is_text() {
+        log.remark(&format!(
+            "seed {seed}: with --seed {seed} it draws the same times"
+        ));
     }
     log.heading();
     let me = Member {
@@ -142,20 +156,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         ..Config::new(me)
     };
     let mut member = LocalMember::new(config, args.room, tcp, true)?;
-    member.introduce(clock.now(), &mut log);
+    member.introduce(clock.now(), log);
     loop {
-        member.turn(clock, &mut log);
+        member.turn(clock, log);
         if let Joining::Refused(why) = member.joining() {
             let failure = args.refused(why);
-            log.tell(clock.now(), Some(pid), &Told::Stopped);
+            log.emit(clock.now(), Some(pid), &Event::Stopped);
             return Err(failure);
         }
-        if log.closed() {
-            return Ok(());
-        }
         let now = clock.now();
+        log.turn(now);
         if stop.signalled() || stop.expired(now) {
-            log.tell(now, Some(pid), &Told::Stopped);
+            log.emit(now, Some(pid), &Event::Stopped);
             break;
         }
         poll.wait(stop.or(member.until()), |ready| member.ready(ready))
@@ -193,7 +205,7 @@ impl Args {
     }
 
     fn refused(&self, why: &str) -> Failure {
-        let at = Place(self.gcd_host.clone(), self.gcd_port);
+        let at = HostPort(self.gcd_host.clone(), self.gcd_port);
         let tip = if why.contains("Only local") {
             "run the node on the coordinator's machine, and without --advertise"
         } else {

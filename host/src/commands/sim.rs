@@ -16,8 +16,9 @@ use clap::ValueEnum;
 use self::runs::{Next, Runs};
 use self::wire::Wire;
 use super::node::Mode;
-use super::progress::Progress;
+use super::output::Output;
 use super::{Failure, drawn_seed, duration, remark, seed};
+use crate::log::Progress;
 use bully_sim::{
     CAPACITIES, CSV_HEADING, Crash, Delay, Partition, Run, Scenario, Summary, Who, run as simulate,
     text_heading,
@@ -144,7 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let started = Instant::now();
     let mut report = Report {
         format: args.format,
-        closed: false,
+        output: Output::default(),
         summary: Summary::default(),
     };
     report.open(&seeds);
@@ -154,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let count = (seeds.end() - seeds.start()).saturating_add(1);
         let mut progress = Progress::new(count, "seeds");
         let mut runs = Runs::start(&scenario, seeds);
-        while !report.closed {
+        while !report.output.ended() {
             match runs.next(progress.again()) {
                 Next::Run(run) => {
                     progress.clear();
@@ -167,12 +168,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         progress.clear();
     }
-    if report.closed {
-        // Nobody reads any more: the process ends, and with it the runs under way.
-        return Ok(());
+    if !report.output.ended() {
+        report.close(started.elapsed());
     }
-    report.close(started.elapsed());
-    verdict(&report.summary)
+    // If nobody reads any more the process ends, and with it the runs under way; what those before
+    // came to counts.
+    verdict(&report.summary).and(report.output.close())
 }
 
 impl Args {
@@ -222,8 +223,7 @@ impl Args {
 /// The report as it grows. stdout has what the seed determines, stderr what the clock does.
 struct Report {
     format: Format,
-    /// Whether nobody reads it any more.
-    closed: bool,
+    output: Output,
     summary: Summary,
 }
 
@@ -273,10 +273,7 @@ impl Report {
     }
 
     fn write(&mut self, text: &str) {
-        let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        // Whatever the reason: a report that cannot be written has no reader.
-        self.closed |= written.is_err();
+        self.output.write(text);
     }
 }
 

@@ -6,8 +6,9 @@ use bully::{
     Addr, Exchange, Full, Gone, Incoming, Instant, Member, Net, Pid, Reply, Request, Roster, State,
 };
 
-use super::log::{Log, Passing, Tone};
-use super::told::{members_text, pid_text};
+use super::event::pid_text;
+use super::text::members_text;
+use super::{Log, Passing, Tone};
 use crate::names::Names;
 
 /// Any [`Net`] with somebody watching: what passes goes on unchanged, and into the log.

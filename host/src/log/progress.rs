@@ -1,12 +1,14 @@
-//! How far it is, for a person at a terminal.
+//! How much of a long computation is done, for a person at a terminal.
 
 use core::time::Duration;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Instant;
 
-/// A bar on the last line of the terminal, once there is something to wait for.
+use super::terminal;
+
+/// A bar in the last line of the terminal, once there is something to wait for.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// How many there will be; `None` if nobody watches.
     all: Option<u64>,
     /// What they are.
@@ -22,13 +24,17 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How often the bar is drawn.
 const AGAIN: Duration = Duration::from_millis(100);
 
-const WIDTH: u64 = 30;
+/// How long the bar is at most, and how short it may be and still show something.
+const LONGEST: usize = 30;
+const SHORTEST: usize = 5;
+
+/// Brackets and space, and the last column, where some terminals wrap.
+const BESIDE: usize = 4;
 
 impl Progress {
     /// The way to `all` of `what`, as "seeds".
-    pub(super) fn new(all: u64, what: &'static str) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let watched = io::stderr().is_terminal() && !dumb;
+    pub(crate) fn new(all: u64, what: &'static str) -> Self {
+        let watched = terminal::is_capable();
         Self {
             all: watched.then_some(all.max(1)),
             what,
@@ -39,31 +45,36 @@ impl Progress {
     }
 
     /// How long to wait at most before it is shown again; `None`: never.
-    pub(super) fn again(&self) -> Option<Duration> {
+    pub(crate) fn again(&self) -> Option<Duration> {
         self.all.map(|_| AGAIN)
     }
 
     /// Shows that so many are done, unless that was shown just now.
-    pub(super) fn show(&mut self, done: u64) {
+    pub(crate) fn show(&mut self, done: u64) {
         let passed = self.started.elapsed();
         let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= AGAIN);
         let Some(all) = self.all.filter(|_| passed >= QUIET && due) else {
             return;
         };
-        let full = u128::from(WIDTH) * u128::from(done) / u128::from(all);
-        let full = usize::try_from(full).unwrap_or(0);
-        let bar = format!("{:<width$}", "#".repeat(full), width = WIDTH as usize);
         let (what, seconds) = (self.what, passed.as_secs());
+        let count = format!("{done} of {all} {what}, {seconds} s");
+        let line = match terminal::width().checked_sub(count.len() + BESIDE) {
+            Some(columns @ SHORTEST..) => {
+                let width = columns.min(LONGEST);
+                let full = width as u128 * u128::from(done) / u128::from(all);
+                let full = usize::try_from(full).unwrap_or(0);
+                format!("[{:<width$}] {count}", "#".repeat(full))
+            }
+            _ => terminal::clip(&count).to_owned(),
+        };
         // Overwrites itself, and leaves nothing of a longer one.
-        self.draw(&format!(
-            "\r[{bar}] {done} of {all} {what}, {seconds} s\x1b[K"
-        ));
+        self.draw(&format!("\r{line}\x1b[K"));
         self.drawn = Some(Instant::now());
         self.shown = true;
     }
 
     /// Makes room for something else on that line.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if core::mem::take(&mut self.shown) {
             self.draw("\r\x1b[K");
         }

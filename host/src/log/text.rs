@@ -1,0 +1,209 @@
+//! Events as sentences for people.
+
+use core::fmt::Write as _;
+
+use bully::Pid;
+
+use super::event::{Event, Summary, pid_text, printable};
+use crate::gateway::Lost;
+
+/// How much something matters: its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Routine.
+    Faint,
+    Plain,
+    Election,
+    Leader,
+    Follower,
+    Trouble,
+}
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Detail {
+    /// Changes of leader, and errors.
+    Quiet,
+    /// Everything but routine.
+    Normal,
+    /// Everything.
+    Verbose,
+}
+
+/// Returns from which detail on `event` is shown.
+pub(super) fn detail(event: &Event) -> Detail {
+    match event {
+        Event::Leader { .. }
+        | Event::LeaderLost { .. }
+        | Event::Rejected { .. }
+        | Event::RejectedMore { .. }
+        | Event::Moved { .. }
+        | Event::JoinFailed { .. }
+        | Event::RosterFull { .. }
+        | Event::LineLost { .. }
+        | Event::ChipLost { .. }
+        | Event::ChipVersion { .. }
+        | Event::ListCut { .. }
+        | Event::LogLost { .. }
+        | Event::Summary(_) => Detail::Quiet,
+        Event::Listening { .. }
+        | Event::Joined { .. }
+        | Event::Registered { .. }
+        | Event::Removed { .. }
+        | Event::Election { .. }
+        | Event::Failed { .. }
+        | Event::Recovered
+        | Event::LineOpen { .. }
+        | Event::ChipReady { .. }
+        | Event::Stopped => Detail::Normal,
+    }
+}
+
+/// Returns what happened, as a sentence about `who`, and how much it matters.
+pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
+    match event {
+        Event::Listening { address, .. } => (format!("listens at {address}"), Tone::Plain),
+        Event::Joined { members } => (format!("joined: {}", members_text(*members)), Tone::Plain),
+        Event::Registered {
+            member,
+            address,
+            members,
+        } => {
+            let (all, pid) = (members_text(*members), pid_text(*member));
+            (format!("{pid} joined at {address}: {all}"), Tone::Plain)
+        }
+        Event::Moved {
+            member,
+            address,
+            before,
+        } => {
+            let member = pid_text(*member);
+            let text = format!(
+                "lists {member} at {address}, and no longer at {before}: it was started anew, \
+                 or two programs run as {member}; if so, give one of them another SU ID"
+            );
+            (text, Tone::Trouble)
+        }
+        Event::Removed { member, address } => {
+            let member = pid_text(*member);
+            let text = format!("removes {member}: nobody listens at {address}, and it is full");
+            (text, Tone::Plain)
+        }
+        Event::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),
+        Event::Leader { leader, reason } if who == Some(*leader) => {
+            (format!("leads: {reason}"), Tone::Leader)
+        }
+        Event::Leader { leader, reason } => {
+            let text = format!("follows {}: {reason}", pid_text(*leader));
+            (text, Tone::Follower)
+        }
+        Event::LeaderLost { leader, how } => {
+            let text = format!("has lost its leader {}: {how}", pid_text(*leader));
+            (text, Tone::Trouble)
+        }
+        Event::Failed { length } => {
+            let text = format!("feigns failure for {:.1} s", length.as_secs_f64());
+            (text, Tone::Trouble)
+        }
+        Event::Recovered => ("has recovered".to_owned(), Tone::Plain),
+        Event::Rejected { peer, why } => (
+            format!("rejects a message of {peer}: {}", printable(why)),
+            Tone::Trouble,
+        ),
+        Event::RejectedMore { host, count } => {
+            let more = counted(*count, "more message");
+            let host = host.as_deref().map_or("others".into(), printable);
+            (format!("rejected {more} of {host}"), Tone::Trouble)
+        }
+        Event::JoinFailed {
+            why, tip, again_in, ..
+        } => {
+            let why = printable(why);
+            let text = match again_in.map(|again| again.as_secs_f64()) {
+                Some(again) => format!("{why}, again in {again:.1} s; {tip}"),
+                None => format!("is refused by the coordinator: {why}"),
+            };
+            (text, Tone::Trouble)
+        }
+        Event::RosterFull { left_out } => {
+            let left_out = members_text(*left_out);
+            let text = format!("table full: {left_out} left out, the greatest are kept");
+            (text, Tone::Trouble)
+        }
+        Event::LineOpen { line } => (format!("opens {}", printable(line)), Tone::Plain),
+        Event::LineLost { line, why } => {
+            let text = format!("waits for {}: {}", printable(line), printable(why));
+            (text, Tone::Trouble)
+        }
+        Event::ChipReady { members, exchanges } => {
+            let members = members_text((*members).into());
+            let text = format!("serves a chip with capacity for {members}, {exchanges} exchanges");
+            (text, Tone::Leader)
+        }
+        Event::ChipLost { why } => (chip_lost(*why).to_owned(), Tone::Trouble),
+        Event::ChipVersion { theirs, ours } => {
+            let older = if theirs < ours {
+                "the chip is older: build its firmware with this version's core"
+            } else {
+                "this program is older: get the one that the chip's core comes from"
+            };
+            let text = format!(
+                "cannot serve the chip: it speaks version {theirs} on the line, this program \
+                 {ours}; {older}"
+            );
+            (text, Tone::Trouble)
+        }
+        Event::ListCut { left_out } => {
+            let left_out = members_text(*left_out);
+            let text = format!("leaves {left_out} out of a list; the chip gets the greatest");
+            (text, Tone::Trouble)
+        }
+        Event::LogLost { lines } => {
+            let lines = counted(*lines, "line");
+            let text = format!("{lines} of this log lost: nobody read them in time");
+            (text, Tone::Trouble)
+        }
+        Event::Stopped => ("stopped".to_owned(), Tone::Plain),
+        Event::Summary(summary) => (summary_text(summary), Tone::Plain),
+    }
+}
+
+fn summary_text(summary: &Summary) -> String {
+    let (up, of) = (summary.up, summary.members);
+    let mut text = match summary.leader {
+        Some(leader) => format!(
+            "agreed: {up} of {of} members are up, {} leads",
+            pid_text(leader)
+        ),
+        None if up == 0 => format!("agreed: none of {of} members is up"),
+        None => format!("not agreed: {up} of {of} members are up, and do not name one leader"),
+    };
+    let sent = summary.messages;
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "\nsent in {:.1} s: {} JOIN, {} ELECTION, {} OK, {} COORDINATOR, {} PROBE",
+        summary.elapsed_s, sent.join, sent.election, sent.ok, sent.coordinator, sent.probe
+    );
+    text
+}
+
+fn chip_lost(why: Lost) -> &'static str {
+    match why {
+        Lost::Silent => "stops listening: the chip is silent",
+        Lost::Gap => "starts a new session: bytes from the chip are damaged or missing",
+        Lost::Asked => "starts a new session: the chip has restarted, or misses bytes",
+        Lost::Echo => "receives its own bytes: the line echoes what is written to it",
+        Lost::Nonsense => "starts a new session: the chip sends what no chip may send",
+        Lost::Overrun => "starts a new session: the line takes no more bytes",
+    }
+}
+
+/// Returns `1 member`, `5 members`.
+pub(super) fn members_text(count: u32) -> String {
+    counted(count.into(), "member")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
