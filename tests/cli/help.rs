@@ -11,7 +11,7 @@ const NODE: &[&str] = &[
     "YYYY-MM-DD or MM-DD",
     "--days <N>",
     "1 to 365",
-    "--bind <ADDR:PORT>",
+    "--bind <ADDR[:PORT]>",
     "[default: 127.0.0.1:0]",
     "--advertise <HOST>",
     "[default: that of --bind]",
@@ -80,6 +80,13 @@ const GCD: &[&str] = &[
 ];
 
 const LAB: &[&str] = &[
+    "--gcd <HOST> <PORT>",
+    "--bind <ADDR>",
+    "[default: 127.0.0.1]",
+    "--advertise <HOST>",
+    "[default: that of --bind]",
+    "--ids <FROM>",
+    "[default: 1000001]",
     "--members <N>",
     "[default: 5]",
     "1 to 1000",
@@ -147,7 +154,7 @@ const GATEWAY: &[&str] = &[
     "--link </dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH>",
     "115200 unless told",
     "--gcd <HOST> <PORT>",
-    "--bind <ADDR:PORT>",
+    "--bind <ADDR[:PORT]>",
     "[default: 127.0.0.1:0]",
     "--advertise <HOST>",
     "[default: that of --bind]",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::program::Program;
+use crate::program::{Program, free_port};
 
 #[test]
 fn groups_of_any_size_agree() {
@@ -15,6 +15,65 @@ fn groups_of_any_size_agree() {
         assert_eq!(summary["members"].to_string(), members);
         assert_eq!(summary["messages"]["join"].to_string(), members);
     }
+}
+
+/// What several machines do to make one large group.
+#[test]
+fn two_labs_with_one_coordinator_are_one_group() {
+    let gcd = Program::start(&["gcd", "0", "--log", "json"]);
+    let port = gcd.port().to_string();
+    let lab = |ids: &str| {
+        let args = ["lab", "--members", "10", "--gcd", "localhost", &port];
+        let args = [&args[..], &["--ids", ids, "--for", "5s", "--log", "json"]];
+        Program::start(&args.concat())
+    };
+    // 97 * 79 = 20 * 365 + 363: this one has 364 days, and none of the others has more.
+    let labs = ["1000001", "1000072"].map(lab);
+    for lab in labs {
+        let left = lab.finish();
+        assert_eq!(left.code, Some(0), "{left:?}");
+        let summary = left.json().pop().expect("a summary");
+        assert_eq!(summary["leader"], json!([364, 1_000_079]), "{summary}");
+        assert_eq!(summary["members"], 10);
+        let joined = left.json();
+        let joined = joined.iter().filter(|line| line["event"] == "joined");
+        assert_eq!(joined.count(), 10);
+    }
+}
+
+#[test]
+fn members_that_are_refused_are_told_why() {
+    let gcd = Program::start(&["gcd", "0", "--capacity", "1", "--log", "json"]);
+    let port = gcd.port().to_string();
+    let args = ["lab", "--members", "3", "--gcd", "localhost", &port];
+    let left = Program::run(&[&args[..], &["--log", "json"]].concat());
+    assert_eq!(left.code, Some(1), "{left:?}");
+    assert!(
+        left.err
+            .contains("never joined the group: The group is full"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn a_coordinator_that_is_not_there_is_told() {
+    let port = free_port().to_string();
+    let args = [
+        "lab",
+        "--members",
+        "3",
+        "--gcd",
+        "localhost",
+        &port,
+        "--for",
+        "1s",
+    ];
+    let left = Program::run(&args);
+    assert_eq!(left.code, Some(1), "{left:?}");
+    let expected =
+        format!("3 of 3 members never joined the group: no coordinator at localhost:{port}");
+    assert!(left.err.contains(&expected), "{left:?}");
+    assert!(left.err.contains(&format!("bully gcd {port}")), "{left:?}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
             "--bind",
             "40000",
         ],
-        &["an address and a port", "127.0.0.1:0"],
+        &["an address of this machine", "127.0.0.1:40000"],
     ),
     (
         &[
@@ -400,6 +400,27 @@ const WRONG: &[(&[&str], &[&str])] = &[
     ),
     (&["bench", "--format", "xml"], &["text, json, csv"]),
     (&["bench", "--plots"], &["--plots <DIR>"]),
+    (&["lab", "--gcd", "localhost"], &["2 values", "--help"]),
+    (
+        &["lab", "--gcd", "localhost", "0"],
+        &["1 to 65535", "--gcd localhost 23600"],
+    ),
+    (&["lab", "--bind", "10.0.0.1"], &["--gcd <HOST> <PORT>"]),
+    (
+        &["lab", "--gcd", "localhost", "23600", "--bind", "0.0.0.0"],
+        &["others cannot connect", "--advertise HOST"],
+    ),
+    (
+        &["lab", "--gcd", "localhost", "23600", "--bind", "10.0.0.1:5"],
+        &["without a port"],
+    ),
+    (
+        &["lab", "--ids", "9999998"],
+        &["SU ID 10000002", "--ids 9999995"],
+    ),
+    (&["lab", "--ids", "5"], &["seven digits"]),
+    (&["gcd", "--capacity", "0"], &["1..=4096"]),
+    (&["gcd", "--bind", "cs2"], &["an address of this machine"]),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bully::wire::VERSION;
 
-use super::wire::{WireArgs, find_directory, port};
+use super::wire::{WireArgs, find_directory, host_and_port, port};
 use super::{Failure, Stop, duration, look_up};
 use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
 use crate::log::{Book, Event, HostPort, Log, LogArgs, OnError, Traced};
@@ -70,12 +70,8 @@ const LINE: usize = 1;
 
 /// Serves the chip until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    args.wire.check_reachable()?;
-    let [gcd_host, gcd_port] = args.gcd.as_slice() else {
-        return Err(Failure::usage("--gcd wants a host and a port", GCD_TIP));
-    };
-    let gcd_port =
-        port(gcd_port).map_err(|why| Failure::usage(format!("--gcd: {why}"), GCD_TIP))?;
+    args.wire.listen().check()?;
+    let (gcd_host, gcd_port) = host_and_port(&args.gcd)?;
     let line_to = args.link.find()?;
 
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
@@ -92,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         )
     })?;
     let directory = find_directory(tcp.names_mut(), gcd_host, gcd_port)?;
-    for warning in args.wire.warnings(tcp.names(), directory) {
+    for warning in args.wire.listen().warnings(tcp.names(), directory) {
         log.remark(&format!("warning: {warning}"));
     }
     log.heading();
@@ -164,8 +160,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::system(&error))?;
     }
 }
-
-const GCD_TIP: &str = "say where the coordinator is: --gcd localhost 23600";
 
 fn event_of_chip(event: GatewayEvent) -> Event {
     match event {

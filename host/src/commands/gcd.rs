@@ -6,7 +6,8 @@ use core::time::Duration;
 use bully::{Addr, Directory, DirectoryEvent, Instant};
 use clap::ValueEnum;
 
-use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, ip};
+use super::listen::ip;
+use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};

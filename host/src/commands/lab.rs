@@ -1,24 +1,28 @@
-//! `bully lab`: a whole group in one process, to practise with and to watch.
+//! `bully lab`: many members in one process, a group of their own or part of one elsewhere.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use bully::{Addr, Config, Instant, Member, Messages, Pid};
+use bully::{Config, Instant, Member, Messages, Pid};
 
 use super::gcd::{Joins, LocalGcd, Settings};
-use super::member::LocalMember;
-use super::node::Mode;
+use super::listen::{Listen, advertise, ip};
+use super::member::{Joining, LocalMember};
+use super::node::{Mode, su_id};
 use super::room::{self, Room};
+use super::wire::{find_directory, host_and_port};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
-use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text};
+use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text, printable};
+use crate::names::{self, Names};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::writer::Forms;
 
 /// Run a whole group in one process and watch it elect
 ///
 /// Starts a coordinator and N members on free ports of this machine; they talk over real
-/// connections. Ends with a summary on stdout: who leads, and what was sent. If an election is
+/// connections. With --gcd they join a group elsewhere instead, so that several machines make one
+/// large group. Ends with a summary on stdout: who leads, and what was sent. If an election is
 /// under way when the time of --for is over, the group gets up to 5 s more to finish it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -30,6 +34,22 @@ pub(crate) struct Args {
     /// Room in each for so many members, itself included: 4, 8, 16, 64, 256, 1024 or 4096
     #[arg(long, value_name = "N", value_parser = room::capacity, default_value_t = MEMBERS_MAX)]
     capacity: usize,
+
+    /// Join the group of the coordinator there, instead of starting one
+    #[arg(long, num_args = 2, value_names = ["HOST", "PORT"])]
+    gcd: Vec<String>,
+
+    /// Address of this machine that the members listen at, each at a free port
+    #[arg(long, value_name = "ADDR", value_parser = ip, default_value_t = Ipv4Addr::LOCALHOST.into(), requires = "gcd")]
+    bind: IpAddr,
+
+    /// Host to tell the others instead of that address [default: that of --bind]
+    #[arg(long, value_name = "HOST", value_parser = advertise, requires = "gcd")]
+    advertise: Option<String>,
+
+    /// SU ID of the first member; the others have those that follow. Members of one group must differ
+    #[arg(long, value_name = "FROM", value_parser = su_id, default_value_t = ID_FIRST)]
+    ids: u32,
 
     /// End after this time: 5s, 500ms, 2m, 1h; a plain number is seconds [default: at Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -58,9 +78,11 @@ Examples:
   bully lab --for 5s                         five members elect
   bully lab --feign close                    leaders come and go, until Ctrl-C
   bully lab --members 30 --for 15s --log json
+  bully lab --members 200 --gcd 10.0.0.1 23600 --bind 10.0.0.2 --ids 2000000
+                                             200 more in the group of another machine
 
-Exit status: 0 if every member that is up names the greatest member that is up, 1 if not,
-2 for wrong usage.";
+Exit status: 0 if every member that is up names the greatest member that is up, or with --gcd one
+and the same that is no less, 1 if not, 2 for wrong usage.";
 
 /// How much longer than `--for` an election may take that is under way at its end: above the
 /// 1 s + 3 s that an election takes which falls on a member going silent.
@@ -80,6 +102,7 @@ const STATUS_EACH: Duration = Duration::from_millis(100);
 
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    args.check()?;
     let scarce = files::room_for(args.members.into())?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
@@ -100,7 +123,7 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
         log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
     }
     log.heading();
-    let mut lab = Lab::open(args, poll, seed)?;
+    let mut lab = Lab::open(args, poll, seed, log)?;
     for member in &lab.members {
         member.introduce(clock.now(), log);
     }
@@ -114,7 +137,7 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
             return Ok(());
         }
         let over = grace_until.is_some_and(|until| until <= now);
-        if stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
+        if lab.refused || stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
             break lab.summary(now);
         }
         let end = if stop.expired(now) {
@@ -134,7 +157,9 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
                 lab.agenda.set(ready.owner, Some(Instant::ZERO));
             }
             None => {
-                lab.gcd.ready(ready);
+                if let Some(gcd) = &mut lab.gcd {
+                    gcd.ready(ready);
+                }
                 lab.agenda.set(ready.owner, Some(Instant::ZERO));
             }
         })
@@ -151,28 +176,102 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
     if agreed {
         return Ok(());
     }
-    Err(Failure::new(
-        "the members that are up do not all name the greatest of them",
-        "an election may have been under way; give the group longer with --for",
-    ))
+    Err(lab.not_joined().unwrap_or_else(|| {
+        Failure::new(
+            "the members that are up do not all name the greatest of them",
+            "an election may have been under way; give the group longer with --for",
+        )
+    }))
 }
+
+impl Args {
+    /// Refuses what makes no sense.
+    fn check(&self) -> Result<(), Failure> {
+        if !self.gcd.is_empty() {
+            host_and_port(&self.gcd)?;
+        }
+        let last = self.ids + u32::from(self.members) - 1;
+        if last > ID_MAX {
+            let first = ID_MAX + 1 - u32::from(self.members);
+            return Err(Failure::usage(
+                format!(
+                    "the last of {} members would have the SU ID {last}",
+                    self.members
+                ),
+                format!("an SU ID has seven digits; the greatest that fits is --ids {first}"),
+            ));
+        }
+        self.listen().check()
+    }
+
+    fn listen(&self) -> Listen<'_> {
+        Listen {
+            at: SocketAddr::new(self.bind, 0),
+            advertise: self.advertise.as_deref(),
+        }
+    }
+}
+
+/// The SU ID of the first member unless told.
+const ID_FIRST: u32 = 1_000_001;
+
+/// The greatest SU ID there is.
+const ID_MAX: u32 = 9_999_999;
 
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
-    gcd: LocalGcd,
+    /// `None`: it is elsewhere, and so may other members be.
+    gcd: Option<LocalGcd>,
     members: Vec<LocalMember>,
     /// When whose next turn is due.
     agenda: Agenda,
     /// Who has a turn now; empty in between.
     round: Vec<usize>,
+    /// The coordinator has refused somebody, which it would do again.
+    refused: bool,
+}
+
+/// Where the members find their coordinator.
+#[derive(Clone, Copy, Debug)]
+struct Directory<'a> {
+    host: &'a str,
+    port: u16,
+    /// What the host was looked up to be, once for all members.
+    ip: IpAddr,
+}
+
+impl<'a> Directory<'a> {
+    /// Looks up the coordinator of `--gcd`.
+    fn elsewhere(args: &'a Args, log: &mut Log) -> Result<Self, Failure> {
+        let (host, port) = host_and_port(&args.gcd)?;
+        let mut names = Names::new();
+        let addr = find_directory(&mut names, host, port)?;
+        for warning in args.listen().warnings(&names, addr) {
+            log.remark(&format!("warning: {warning}"));
+        }
+        let ip = names.endpoint(addr).map(|at| at.ip());
+        // It has been looked up.
+        let ip = ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        Ok(Self { host, port, ip })
+    }
 }
 
 impl Lab {
-    fn open(args: &Args, poll: &Poll, seed: u64) -> Result<Self, Failure> {
+    fn open(args: &Args, poll: &Poll, seed: u64, log: &mut Log) -> Result<Self, Failure> {
         let count = usize::from(args.members);
-        let gcd = LocalGcd::open(poll, count, Settings::default())?;
-        let members = (0..count)
-            .map(|number| Self::member(args, poll, number, seed, gcd.addr()))
+        let (gcd, directory) = if args.gcd.is_empty() {
+            let gcd = LocalGcd::open(poll, count, Settings::default())?;
+            let directory = Directory {
+                host: "127.0.0.1",
+                port: names::port(gcd.addr()),
+                ip: Ipv4Addr::LOCALHOST.into(),
+            };
+            (Some(gcd), directory)
+        } else {
+            (None, Directory::elsewhere(args, log)?)
+        };
+        let members = (0..args.members)
+            .map(|number| Self::member(args, poll, number, seed, directory))
             .collect::<Result<Vec<_>, _>>()?;
         let start = poll.clock().now();
         let mut agenda = Agenda::new(count + 1);
@@ -185,34 +284,36 @@ impl Lab {
             members,
             agenda,
             round: Vec::new(),
+            refused: false,
         })
     }
 
     fn member(
         args: &Args,
         poll: &Poll,
-        number: usize,
+        number: u16,
         seed: u64,
-        directory: Addr,
+        directory: Directory<'_>,
     ) -> Result<LocalMember, Failure> {
-        let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bind = args.listen().at;
         let tcp = TcpConfig {
             bind,
-            advertise: None,
+            advertise: args.advertise.clone(),
             exchanges: EXCHANGES,
             forms: Forms::default(),
             keyed: None,
             local_only: false,
         };
-        let tcp = Tcp::bind(poll, number, tcp)
+        let mut tcp = Tcp::bind(poll, number.into(), tcp)
             .map_err(|error| Failure::bind(bind, &error, "start fewer members"))?;
         let me = Member {
-            pid: identity(number),
+            pid: identity(args.ids + u32::from(number)),
             addr: tcp.addr(),
         };
+        tcp.names_mut().know(directory.host, directory.ip);
         let config = Config {
-            directory: Some(directory),
-            seed: seed.wrapping_add(number as u64),
+            directory: tcp.names_mut().addr(directory.host, directory.port),
+            seed: seed.wrapping_add(number.into()),
             feign: args.feign.map(Mode::feign),
             strict: args.strict,
             ..Config::new(me)
@@ -234,12 +335,13 @@ impl Lab {
             let until = match self.members.get_mut(number) {
                 Some(member) => {
                     member.turn(clock, log);
+                    self.refused |= matches!(member.joining(), Joining::Refused(_));
                     member.until()
                 }
-                None => {
-                    self.gcd.turn(clock, log, Joins::Untold);
-                    self.gcd.until()
-                }
+                None => self.gcd.as_mut().and_then(|gcd| {
+                    gcd.turn(clock, log, Joins::Untold);
+                    gcd.until()
+                }),
             };
             self.agenda.set(number, until);
         }
@@ -255,14 +357,51 @@ impl Lab {
         self.members.iter().filter(|member| member.is_up())
     }
 
-    fn agreed(&self) -> bool {
+    /// Who ought to lead: the greatest that is up, or somebody greater elsewhere who is named here.
+    fn greatest(&self) -> Option<Pid> {
         let greatest = self.up().map(LocalMember::pid).max();
+        match self.gcd {
+            Some(_) => greatest,
+            None => self
+                .up()
+                .map(LocalMember::leader)
+                .max()
+                .flatten()
+                .max(greatest),
+        }
+    }
+
+    fn agreed(&self) -> bool {
+        let greatest = self.greatest();
         self.up().all(|member| member.leader() == greatest)
+    }
+
+    /// Why members have not joined, with what to do about it, if there are such.
+    fn not_joined(&self) -> Option<Failure> {
+        let whys = self
+            .members
+            .iter()
+            .filter_map(|member| match member.joining() {
+                Joining::Done => None,
+                Joining::Trying(why) => Some(why.clone().unwrap_or_else(|| {
+                    let why = "the coordinator has not answered yet";
+                    (why.to_owned(), "give it longer with --for".to_owned())
+                })),
+                Joining::Refused(why) => Some((
+                    printable(why),
+                    "those are the coordinator's own words; mend what it complains of".to_owned(),
+                )),
+            });
+        let whys: Vec<_> = whys.collect();
+        let (why, tip) = whys.first()?;
+        let (count, all) = (whys.len(), self.members.len());
+        let what = format!("{count} of {all} members never joined the group: {why}");
+        Some(Failure::new(what, tip))
     }
 
     /// How things stand, in a line.
     fn status(&self, now: Instant) -> String {
-        let greatest = self.up().map(LocalMember::pid).max();
+        let greatest = self.greatest();
         let named = self.up().filter(|member| member.leader() == greatest);
         let (named, up, all) = (named.count(), self.up().count(), self.members.len());
         let leader = greatest.map_or_else(|| "nobody".to_owned(), pid_text);
@@ -288,7 +427,7 @@ impl Lab {
         let agreed = self.agreed();
         Summary {
             agreed,
-            leader: self.up().map(LocalMember::pid).max().filter(|_| agreed),
+            leader: self.greatest().filter(|_| agreed),
             members: self.members.len(),
             up: self.up().count(),
             messages: self.sent(),
@@ -333,14 +472,13 @@ impl Agenda {
     }
 }
 
-/// A process id for member `number`: the ids ascend, the days are spread over the year, so that
-/// the greatest is none that a reader would guess from the order.
-fn identity(number: usize) -> Pid {
-    let number = u32::try_from(number).unwrap_or(u32::MAX >> 8);
+/// The process id of the member with this SU ID: the days are spread over the year, so that the
+/// greatest is none that a reader would guess from the order.
+fn identity(id: u32) -> Pid {
     Pid {
         // 97 has no factor in common with 365, so a year passes before days repeat.
-        days: 1 + 97 * (number + 1) % birthday::DAYS_MAX,
-        id: 1_000_001 + number,
+        days: 1 + 97 * (id - 1_000_000) % birthday::DAYS_MAX,
+        id,
     }
 }
 
@@ -350,13 +488,17 @@ mod tests {
 
     #[test]
     fn identities_are_distinct_and_in_the_labs_ranges() {
-        let mut pids: Vec<_> = (0..1000).map(identity).collect();
-        for pid in &pids {
-            assert!((1..=365).contains(&pid.days), "{pid:?}");
-            assert!((1_000_000..10_000_000).contains(&pid.id), "{pid:?}");
+        for first in [1_000_000, ID_FIRST, 5_000_000, ID_MAX - 999] {
+            let mut pids: Vec<_> = (first..first + 1_000).map(identity).collect();
+            for pid in &pids {
+                assert!((1..=365).contains(&pid.days), "{pid:?}");
+                assert!((1_000_000..=ID_MAX).contains(&pid.id), "{pid:?}");
+            }
+            let days = pids.iter().take(365).map(|pid| pid.days);
+            assert_eq!(days.collect::<BTreeSet<_>>().len(), 365);
+            pids.sort();
+            pids.dedup();
+            assert_eq!(pids.len(), 1_000);
         }
-        pids.sort();
-        pids.dedup();
-        assert_eq!(pids.len(), 1000);
     }
 }

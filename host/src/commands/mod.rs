@@ -9,16 +9,17 @@ pub(crate) mod sim;
 
 mod birthday;
 mod files;
+mod listen;
 mod member;
 mod output;
 mod room;
 mod stop;
 mod wire;
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, Write as _};
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::ToSocketAddrs;
 
 use bully::Instant;
 
@@ -115,22 +116,6 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
     first
         .copied()
         .ok_or_else(|| io::Error::other("the name is known, but has no address"))
-}
-
-/// Whether `ip` is one of this machine's own: only those can be listened on.
-fn is_here(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
-}
-
-/// Reads an address to listen at.
-fn ip(text: &str) -> Result<IpAddr, String> {
-    match text {
-        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-        _ => text.parse().map_err(|_| {
-            "an address of this machine is wanted, without a port: 127.0.0.1, or 0.0.0.0 for all"
-                .to_owned()
-        }),
-    }
 }
 
 /// Tells the person at the terminal something that is no data.

@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         days: args.days()?,
         id: args.su_id,
     };
-    args.wire.check_reachable()?;
+    args.wire.listen().check()?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
@@ -133,7 +133,7 @@ fn take_part(
         )
     })?;
     let directory = find_directory(tcp.names_mut(), &args.gcd_host, args.gcd_port)?;
-    for warning in args.wire.warnings(tcp.names(), directory) {
+    for warning in args.wire.listen().warnings(tcp.names(), directory) {
         log.remark(&format!("warning: {warning}"));
     }
     let seed = args.seed.unwrap_or_else(drawn_seed);
@@ -221,7 +221,8 @@ impl Args {
     }
 }
 
-fn su_id(text: &str) -> Result<u32, String> {
+/// Reads an SU ID.
+pub(super) fn su_id(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|id| (1_000_000..10_000_000).contains(id))

@@ -1,12 +1,13 @@
 //! What commands have in common that take part in a group: where to listen, what to send, and where
 //! the coordinator is.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 
 use clap::ValueEnum;
 
-use super::{Failure, is_here, look_up};
-use crate::names::{HOST_BYTES_MAX, Names};
+use super::listen::{Listen, advertise, bind};
+use super::{Failure, look_up};
+use crate::names::Names;
 use crate::net::TcpConfig;
 use crate::pickle::message::Keyed;
 use crate::pickle::writer::{Forms, OkForm, ProbeForm};
@@ -14,8 +15,8 @@ use crate::pickle::writer::{Forms, OkForm, ProbeForm};
 // No doc comment: it would stand in the help of the commands.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WireArgs {
-    /// Where to listen; port 0 takes any that is free
-    #[arg(long, value_name = "ADDR:PORT", value_parser = bind, default_value = "127.0.0.1:0")]
+    /// Where to listen; without a port, or with port 0, at any that is free
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = bind, default_value = "127.0.0.1:0")]
     pub(crate) bind: SocketAddr,
 
     /// Host to tell the others instead of the address listened on [default: that of --bind]
@@ -68,24 +69,11 @@ enum Probe {
 }
 
 impl WireArgs {
-    /// Turns down what nobody could connect to.
-    pub(crate) fn check_reachable(&self) -> Result<(), Failure> {
-        let told = match &self.advertise {
-            Some(host) => host.parse().ok(),
-            None => Some(self.bind.ip()),
-        };
-        let tip = match self.advertise {
-            Some(_) => "give the name or address by which the others reach this machine",
-            None => "say by which name or address they can: --advertise HOST",
-        };
-        match told {
-            Some(ip) if ip.is_unspecified() => Err(Failure::usage(
-                format!(
-                    "{ip} stands for every address of a machine; the others cannot connect to it"
-                ),
-                tip,
-            )),
-            _ => Ok(()),
+    /// Where the member listens.
+    pub(crate) fn listen(&self) -> Listen<'_> {
+        Listen {
+            at: self.bind,
+            advertise: self.advertise.as_deref(),
         }
     }
 
@@ -120,45 +108,6 @@ impl WireArgs {
             local_only: false,
         }
     }
-
-    /// What will most likely not work, though it may.
-    pub(crate) fn warnings(&self, names: &Names, directory: bully::Addr) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let bound_here = self.bind.ip().is_loopback();
-        let advertised = self.advertise.as_ref().map(|host| {
-            let found = match host.parse::<IpAddr>() {
-                Ok(ip) => Ok(ip),
-                Err(_) => look_up(host),
-            };
-            (host, found)
-        });
-        match advertised {
-            Some((host, Err(why))) => warnings.push(format!(
-                "nobody here knows a machine called {host} ({why}); the others may not either"
-            )),
-            Some((host, Ok(ip))) if bound_here && !ip.is_loopback() => {
-                let port = self.bind.port();
-                warnings.push(format!(
-                    "{} is reached from this machine only; for --advertise {host} add --bind {}:{port}",
-                    self.bind.ip(),
-                    Ipv4Addr::UNSPECIFIED,
-                ));
-            }
-            None if bound_here => {
-                if let Some(at) = names.endpoint(directory)
-                    && !is_here(at.ip())
-                {
-                    warnings.push(format!(
-                        "the coordinator is elsewhere and {} is reached from here only; add --bind {}:0 --advertise HOST",
-                        self.bind.ip(),
-                        Ipv4Addr::UNSPECIFIED,
-                    ));
-                }
-            }
-            _ => {}
-        }
-        warnings
-    }
 }
 
 /// Looks the coordinator up: the only time that a name is. No sweep forgets it.
@@ -186,31 +135,24 @@ pub(crate) fn find_directory(
     }
 }
 
+/// Reads the two values of `--gcd`: the coordinator's host and port.
+///
+/// # Errors
+///
+/// Wrong usage: one is missing, or the port is none.
+pub(crate) fn host_and_port(values: &[String]) -> Result<(&str, u16), Failure> {
+    let tip = "say where the coordinator is: --gcd localhost 23600";
+    let [host, number] = values else {
+        return Err(Failure::usage("--gcd wants a host and a port", tip));
+    };
+    let number = port(number).map_err(|why| Failure::usage(format!("--gcd: {why}"), tip))?;
+    Ok((host, number))
+}
+
 /// Reads a port to connect to.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .ok()
         .filter(|port| *port > 0)
         .ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
-}
-
-fn bind(text: &str) -> Result<SocketAddr, String> {
-    let local = text
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    local
-        .as_deref()
-        .unwrap_or(text)
-        .parse()
-        .map_err(|_| "an address and a port are wanted, 127.0.0.1:0 for instance".to_owned())
-}
-
-fn advertise(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > HOST_BYTES_MAX || text.contains(char::is_whitespace) {
-        return Err("a machine's name or address is wanted".to_owned());
-    }
-    if text.contains(':') && text.parse::<IpAddr>().is_err() {
-        return Err("only the host is wanted; the port is that of --bind".to_owned());
-    }
-    Ok(text.to_owned())
 }
