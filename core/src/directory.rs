@@ -29,7 +29,7 @@ pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
     members: Vec<Member, MEMBERS>,
     members_max: usize,
     revision: u32,
-    rows: Vec<Row, EXCHANGES>,
+    slots: Vec<Slot, EXCHANGES>,
     search: Search,
     /// How much more input is taken before deadlines have their turn.
     input_left: usize,
@@ -69,7 +69,7 @@ pub enum DirectoryEvent {
 
 /// One open exchange.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct Slot {
     exchange: Exchange,
     stage: Stage,
     /// When this stage has lasted too long.
@@ -157,7 +157,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             members: Vec::new(),
             members_max,
             revision: 0,
-            rows: Vec::new(),
+            slots: Vec::new(),
             search: Search {
                 last: None,
                 left: 0,
@@ -182,8 +182,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             {
                 self.input_left -= 1;
                 self.react(exchange, input, net)
-            } else if let Some(row) = self.earliest().filter(|row| row.deadline <= self.now) {
-                self.expire(row, net)
+            } else if let Some(slot) = self.earliest().filter(|slot| slot.deadline <= self.now) {
+                self.expire(slot, net)
             } else {
                 self.input_pending = self.input_left == 0;
                 self.input_left = Self::INPUT_MAX;
@@ -200,7 +200,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         if self.input_pending {
             return Some(self.now);
         }
-        self.earliest().map(|row| row.deadline)
+        self.earliest().map(|slot| slot.deadline)
     }
 
     /// Everyone who has joined.
@@ -219,7 +219,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
                 self.accept(exchange, net);
                 return None;
             }
-            _ => self.row(exchange)?.stage,
+            _ => self.slot(exchange)?.stage,
         };
         match (stage, input) {
             (Stage::Connected, Input::Join(member)) => self.receive_join(exchange, member, net),
@@ -281,8 +281,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
 
     /// Goes on for whoever has waited longest for a slot.
     fn serve_joining(&mut self, net: &mut dyn Net) -> Option<DirectoryEvent> {
-        let joining = self.rows.iter().filter_map(|row| match row.stage {
-            Stage::Joining(member) => Some((row.deadline, row.exchange, member)),
+        let joining = self.slots.iter().filter_map(|slot| match slot.stage {
+            Stage::Joining(member) => Some((slot.deadline, slot.exchange, member)),
             _ => None,
         });
         let (_, exchange, member) = joining.min_by_key(|(deadline, ..)| *deadline)?;
@@ -338,12 +338,12 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     }
 
     /// An exchange has been in its stage for too long.
-    fn expire(&mut self, row: Row, net: &mut dyn Net) -> Option<DirectoryEvent> {
-        if let Stage::Joining(_) = row.stage {
-            return Some(self.refuse(row.exchange, Refusal::Full, net));
+    fn expire(&mut self, slot: Slot, net: &mut dyn Net) -> Option<DirectoryEvent> {
+        if let Stage::Joining(_) = slot.stage {
+            return Some(self.refuse(slot.exchange, Refusal::Full, net));
         }
-        self.close(row.exchange, net);
-        match row.stage {
+        self.close(slot.exchange, net);
+        match slot.stage {
             Stage::Probing(member) => self.give_way(member),
             _ => None,
         }
@@ -390,61 +390,61 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     /// From now on `exchange` is in this stage, for at most so long.
     fn enter(&mut self, exchange: Exchange, stage: Stage, within: Span) {
         let deadline = self.now + within;
-        if let Some(row) = self.row(exchange) {
-            row.stage = stage;
-            row.deadline = deadline;
+        if let Some(slot) = self.slot(exchange) {
+            slot.stage = stage;
+            slot.deadline = deadline;
         }
     }
 
-    fn row(&mut self, exchange: Exchange) -> Option<&mut Row> {
-        self.rows.iter_mut().find(|row| row.exchange == exchange)
+    fn slot(&mut self, exchange: Exchange) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.exchange == exchange)
     }
 
-    /// The row whose deadline comes first.
-    fn earliest(&self) -> Option<Row> {
-        self.rows.iter().min_by_key(|row| row.deadline).copied()
+    /// The slot whose deadline comes first.
+    fn earliest(&self) -> Option<Slot> {
+        self.slots.iter().min_by_key(|slot| slot.deadline).copied()
     }
 
     fn count(&self, which: impl Fn(Stage) -> bool) -> usize {
-        self.rows.iter().filter(|row| which(row.stage)).count()
+        self.slots.iter().filter(|slot| which(slot.stage)).count()
     }
 
-    /// Adds a row, for which there is room.
+    /// Adds a slot, for which there is room.
     fn push(&mut self, exchange: Exchange, stage: Stage, deadline: Instant) {
-        let row = Row {
+        let slot = Slot {
             exchange,
             stage,
             deadline,
         };
-        let pushed = self.rows.push(row);
-        debug_assert!(pushed.is_ok(), "a row got lost");
+        let pushed = self.slots.push(slot);
+        debug_assert!(pushed.is_ok(), "a slot got lost");
     }
 
     /// Makes room for one more exchange. Returns `false` if nobody may give way.
     fn make_room(&mut self, net: &mut dyn Net) -> bool {
-        if self.rows.is_full()
-            && let Some(expendable) = self.expendable()
+        if self.slots.is_full()
+            && let Some(evictable) = self.evictable()
         {
-            self.close(expendable, net);
+            self.close(evictable, net);
         }
-        !self.rows.is_full()
+        !self.slots.is_full()
     }
 
     /// Who gives way to a new exchange: the client that has been silent longest, or else one that
     /// has its answer.
-    fn expendable(&self) -> Option<Exchange> {
+    fn evictable(&self) -> Option<Exchange> {
         [Stage::Connected, Stage::Answered]
             .iter()
             .find_map(|stage| {
-                let rows = self.rows.iter().filter(|row| row.stage == *stage);
-                let row = rows.min_by_key(|row| row.deadline);
-                row.map(|row| row.exchange)
+                let slots = self.slots.iter().filter(|slot| slot.stage == *stage);
+                let slot = slots.min_by_key(|slot| slot.deadline);
+                slot.map(|slot| slot.exchange)
             })
     }
 
     fn close(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        if let Some(at) = self.rows.iter().position(|row| row.exchange == exchange) {
-            self.rows.swap_remove(at);
+        if let Some(at) = self.slots.iter().position(|slot| slot.exchange == exchange) {
+            self.slots.swap_remove(at);
             net.close(exchange);
         }
     }

@@ -9,29 +9,13 @@
 //! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
 //! 5. a member that is probed though it does not lead elects, at most once per window.
 
-use crate::event::{Event, Reason};
-use crate::node::Machine;
-use crate::roster::{Addr, Member, Pid, Standing};
+use crate::event::{Cause, Event, Reason};
+use crate::phase::{Contest, Phase, Stage};
+use crate::roster::{Pid, TOP};
+use crate::table::Liveness;
 use crate::time::{Instant, Span};
-
-/// Where a node stands. All but the last three have a deadline at which they end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Phase {
-    /// Not in the group yet: the coordinator is asked until it answers.
-    Joining,
-    /// Everyone greater is being asked: election in progress.
-    Electing,
-    /// Somebody greater answered and will announce itself: election in progress.
-    Waiting,
-    /// Playing dead.
-    Failed,
-    /// I lead.
-    Leading,
-    /// This one leads.
-    Following(Pid),
-}
+use crate::timers::Timer;
+use crate::view::NodeView;
 
 /// What can happen to a node, as far as its phase is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,23 +26,23 @@ pub(crate) enum Input {
     GreaterJoined,
     /// It answered again, and all whom it told of that were not known are lesser.
     LesserJoined,
-    /// ELECTION was heard.
+    /// ELECTION was received.
     Election,
     /// Somebody greater answered our ELECTION.
     Ok,
     /// Nobody greater is left who could still answer.
     NobodyAnswered,
-    /// COORDINATOR was heard and names this leader, greater than me.
+    /// COORDINATOR was received and names this leader, greater than me.
     Coordinator(Pid),
-    /// COORDINATOR was heard and names me, or somebody lesser.
+    /// COORDINATOR was received and names me, or somebody lesser.
     LesserCoordinator,
-    /// COORDINATOR was heard and names `doubtful`, who was last asked in vain or has yet to answer;
+    /// COORDINATOR was received and names `doubtful`, who was last asked in vain or has yet to answer;
     /// `instead` is the greatest in it of whom that is not known, if greater than me.
     DoubtfulCoordinator { doubtful: Pid, instead: Option<Pid> },
     /// The leader I follow has failed.
     LeaderGone,
     /// Of two who are said to lead, this one does.
-    DoubtSettled(Pid, Reason),
+    ContestSettled(Pid, Reason),
     /// I was probed.
     Probed,
     /// I lead, and somebody greater who was gone is there again.
@@ -83,62 +67,10 @@ enum Move {
     /// Follow the first, but ask the second, who is greater.
     FollowAndAsk(Pid, Pid),
     /// Two are said to lead: find out whether the greater one is there.
-    Doubt(Doubt),
+    Contest(Contest),
     ProbeLeader,
-    PlayDead,
-    Return,
-}
-
-/// Two are said to lead. The greater one is being asked; if it answers it leads, or else the lesser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Doubt {
-    pub(crate) greater: Pid,
-    pub(crate) lesser: Pid,
-}
-
-/// Why an election was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Cause {
-    /// I have joined the group.
-    Joined,
-    /// I have come back from a feigned failure.
-    Recovered,
-    /// A lesser process sent ELECTION.
-    Asked,
-    /// The leader has failed.
-    LeaderLost,
-    /// Somebody lesser announced itself.
-    LesserLeader,
-    /// A leader was announced that has not answered lately.
-    DoubtfulLeader,
-    /// Somebody greater answered, but nobody announced itself.
-    NoVictor,
-    /// I was probed as if I led.
-    Probed,
-    /// The coordinator told of somebody greater than the leader.
-    GreaterJoined,
-    /// Somebody greater than the leader, who was gone, is there again.
-    GreaterBack,
-}
-
-impl Cause {
-    /// The cause in a few words.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Joined => "joined",
-            Self::Recovered => "recovered",
-            Self::Asked => "asked by a lesser member",
-            Self::LeaderLost => "leader lost",
-            Self::LesserLeader => "a lesser leader was announced",
-            Self::DoubtfulLeader => "a silent leader was announced",
-            Self::NoVictor => "no leader was announced",
-            Self::Probed => "probed without leading",
-            Self::GreaterJoined => "a greater member joined",
-            Self::GreaterBack => "a greater member is back",
-        }
-    }
+    Fail,
+    JoinAgain,
 }
 
 /// What the table depends on besides phase and input.
@@ -146,12 +78,12 @@ impl Cause {
 struct Rules {
     /// The assignment to the letter.
     strict: bool,
-    /// Less than a window has passed since COORDINATOR was announced or heard (never if strict).
-    calm: bool,
+    /// Less than a window has passed since COORDINATOR was sent or received (never if strict).
+    in_window: bool,
     /// Less than a window has passed since an election because of rule 5.
     probed_lately: bool,
-    /// Doubts may be resolved by a PROBE (never if strict).
-    asking: bool,
+    /// A contest may be settled by a PROBE (never if strict).
+    may_probe: bool,
     /// The doubtful one has our ELECTION, and time to answer it.
     asked: bool,
     /// The coordinator has answered JOIN, or there is none.
@@ -168,9 +100,9 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
     match (phase, input) {
         // Feigned failure: nothing is heard but its end.
         (P::Failed, I::Recover) if rules.joined => M::Elect(C::Recovered),
-        (P::Failed, I::Recover) => M::Return,
+        (P::Failed, I::Recover) => M::JoinAgain,
         (P::Failed, _) => M::Stay,
-        (_, I::Fail) => M::PlayDead,
+        (_, I::Fail) => M::Fail,
         (_, I::Recover) => M::Stay,
 
         // "You then start an election."
@@ -183,8 +115,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "If you are currently in an election, that's all you do. If you aren't in an election,
         // then proceed as though you are initiating a new election."
         (P::Electing | P::Waiting, I::Election) => M::Stay,
-        (P::Leading, I::Election) if rules.calm => M::AnnounceOnceMore,
-        (P::Following(_), I::Election) if rules.calm => M::ProbeLeader,
+        (P::Leading, I::Election) if rules.in_window => M::AnnounceOnceMore,
+        (P::Following(_), I::Election) if rules.in_window => M::ProbeLeader,
         (_, I::Election) => M::Elect(C::Asked),
 
         // "If you are the highest process id in the group or if none of the higher processes
@@ -197,23 +129,23 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
 
         // "Change your state to not be election-in-progress [...] Note the (possibly) new leader."
         // Doubt: whom I follow is greater, and may just have been overtaken.
-        (P::Following(greater), I::Coordinator(lesser)) if lesser < greater && rules.asking => {
-            M::Doubt(Doubt { greater, lesser })
+        (P::Following(greater), I::Coordinator(lesser)) if lesser < greater && rules.may_probe => {
+            M::Contest(Contest { greater, lesser })
         }
         (_, I::Coordinator(named)) => M::Follow(named, Reason::Announced),
 
         // It names me or somebody below me: I am higher, so I say so by an election.
         (P::Electing | P::Waiting, I::LesserCoordinator) => M::Stay,
-        (P::Leading, I::LesserCoordinator) if rules.calm => M::AnnounceOnceMore,
-        (P::Following(_), I::LesserCoordinator) if rules.asking => M::ProbeLeader,
+        (P::Leading, I::LesserCoordinator) if rules.in_window => M::AnnounceOnceMore,
+        (P::Following(_), I::LesserCoordinator) if rules.may_probe => M::ProbeLeader,
         (_, I::LesserCoordinator) => M::Elect(C::LesserLeader),
 
         // It names somebody who does not answer: its sender, if alive after all, or else the next
         // one announced with everybody in the list. Ask.
-        (P::Following(leader), I::DoubtfulCoordinator { doubtful, instead }) if rules.asking => {
+        (P::Following(leader), I::DoubtfulCoordinator { doubtful, instead }) if rules.may_probe => {
             match instead {
                 Some(named) if named >= leader => M::FollowAndAsk(named, doubtful),
-                _ => M::Doubt(Doubt {
+                _ => M::Contest(Contest {
                     greater: doubtful.max(leader),
                     lesser: doubtful.min(leader),
                 }),
@@ -226,7 +158,7 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
                 doubtful: greater,
                 instead: Some(lesser),
             },
-        ) if rules.asked => M::Doubt(Doubt { greater, lesser }),
+        ) if rules.asked => M::Contest(Contest { greater, lesser }),
         (
             _,
             I::DoubtfulCoordinator {
@@ -240,8 +172,10 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "Notice when the current leader has failed and initiate an election."
         (P::Following(_), I::LeaderGone) => M::Elect(C::LeaderLost),
         (_, I::LeaderGone) => M::Stay,
-        (P::Following(_) | P::Waiting, I::DoubtSettled(named, reason)) => M::Follow(named, reason),
-        (_, I::DoubtSettled(..)) => M::Stay,
+        (P::Following(_) | P::Waiting, I::ContestSettled(named, reason)) => {
+            M::Follow(named, reason)
+        }
+        (_, I::ContestSettled(..)) => M::Stay,
 
         // Somebody takes me for the leader: have the leader announce itself again.
         (P::Following(_), I::Probed) if !rules.strict && !rules.probed_lately => {
@@ -255,90 +189,97 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
     }
 }
 
-impl Machine<'_> {
+impl NodeView<'_> {
     /// Moves the node; nothing else does.
     pub(crate) fn decide(&mut self, input: Input) {
-        let life = &*self.life;
+        let state = &*self.state;
         let asked = match input {
             Input::DoubtfulCoordinator { doubtful, .. } => {
-                self.table.standing(doubtful) == Standing::Asked
+                self.table.liveness(doubtful) == Liveness::Asked
             }
             _ => false,
         };
-        // It stays calm until everybody has been told.
-        let calm = self.now() < life.calm_until || life.announcing.is_some();
-        let rules = Rules {
-            strict: life.config.strict,
-            calm: !life.config.strict && calm,
-            asked,
-            probed_lately: self.now() < life.probed_until,
-            asking: !life.config.strict && life.config.probing,
-            joined: life.joined,
+        // The window lasts until everybody has been sent what is announced.
+        let in_window = match state.stage {
+            Stage::Leading {
+                unsent,
+                window_until,
+            } => unsent.is_some() || self.now() < window_until,
+            Stage::Following { window_until, .. } => self.now() < window_until,
+            _ => false,
         };
-        match react(life.phase, input, rules) {
+        let rules = Rules {
+            strict: state.config.strict,
+            in_window: !state.config.strict && in_window,
+            asked,
+            probed_lately: self.now() < state.probed_until,
+            may_probe: !state.config.strict && state.config.probing,
+            joined: state.membership.joined,
+        };
+        match react(state.phase(), input, rules) {
             Move::Stay => {}
             Move::Elect(cause) => self.elect(cause),
-            Move::AwaitVictor => {
-                if !rules.strict {
-                    self.life.asking = None;
-                }
-                let within = self.life.config.victor_within;
-                // Many who wait in vain for one who has no place for them must not ask in step.
-                let spread = if self.table.is_full() {
-                    within.half()
-                } else {
-                    Span::ZERO
-                };
-                let until = self.now() + self.life.rng.between(within, within + spread);
-                self.enter(Phase::Waiting, until);
-            }
+            Move::AwaitVictor => self.await_victor(),
             Move::Lead => self.lead(),
-            Move::AnnounceOnceMore => self.life.announce_at = self.life.calm_until,
+            Move::AnnounceOnceMore => self.announce_once_more(),
             // A full table may have lost whoever answers late; it announces itself again.
             Move::Follow(leader, _) if self.table.find(leader).is_none() => {}
             Move::Follow(leader, reason) => self.follow(leader, reason),
             Move::FollowAndAsk(lesser, greater) => {
                 self.follow(lesser, Reason::Announced);
-                self.doubt(Doubt { greater, lesser });
+                self.contest(Contest { greater, lesser });
             }
-            Move::Doubt(doubt) => self.doubt(doubt),
-            Move::ProbeLeader => {
-                if !(rules.calm && self.life.probed_in_calm) {
-                    self.life.probed_in_calm = true;
-                    self.probe_now();
-                }
-            }
-            Move::PlayDead => self.play_dead(),
-            Move::Return => self.enter(Phase::Joining, Instant::NEVER),
+            Move::Contest(contest) => self.contest(contest),
+            Move::ProbeLeader => self.probe_leader(rules.in_window),
+            Move::Fail => self.enter_failure(),
+            Move::JoinAgain => self.enter(Stage::Joining, Instant::NEVER),
         }
     }
 
     fn elect(&mut self, cause: Cause) {
         if cause == Cause::Probed {
-            self.life.probed_until = self.now() + self.life.config.window;
+            self.state.probed_until = self.now() + self.state.config.window;
         }
-        self.retire_asked();
+        self.retire_elections();
         // Who has answered twice and not announced itself is not waited for a third time: it may
         // be somebody lesser at the port of a greater one who is gone.
-        let again = cause == Cause::NoVictor && !self.life.config.strict;
+        let again = cause == Cause::NoVictor && !self.state.config.strict;
         if again {
-            // Somebody leads who is not known here, or has no place for me in its table.
+            // Somebody leads who is not known here, or has no entry for me in its table.
             self.ask_directory_again();
         }
-        let pass_over = self.life.no_victor && !self.table.is_full();
+        let pass_over = self.state.no_victor && !self.table.is_full();
         self.table.ask_anew(again && pass_over);
-        self.life.no_victor = again && !self.life.no_victor;
-        let until = self.now() + self.life.config.ok_within;
-        self.enter(Phase::Electing, until);
-        self.life.asking = Some(TOP);
-        // The outcome is told even if it is the same leader again.
-        self.life.told_leader = None;
-        self.tell(Event::Election { cause });
+        self.state.no_victor = again && !self.state.no_victor;
+        let until = self.now() + self.state.config.ok_within;
+        self.enter(Stage::Electing { unsent: Some(TOP) }, until);
+        // The outcome is reported even if it is the same leader again.
+        self.state.reported.leader = None;
+        self.emit(Event::Election { cause });
+    }
+
+    fn await_victor(&mut self) {
+        let unsent = self.state.stage.unsent_election();
+        let unsent = unsent.filter(|_| self.state.config.strict);
+        let within = self.state.config.victor_within;
+        // Many who wait in vain for one who has no entry for them must not ask in step.
+        let spread = if self.table.is_full() {
+            within.half()
+        } else {
+            Span::ZERO
+        };
+        let until = self.now() + self.state.rng.between(within, within + spread);
+        let contest = None;
+        self.enter(Stage::Waiting { unsent, contest }, until);
     }
 
     fn lead(&mut self) {
-        self.enter(Phase::Leading, Instant::NEVER);
-        self.life.sought = TOP;
+        let stage = Stage::Leading {
+            unsent: None,
+            window_until: Instant::ZERO,
+        };
+        self.enter(stage, Instant::NEVER);
+        self.state.search.cursor = TOP;
         self.seek_greater();
         self.look_later();
         self.announce();
@@ -346,86 +287,94 @@ impl Machine<'_> {
             0 => Reason::Greatest,
             greater => Reason::NoneAnswered { greater },
         };
-        self.tell_leader(self.life.config.me.pid, reason);
+        self.emit_leader(self.table.me.pid, reason);
     }
 
-    /// Owes everyone a COORDINATOR, and is calm for a window.
+    /// Sends everyone COORDINATOR, as far as there are slots now and the rest later.
     pub(crate) fn announce(&mut self) {
-        self.life.announcing = Some(TOP);
-        self.life.announce_at = Instant::NEVER;
-        self.be_calm();
+        self.state.timers.stop(Timer::Announce);
+        let until = self.now() + self.state.config.window;
+        if let Stage::Leading {
+            unsent,
+            window_until,
+        } = &mut self.state.stage
+        {
+            (*unsent, *window_until) = (Some(TOP), until);
+        }
+    }
+
+    fn announce_once_more(&mut self) {
+        if let Stage::Leading { window_until, .. } = self.state.stage {
+            self.state.timers.set(Timer::Announce, window_until);
+        }
     }
 
     fn follow(&mut self, leader: Pid, reason: Reason) {
         // Hearing of the same leader again, however often, does not put its next PROBE off.
-        let mut probe_at = self.life.probe_at;
-        if self.life.phase != Phase::Following(leader) {
-            let (shortest, longest) = self.life.config.probe_gap;
-            probe_at = self.now() + self.life.rng.between(shortest, longest);
+        let mut probe_at = self.state.timers.at(Timer::Probe);
+        if !matches!(self.state.stage, Stage::Following { leader: other, .. } if other == leader) {
+            let (shortest, longest) = self.state.config.probe_gap;
+            probe_at = self.now() + self.state.rng.between(shortest, longest);
         }
-        self.table.mark(leader, Standing::Alive);
-        self.enter(Phase::Following(leader), Instant::NEVER);
-        self.life.probe_at = probe_at;
-        self.be_calm();
-        self.tell_leader(leader, reason);
+        self.table.mark(leader, Liveness::Alive);
+        let stage = Stage::Following {
+            leader,
+            contest: None,
+            window_until: self.now() + self.state.config.window,
+            probed_in_window: false,
+        };
+        self.enter(stage, Instant::NEVER);
+        self.state.timers.set(Timer::Probe, probe_at);
+        self.emit_leader(leader, reason);
     }
 
-    /// Notes that two are said to lead, unless somebody still greater is in doubt already, and
+    /// Notes that two are said to lead, unless somebody still greater is contested already, and
     /// probes the greater one at once if it has not been asked otherwise.
-    fn doubt(&mut self, doubt: Doubt) {
-        if self
-            .life
-            .doubt
-            .is_some_and(|other| other.greater > doubt.greater)
-        {
+    fn contest(&mut self, contest: Contest) {
+        let other = self.state.stage.contest();
+        if other.is_some_and(|other| other.greater > contest.greater) {
             return;
         }
-        if matches!(self.life.phase, Phase::Waiting) {
-            self.life.doubt = Some(doubt);
-        } else if self.life.config.probing {
-            self.life.doubt = Some(doubt);
+        if matches!(self.state.stage, Stage::Waiting { .. }) {
+            self.state.stage.set_contest(Some(contest));
+        } else if self.state.config.probing {
+            self.state.stage.set_contest(Some(contest));
             self.probe_now();
         }
     }
 
-    fn be_calm(&mut self) {
-        self.life.calm_until = self.now() + self.life.config.window;
-        self.life.probed_in_calm = false;
-    }
-
-    fn enter(&mut self, phase: Phase, until: Instant) {
-        self.life.phase = phase;
-        self.life.phase_until = until;
-        self.life.doubt = None;
-        self.life.probe_at = Instant::NEVER;
-        self.life.look_at = Instant::NEVER;
-        self.life.announce_at = Instant::NEVER;
-        self.life.announcing = None;
-        if !matches!(phase, Phase::Electing | Phase::Waiting) {
-            self.life.asking = None;
+    /// Probes the leader, once in a window.
+    fn probe_leader(&mut self, in_window: bool) {
+        if let Stage::Following {
+            probed_in_window, ..
+        } = &mut self.state.stage
+            && !(in_window && *probed_in_window)
+        {
+            *probed_in_window = true;
+            self.probe_now();
         }
     }
 
-    fn play_dead(&mut self) {
-        let Some(feign) = self.life.config.feign else {
+    fn enter_failure(&mut self) {
+        let Some(feign) = self.state.config.feign else {
             return;
         };
-        let length = self.life.rng.between(feign.length.0, feign.length.1);
+        let length = self.state.rng.between(feign.length.0, feign.length.1);
         let until = self.now() + length;
-        self.enter(Phase::Failed, until);
-        self.life.join_at = Instant::NEVER;
-        self.life.told_leader = None;
-        self.tell(Event::Failed {
+        self.enter(Stage::Failed, until);
+        self.state.timers.stop(Timer::Join);
+        self.state.reported.leader = None;
+        self.emit(Event::Failed {
             length: length.into(),
         });
     }
-}
 
-/// Above everyone: where a cursor over the table starts.
-pub(crate) const TOP: Member = Member {
-    pid: Pid {
-        days: u32::MAX,
-        id: u32::MAX,
-    },
-    addr: Addr(u64::MAX),
-};
+    /// Enters a phase that ends at `until`; what was due in the last one no longer is.
+    fn enter(&mut self, stage: Stage, until: Instant) {
+        self.state.stage = stage;
+        self.state.timers.set(Timer::Phase, until);
+        for timer in [Timer::Probe, Timer::Look, Timer::Announce] {
+            self.state.timers.stop(timer);
+        }
+    }
+}

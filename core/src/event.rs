@@ -4,7 +4,6 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-use crate::election::Cause;
 use crate::net::{Gone, Refusal};
 use crate::roster::Pid;
 
@@ -56,6 +55,51 @@ pub enum Event {
         /// How many entries found no room at once.
         left_out: u32,
     },
+}
+
+/// Why an election was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Cause {
+    /// I have joined the group.
+    Joined,
+    /// I have come back from a feigned failure.
+    Recovered,
+    /// A lesser process sent ELECTION.
+    Asked,
+    /// The leader has failed.
+    LeaderLost,
+    /// Somebody lesser announced itself.
+    LesserLeader,
+    /// A leader was announced that has not answered lately.
+    DoubtfulLeader,
+    /// Somebody greater answered, but nobody announced itself.
+    NoVictor,
+    /// I was probed as if I led.
+    Probed,
+    /// The coordinator told of somebody greater than the leader.
+    GreaterJoined,
+    /// Somebody greater than the leader, who was gone, is there again.
+    GreaterBack,
+}
+
+impl Cause {
+    /// The cause in a few words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Recovered => "recovered",
+            Self::Asked => "asked by a lesser member",
+            Self::LeaderLost => "leader lost",
+            Self::LesserLeader => "a lesser leader was announced",
+            Self::DoubtfulLeader => "a silent leader was announced",
+            Self::NoVictor => "no leader was announced",
+            Self::Probed => "probed without leading",
+            Self::GreaterJoined => "a greater member joined",
+            Self::GreaterBack => "a greater member is back",
+        }
+    }
 }
 
 /// Why somebody is taken for the leader.

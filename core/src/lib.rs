@@ -98,9 +98,11 @@
 //!
 //! # Where to find what
 //!
-//! The protocol is one `match` in `election.rs`, and reads like the assignment. `hear.rs` turns
-//! what the network tells into its inputs, `owe.rs` sends what its outcomes owe, `due.rs` watches
-//! the deadlines; `state.rs` is the table of open exchanges and `roster.rs` the table of members.
+//! The protocol is one `match` in `election.rs`, and reads like the assignment; `announcement.rs`
+//! says who is believed. `receive.rs`, `outcome.rs` and `expire.rs` turn messages, answers and times
+//! into its inputs; `send.rs`, `probing.rs`, `membership.rs` and `feign.rs` do what follows.
+//! `phase.rs` holds what is valid in one phase only, `timers.rs` the node's times, `exchanges.rs` and
+//! `table.rs` its two tables.
 //!
 //! # What is not here
 //!
@@ -110,35 +112,44 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod announcement;
 mod config;
 mod directory;
-mod due;
 mod election;
 mod event;
-mod hear;
+mod exchanges;
+mod expire;
+mod feign;
 #[cfg(feature = "postcard")]
 mod link;
+mod membership;
 mod net;
 mod node;
-mod owe;
+mod outcome;
+mod phase;
+mod probing;
+mod receive;
 mod rng;
 mod roster;
+mod send;
 mod sort;
-mod state;
+mod table;
 mod time;
+mod timers;
+mod view;
 #[cfg(feature = "postcard")]
 pub mod wire;
 
 pub use config::{Config, ConfigError, Feign, FeignMode};
 pub use directory::{Directory, DirectoryEvent};
-pub use election::{Cause, Phase};
-pub use event::{Counters, Event, JoinFailure, Loss, Messages, Reason};
+pub use event::{Cause, Counters, Event, JoinFailure, Loss, Messages, Reason};
+pub use exchanges::State;
 #[cfg(feature = "embedded-io")]
 pub use link::Io;
 #[cfg(feature = "postcard")]
 pub use link::{Buffers, Gateway, Line, Link};
 pub use net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
 pub use node::Node;
+pub use phase::Phase;
 pub use roster::{Addr, Member, Origin, Pid, Roster};
-pub use state::State;
 pub use time::Instant;

@@ -1,9 +1,9 @@
-//! The lab's states, and the table of them: one row per open exchange, each with its deadline.
+//! The lab's states, and the table of them: one slot per open exchange, each with its deadline.
 
 use heapless::VecView;
 
 use crate::net::Exchange;
-use crate::roster::{Member, Pid};
+use crate::roster::{Member, Pid, TOP};
 use crate::time::Instant;
 
 /// What is going on with a peer, by the lab's names.
@@ -20,7 +20,7 @@ pub enum State {
     SendElection,
     /// A COORDINATOR is on its way to them.
     SendVictory,
-    /// Their message was heard, and the OK is on its way or owed.
+    /// Their message was received; the OK is on its way, or will be once a feigned failure is over.
     SendOk,
     /// They have our ELECTION.
     WaitingForOk,
@@ -39,7 +39,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether a message of theirs is pending, not one of ours.
+    /// Returns `true` if a message of theirs is pending, not one of ours.
     pub const fn is_incoming(self) -> bool {
         !matches!(
             self,
@@ -71,27 +71,27 @@ impl State {
 
 /// One open exchange.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(crate) struct Row {
+pub(crate) struct Slot {
     pub(crate) exchange: Exchange,
     pub(crate) state: State,
-    /// Whether we connected to them.
+    /// `true` if we connected to them.
     pub(crate) opened_by_us: bool,
     /// Whom we connected to; nobody if they connected to us, for then nobody knows who they are.
     pub(crate) peer: Member,
-    /// Whether they are still owed an OK: they asked while we played dead.
-    pub(crate) owed: bool,
+    /// Whether their OK has not been sent: they asked while failure was feigned.
+    pub(crate) unanswered: bool,
     /// When this state has lasted too long.
     pub(crate) deadline: Instant,
 }
 
 /// The table of open exchanges, without its capacity.
 ///
-/// A quarter of the places is kept for exchanges we open and a quarter for those opened to us, so
+/// A quarter of the slots is reserved for exchanges we open and a quarter for those opened to us, so
 /// that neither a flood from outside nor a broadcast of our own can shut the other out. Searches
 /// are linear on purpose: the table is small.
-pub(crate) struct Rows<'a>(pub(crate) &'a mut VecView<Row>);
+pub(crate) struct Slots<'a>(pub(crate) &'a mut VecView<Slot>);
 
-impl Rows<'_> {
+impl Slots<'_> {
     /// The greatest number of exchanges of one direction.
     fn side_max(&self) -> usize {
         self.0.capacity() - (self.0.capacity() / 4).max(1)
@@ -100,44 +100,48 @@ impl Rows<'_> {
     fn count(&self, opened_by_us: bool) -> usize {
         self.0
             .iter()
-            .filter(|row| row.opened_by_us == opened_by_us)
+            .filter(|slot| slot.opened_by_us == opened_by_us)
             .count()
     }
 
-    pub(crate) fn get(&mut self, exchange: Exchange) -> Option<&mut Row> {
-        self.0.iter_mut().find(|row| row.exchange == exchange)
+    pub(crate) fn get(&mut self, exchange: Exchange) -> Option<&mut Slot> {
+        self.0.iter_mut().find(|slot| slot.exchange == exchange)
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Row> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.0.iter_mut()
     }
 
-    /// Whether any row is in one of `states`.
+    /// Returns `true` if any exchange is in one of `states`.
     pub(crate) fn any(&self, states: &[State]) -> bool {
-        self.0.iter().any(|row| states.contains(&row.state))
+        self.0.iter().any(|slot| states.contains(&slot.state))
     }
 
     /// Any exchange that we opened.
     pub(crate) fn opened_by_us(&self) -> Option<Exchange> {
         self.0
             .iter()
-            .find(|row| row.opened_by_us)
-            .map(|row| row.exchange)
+            .find(|slot| slot.opened_by_us)
+            .map(|slot| slot.exchange)
     }
 
-    /// Any exchange on which an OK is owed.
-    pub(crate) fn owed(&self) -> Option<Exchange> {
-        self.0.iter().find(|row| row.owed).map(|row| row.exchange)
+    /// Any exchange whose message has not been answered.
+    pub(crate) fn unanswered(&self) -> Option<Exchange> {
+        self.0
+            .iter()
+            .find(|slot| slot.unanswered)
+            .map(|slot| slot.exchange)
     }
 
-    /// Whether a PROBE to `pid` is under way.
+    /// Returns `true` if a PROBE to `pid` is under way.
     pub(crate) fn probing(&self, pid: Pid) -> bool {
-        self.0.iter().any(|row| {
-            matches!(row.state, State::SendProbe | State::WaitingForProbeOk) && row.peer.pid == pid
+        self.0.iter().any(|slot| {
+            matches!(slot.state, State::SendProbe | State::WaitingForProbeOk)
+                && slot.peer.pid == pid
         })
     }
 
-    /// Adds a row for which [`crowded`](Self::crowded) has made room; whether it fitted.
+    /// Adds an exchange. Returns `false`, and adds nothing, if all slots are taken.
     pub(crate) fn push(
         &mut self,
         exchange: Exchange,
@@ -145,22 +149,22 @@ impl Rows<'_> {
         peer: Option<Member>,
         deadline: Instant,
     ) -> bool {
-        let row = Row {
+        let slot = Slot {
             exchange,
             state,
             opened_by_us: peer.is_some(),
-            peer: peer.unwrap_or(crate::election::TOP),
-            owed: false,
+            peer: peer.unwrap_or(TOP),
+            unanswered: false,
             deadline,
         };
-        self.0.push(row).is_ok()
+        self.0.push(slot).is_ok()
     }
 
-    /// Whether there was such a row.
+    /// Removes an exchange. Returns `false` if it is not in the table.
     pub(crate) fn remove(&mut self, exchange: Exchange) -> bool {
         if let Some((last, others)) = self.0.split_last_mut() {
-            match others.iter_mut().find(|row| row.exchange == exchange) {
-                Some(row) => core::mem::swap(row, last),
+            match others.iter_mut().find(|slot| slot.exchange == exchange) {
+                Some(slot) => core::mem::swap(slot, last),
                 None if last.exchange == exchange => {}
                 None => return false,
             }
@@ -168,17 +172,17 @@ impl Rows<'_> {
         self.0.pop().is_some()
     }
 
-    /// Whether an exchange of this direction has no place as things are.
-    pub(crate) fn crowded(&self, opened_by_us: bool) -> bool {
+    /// Returns `true` if there is no slot for another exchange of this direction.
+    pub(crate) fn is_full_for(&self, opened_by_us: bool) -> bool {
         self.0.is_full() || self.count(opened_by_us) >= self.side_max()
     }
 
-    /// Which exchange had best be closed to make a place: one that waits for nothing, the one
-    /// nearest its end. For a newcomer at the door also one that has connected and stayed silent,
-    /// the longest silent first: a peer who holds connections open must not keep others out.
-    pub(crate) fn expendable(&self, opened_by_us: bool) -> Option<Exchange> {
+    /// The exchange to close for another one of this direction: one that waits for nothing, the one
+    /// nearest its end. For an accepted connection also one that was accepted and has stayed silent,
+    /// the longest silent first: a peer that holds connections open must not keep others out.
+    pub(crate) fn evictable(&self, opened_by_us: bool) -> Option<Exchange> {
         let side_full = self.count(opened_by_us) >= self.side_max();
-        let fits = |row: &Row| !side_full || row.opened_by_us == opened_by_us;
+        let fits = |slot: &Slot| !side_full || slot.opened_by_us == opened_by_us;
         let choice: &[State] = if opened_by_us {
             &[State::Quiescent]
         } else {
@@ -187,15 +191,15 @@ impl Rows<'_> {
         choice.iter().find_map(|state| {
             self.0
                 .iter()
-                .filter(|row| row.state == *state && fits(row))
-                .min_by_key(|row| row.deadline)
-                .map(|row| row.exchange)
+                .filter(|slot| slot.state == *state && fits(slot))
+                .min_by_key(|slot| slot.deadline)
+                .map(|slot| slot.exchange)
         })
     }
 
-    /// The row whose deadline comes first.
-    pub(crate) fn earliest(&self) -> Option<&Row> {
-        self.0.iter().min_by_key(|row| row.deadline)
+    /// The exchange whose deadline comes first.
+    pub(crate) fn earliest(&self) -> Option<&Slot> {
+        self.0.iter().min_by_key(|slot| slot.deadline)
     }
 }
 
@@ -209,7 +213,7 @@ mod tests {
     const OURS: bool = true;
     const THEIRS: bool = false;
 
-    fn row(number: u32, (ours, state, ends): (bool, State, u64)) -> Row {
+    fn slot(number: u32, (ours, state, ends): (bool, State, u64)) -> Slot {
         let peer = Member {
             pid: Pid {
                 days: 1,
@@ -217,33 +221,33 @@ mod tests {
             },
             addr: Addr(u64::from(number)),
         };
-        Row {
+        Slot {
             exchange: Exchange(number),
             state,
             opened_by_us: ours,
             peer,
-            owed: false,
+            unanswered: false,
             deadline: Instant::from_micros(ends),
         }
     }
 
     /// A table of these, numbered from 0: who opened them, their state and when they end.
-    fn rows<const N: usize>(those: &[(bool, State, u64)]) -> Vec<Row, N> {
+    fn slots<const N: usize>(those: &[(bool, State, u64)]) -> Vec<Slot, N> {
         let numbered = (0..).zip(those.iter().copied());
-        numbered.map(|(number, this)| row(number, this)).collect()
+        numbered.map(|(number, this)| slot(number, this)).collect()
     }
 
     #[test]
     fn either_side_leaves_a_quarter_of_the_places_and_at_least_one_to_the_other() {
         fn most<const N: usize>(side: bool) -> usize {
             let mut table = Vec::<_, N>::new();
-            let mut rows = Rows(&mut table);
-            while !rows.crowded(side) {
-                let Row { peer, .. } = row(0, (side, State::WaitingForOk, 0));
+            let mut slots = Slots(&mut table);
+            while !slots.is_full_for(side) {
+                let Slot { peer, .. } = slot(0, (side, State::WaitingForOk, 0));
                 let peer = (side == OURS).then_some(peer);
-                assert!(rows.push(Exchange(0), State::WaitingForOk, peer, Instant::ZERO));
+                assert!(slots.push(Exchange(0), State::WaitingForOk, peer, Instant::ZERO));
             }
-            assert!(!rows.crowded(!side));
+            assert!(!slots.is_full_for(!side));
             table.len()
         }
         for side in [OURS, THEIRS] {
@@ -258,27 +262,27 @@ mod tests {
     #[test]
     fn full_it_has_no_place_for_either_side() {
         let [ours, theirs] = [OURS, THEIRS].map(|side| (side, State::SendOk, 0));
-        let mut table = rows::<4>(&[ours, theirs, ours, theirs]);
-        let rows = Rows(&mut table);
-        assert!(rows.crowded(OURS) && rows.crowded(THEIRS));
+        let mut table = slots::<4>(&[ours, theirs, ours, theirs]);
+        let slots = Slots(&mut table);
+        assert!(slots.is_full_for(OURS) && slots.is_full_for(THEIRS));
     }
 
     #[test]
     fn who_is_not_there_is_not_removed() {
-        let mut table = rows::<4>(&[(OURS, State::SendOk, 0), (THEIRS, State::SendOk, 0)]);
-        let mut rows = Rows(&mut table);
-        assert!(!rows.remove(Exchange(7)));
-        assert!(rows.remove(Exchange(0)) && !rows.remove(Exchange(0)));
-        assert!(rows.remove(Exchange(1)) && !rows.remove(Exchange(1)));
+        let mut table = slots::<4>(&[(OURS, State::SendOk, 0), (THEIRS, State::SendOk, 0)]);
+        let mut slots = Slots(&mut table);
+        assert!(!slots.remove(Exchange(7)));
+        assert!(slots.remove(Exchange(0)) && !slots.remove(Exchange(0)));
+        assert!(slots.remove(Exchange(1)) && !slots.remove(Exchange(1)));
     }
 
     /// What makes a place for one that this side opens, one after the other until nothing may.
     fn leaving<const N: usize>(those: &[(bool, State, u64)], side: bool) -> Vec<u32, 16> {
-        let mut table = rows::<N>(those);
-        let mut rows = Rows(&mut table);
+        let mut table = slots::<N>(those);
+        let mut slots = Slots(&mut table);
         core::iter::from_fn(|| {
-            let leaves = rows.expendable(side)?;
-            rows.remove(leaves).then_some(leaves.0)
+            let leaves = slots.evictable(side)?;
+            slots.remove(leaves).then_some(leaves.0)
         })
         .collect()
     }

@@ -1,0 +1,119 @@
+//! Where a node stands in the election, and what it keeps as long as it stands there.
+
+use crate::roster::{Member, Pid};
+use crate::time::Instant;
+
+/// Where a node stands. All but the last three have a deadline at which they end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Phase {
+    /// Not in the group yet: the coordinator is asked until it answers.
+    Joining,
+    /// Everyone greater is being asked: election in progress.
+    Electing,
+    /// Somebody greater answered and will announce itself: election in progress.
+    Waiting,
+    /// Feigning failure.
+    Failed,
+    /// I lead.
+    Leading,
+    /// This one leads.
+    Following(Pid),
+}
+
+/// A [`Phase`] with what is valid in it only.
+#[derive(Clone, Debug, Hash)]
+pub(crate) enum Stage {
+    Joining,
+    Electing {
+        /// Everyone below this and above me has yet to be sent ELECTION.
+        unsent: Option<Member>,
+    },
+    Waiting {
+        /// The same; to the letter of the assignment everyone is asked, whoever has answered.
+        unsent: Option<Member>,
+        contest: Option<Contest>,
+    },
+    Failed,
+    Leading {
+        /// Everyone below this has yet to be sent COORDINATOR.
+        unsent: Option<Member>,
+        /// The suppression window after the announcement ends then.
+        window_until: Instant,
+    },
+    Following {
+        leader: Pid,
+        contest: Option<Contest>,
+        /// The suppression window after COORDINATOR ends then.
+        window_until: Instant,
+        /// The leader has been probed because of an ELECTION in the present window.
+        probed_in_window: bool,
+    },
+}
+
+/// Two are said to lead. The greater one is being asked: if it answers it leads, or else the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Contest {
+    pub(crate) greater: Pid,
+    pub(crate) lesser: Pid,
+}
+
+impl Stage {
+    pub(crate) const fn phase(&self) -> Phase {
+        match self {
+            Self::Joining => Phase::Joining,
+            Self::Electing { .. } => Phase::Electing,
+            Self::Waiting { .. } => Phase::Waiting,
+            Self::Failed => Phase::Failed,
+            Self::Leading { .. } => Phase::Leading,
+            Self::Following { leader, .. } => Phase::Following(*leader),
+        }
+    }
+
+    /// The members that are still to be sent ELECTION: everyone below this one and above me.
+    pub(crate) const fn unsent_election(&self) -> Option<Member> {
+        match self {
+            Self::Electing { unsent } | Self::Waiting { unsent, .. } => *unsent,
+            _ => None,
+        }
+    }
+
+    /// Moves the cursor over those who are still to be sent ELECTION.
+    pub(crate) const fn set_unsent_election(&mut self, to: Option<Member>) {
+        if let Self::Electing { unsent } | Self::Waiting { unsent, .. } = self {
+            *unsent = to;
+        }
+    }
+
+    /// The members that are still to be sent COORDINATOR: everyone below this one.
+    pub(crate) const fn unsent_coordinator(&self) -> Option<Member> {
+        match self {
+            Self::Leading { unsent, .. } => *unsent,
+            _ => None,
+        }
+    }
+
+    /// Moves the cursor over those who are still to be sent COORDINATOR.
+    pub(crate) const fn set_unsent_coordinator(&mut self, to: Option<Member>) {
+        if let Self::Leading { unsent, .. } = self {
+            *unsent = to;
+        }
+    }
+
+    /// The two of whom it is not known which one leads.
+    pub(crate) const fn contest(&self) -> Option<Contest> {
+        match self {
+            Self::Waiting { contest, .. } | Self::Following { contest, .. } => *contest,
+            _ => None,
+        }
+    }
+
+    /// Notes that two are said to lead, or with `None` that it is settled. In phases that do not
+    /// know a leader nothing changes.
+    pub(crate) const fn set_contest(&mut self, between: Option<Contest>) {
+        if let Self::Waiting { contest, .. } | Self::Following { contest, .. } = self {
+            *contest = between;
+        }
+    }
+}

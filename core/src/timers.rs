@@ -1,0 +1,67 @@
+//! A node's own times, by name. The deadlines of exchanges stand in the table of exchanges.
+
+use crate::time::Instant;
+
+/// What a node does when a time has come. Each is set in one phase or in any, and is never due while
+/// it is [`Instant::NEVER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The phase ends: while electing, waiting for COORDINATOR, and feigning failure.
+    Phase,
+    /// Feign failure.
+    Feign,
+    /// Send JOIN.
+    Join,
+    /// Send PROBE: to the leader, or as the leader to somebody greater.
+    Probe,
+    /// As the leader: announce once more.
+    Announce,
+    /// As the leader: ask the coordinator who has come.
+    Look,
+}
+
+/// The time of each [`Timer`].
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Timers([Instant; Timer::Look as usize + 1]);
+
+impl Timers {
+    pub(crate) const fn new() -> Self {
+        Self([Instant::NEVER; Timer::Look as usize + 1])
+    }
+
+    pub(crate) fn at(&self, timer: Timer) -> Instant {
+        self.0
+            .get(timer as usize)
+            .copied()
+            .unwrap_or(Instant::NEVER)
+    }
+
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        if let Some(time) = self.0.get_mut(timer as usize) {
+            *time = at;
+        }
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.set(timer, Instant::NEVER);
+    }
+
+    /// Returns `true` if `timer` has not been set, or has been stopped.
+    pub(crate) fn is_stopped(&self, timer: Timer) -> bool {
+        self.at(timer) == Instant::NEVER
+    }
+
+    /// The earliest time of those that do not need a slot for an exchange.
+    pub(crate) fn earliest_but_sending(&self) -> Instant {
+        [Timer::Phase, Timer::Feign, Timer::Announce, Timer::Look]
+            .into_iter()
+            .fold(Instant::NEVER, |earliest, timer| {
+                earliest.min(self.at(timer))
+            })
+    }
+
+    /// The earliest time of those at which a message is sent.
+    pub(crate) fn earliest_sending(&self) -> Instant {
+        self.at(Timer::Join).min(self.at(Timer::Probe))
+    }
+}
