@@ -82,6 +82,94 @@ fn an_absent_coordinator_is_a_line_per_try_and_a_failure_at_the_end() {
     assert!(left.err.contains("stopped"), "{}", left.err);
 }
 
+/// `bully gcd` alone listens at 127.0.0.1, so that advice did not help.
+#[test]
+fn a_coordinator_at_another_loopback_address_is_started_with_bind() {
+    let port = free_port().to_string();
+    let args = ["1234567", "04-01", "--for", "100ms"];
+    for host in ["127.0.0.2", "::1"] {
+        let left = Program::run(&[&["node", host, &port], &args[..]].concat());
+        let advice = format!("bully gcd {port} --bind {host}");
+        assert_failed(&left, &["no coordinator at", &advice, "localhost"]);
+    }
+    for host in ["127.0.0.1", "localhost"] {
+        let left = Program::run(&[&["node", host, &port], &args[..]].concat());
+        assert_failed(&left, &[&format!("start one: bully gcd {port}\n")]);
+    }
+}
+
+/// A member takes JOIN for a message that is not for it, and closes.
+#[test]
+fn a_member_taken_for_the_coordinator_is_no_coordinator() {
+    let gcd = Program::start(&["gcd", "0", "--log", "json"]);
+    let port = gcd.port().to_string();
+    let member = ["node", "localhost", &port, "7654321", "--days", "9"];
+    let member = Program::start(&[&member[..], &["--log", "json"]].concat());
+    let port = member.port().to_string();
+    let args = ["1234567", "04-01", "--for", "2s"];
+    let left = Program::run(&[&["node", "localhost", &port], &args[..]].concat());
+    assert_failed(
+        &left,
+        &["gave no answer", "the coordinator, and no member?"],
+    );
+}
+
+/// One that is no program of the lab's at all.
+#[test]
+fn a_web_server_taken_for_the_coordinator_is_no_coordinator() {
+    let port = coordinator(b"HTTP/1.1 400 Bad Request\r\n\r\n").to_string();
+    let args = ["1234567", "04-01", "--for", "2s"];
+    let left = Program::run(&[&["node", "localhost", &port], &args[..]].concat());
+    assert_failed(
+        &left,
+        &["HTTP/1.1 400 Bad Request", &format!("localhost:{port}")],
+    );
+}
+
+#[test]
+fn who_is_refused_is_told_what_to_do_about_it() {
+    let gcd = |args: &[&str]| {
+        let gcd = Program::start(&[&["gcd", "0", "--log", "json"], args].concat());
+        let port = gcd.port().to_string();
+        (gcd, port)
+    };
+    let node = |port: &str, args: &[&str]| {
+        let node = [
+            "node",
+            "localhost",
+            port,
+            "1234567",
+            "04-01",
+            "--for",
+            "20s",
+        ];
+        Program::run(&[&node[..], args].concat())
+    };
+    let (_gcd, port) = gcd(&[]);
+    let left = node(&port, &["--bind", "0.0.0.0", "--advertise", "192.0.2.1"]);
+    let words = [
+        "Only local group members",
+        "leave out --bind and --advertise",
+        "gcd --bind",
+    ];
+    assert_failed(&left, &words);
+
+    let (_gcd, port) = gcd(&["--capacity", "1"]);
+    let listener = [
+        "node",
+        "localhost",
+        &port,
+        "7654321",
+        "04-01",
+        "--log",
+        "json",
+    ];
+    let listener = Program::start(&listener);
+    listener.await_event("joined");
+    let left = node(&port, &[]);
+    assert_failed(&left, &["The group is full", "--capacity"]);
+}
+
 #[test]
 fn a_coordinator_that_comes_later_is_found() {
     let port = free_port().to_string();

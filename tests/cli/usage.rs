@@ -421,6 +421,11 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["lab", "--ids", "5"], &["seven digits"]),
     (&["gcd", "--capacity", "0"], &["1..=4096"]),
     (&["gcd", "--bind", "cs2"], &["an address of this machine"]),
+    (
+        &["lab", "--for", "0"],
+        &["longer than zero", "leave the option out"],
+    ),
+    (&["gcd", "--for", "0s"], &["longer than zero"]),
     (&["practice"], &["unrecognized subcommand", "--help"]),
 ];
 

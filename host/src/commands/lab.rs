@@ -13,7 +13,7 @@ use super::node::{Mode, su_id};
 use super::room::{self, Room};
 use super::wire::{find_directory, host_and_port};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
-use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text, printable};
+use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text};
 use crate::names::{self, Names};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::writer::Forms;
@@ -378,21 +378,8 @@ impl Lab {
 
     /// Why members have not joined, with what to do about it, if there are such.
     fn not_joined(&self) -> Option<Failure> {
-        let whys = self
-            .members
-            .iter()
-            .filter_map(|member| match member.joining() {
-                Joining::Done => None,
-                Joining::Trying(why) => Some(why.clone().unwrap_or_else(|| {
-                    let why = "the coordinator has not answered yet";
-                    (why.to_owned(), "give it longer with --for".to_owned())
-                })),
-                Joining::Refused(why) => Some((
-                    printable(why),
-                    "those are the coordinator's own words; mend what it complains of".to_owned(),
-                )),
-            });
-        let whys: Vec<_> = whys.collect();
+        let joining = self.members.iter().map(LocalMember::joining);
+        let whys: Vec<_> = joining.filter_map(Joining::failure).collect();
         let (why, tip) = whys.first()?;
         let (count, all) = (whys.len(), self.members.len());
         let what = format!("{count} of {all} members never joined the group: {why}");

@@ -75,7 +75,7 @@ impl Listen<'_> {
 }
 
 /// Returns `true` if `ip` is one of this machine's own: only those can be listened on.
-fn is_here(ip: IpAddr) -> bool {
+pub(crate) fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 

@@ -1,10 +1,15 @@
 //! One member in this process: its node, its sockets, and what is told of them.
 
-use bully::{Config, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State};
+use core::net::{Ipv4Addr, SocketAddr};
+
+use bully::{
+    Config, ConfigError, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State,
+};
 
 use super::Failure;
+use super::listen::is_here;
 use super::room::Room;
-use crate::log::{self, Book, HostPort, Log, Passing, Tone, Traced};
+use crate::log::{self, Book, HostPort, Log, Passing, Tone, Traced, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
@@ -19,9 +24,21 @@ pub(crate) struct LocalMember {
     book: Book,
     /// Where the coordinator is, as the user wrote it.
     directory: Option<HostPort>,
-    directory_is_here: bool,
+    /// Where that is, as far as it is known.
+    directory_at: Option<SocketAddr>,
     swept: Option<u32>,
     joining: Joining,
+}
+
+/// Which option to change when a configuration cannot work.
+fn unworkable(error: ConfigError) -> Failure {
+    let tip = match error {
+        ConfigError::Zero(field) | ConfigError::Reversed(field) if field.starts_with("feign") => {
+            "change --feign, or leave it out"
+        }
+        _ => "only --feign changes times; this is a fault of the program, please report it",
+    };
+    Failure::usage(format!("such a member cannot work: {error}"), tip)
 }
 
 /// How far a member has come with the coordinator.
@@ -35,6 +52,35 @@ pub(crate) enum Joining {
     Refused(String),
 }
 
+impl Joining {
+    /// Why the member is not in the group, and what to do about it; `None`: it is.
+    pub(crate) fn failure(&self) -> Option<(String, String)> {
+        match self {
+            Self::Done => None,
+            Self::Trying(Some(failure)) => Some(failure.clone()),
+            Self::Trying(None) => Some((
+                "the coordinator has not answered yet".to_owned(),
+                "give it longer with --for".to_owned(),
+            )),
+            Self::Refused(why) => Some((printable(why), refusal_tip(why).to_owned())),
+        }
+    }
+}
+
+/// What to do when the coordinator has refused a JOIN with these words.
+fn refusal_tip(why: &str) -> &'static str {
+    if why.contains("Only local") {
+        "that coordinator takes members of its own machine only: leave out --bind and --advertise, \
+         or start one that takes others: bully gcd --bind 0.0.0.0"
+    } else if why.contains("Unreachable listen address") {
+        "listen where the others can connect to: --bind with an address of this machine"
+    } else if why.contains("The group is full") {
+        "start the coordinator with a greater --capacity, or anew: then it knows nobody"
+    } else {
+        "those are the coordinator's own words; mend what it complains of and start again"
+    }
+}
+
 impl LocalMember {
     /// A member that has done nothing yet. `alone` says that no other member is in this process:
     /// then messages from others are told too.
@@ -43,13 +89,14 @@ impl LocalMember {
             capacity,
             connections,
         } = room;
+        config.check().map_err(unworkable)?;
         let directory = config.directory;
         let place =
             directory.map(|addr| HostPort(tcp.names().host(addr).into(), names::port(addr)));
         Ok(Self {
             me: config.me,
             book: Book::new(Some(config.me.pid), directory, alone),
-            directory_is_here: directory.is_some_and(|addr| tcp.names().is_local(addr)),
+            directory_at: directory.and_then(|addr| tcp.names().endpoint(addr)),
             directory: place,
             node: machine::node(capacity, connections, config).ok_or_else(|| {
                 Failure::usage(
@@ -203,22 +250,15 @@ impl LocalMember {
         let at = at.map_or_else(String::new, HostPort::to_string);
         let check = || format!("check the coordinator's host and port: {at}");
         match failure {
-            JoinFailure::Gone(Gone::Refused) => {
-                let port = self.directory.as_ref().map_or(0, |place| place.1);
-                let tip = if self.directory_is_here {
-                    format!("start one: bully gcd {port}")
-                } else {
-                    check()
-                };
-                (format!("no coordinator at {at}"), tip)
-            }
+            JoinFailure::Gone(Gone::Refused) => (format!("no coordinator at {at}"), self.start()),
             JoinFailure::Gone(Gone::Reset) => (format!("{at} broke the connection off"), check()),
-            JoinFailure::Gone(Gone::Malformed) => {
-                (format!("{at} answered with no lab message"), check())
-            }
+            JoinFailure::Gone(Gone::Malformed) => (
+                format!("{at} answered with no lab message: it is no coordinator"),
+                check(),
+            ),
             JoinFailure::Silent => (
                 format!("{at} gave no answer"),
-                "is it a coordinator? an idle client can hold it up".to_owned(),
+                "is it the coordinator, and no member? an idle client can hold it up".to_owned(),
             ),
             JoinFailure::Refused(refusal) => {
                 let words = self.tcp.refusal();
@@ -227,6 +267,23 @@ impl LocalMember {
                 (why, "mend what it complains of".to_owned())
             }
             other => (other.to_string(), check()),
+        }
+    }
+
+    /// How to start a coordinator where nobody listens.
+    fn start(&self) -> String {
+        let at = self.directory_at.map(|at| (at.ip(), at.port()));
+        match at {
+            Some((ip, port)) if ip == Ipv4Addr::LOCALHOST => {
+                format!("start one: bully gcd {port}")
+            }
+            Some((ip, port)) if is_here(ip) => format!(
+                "start one that listens there: bully gcd {port} --bind {ip}; without --bind it \
+                 listens at localhost"
+            ),
+            _ => "check its host and port; for members on other machines it is started with: \
+                  bully gcd --bind 0.0.0.0"
+                .to_owned(),
         }
     }
 }

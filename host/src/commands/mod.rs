@@ -88,7 +88,8 @@ impl Failure {
             ),
             io::ErrorKind::AddrNotAvailable => Self::new(
                 format!("{} is not an address of this machine", at.ip()),
-                "choose one that is, 127.0.0.1 for instance, or 0.0.0.0 for all of them",
+                "choose one that is: 127.0.0.1 is reached from this machine only, 0.0.0.0 stands for \
+                 all its addresses",
             ),
             io::ErrorKind::PermissionDenied => Self::new(
                 format!("the system does not let us listen at {at}"),
@@ -144,8 +145,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             .ok()
             .and_then(|span| Duration::try_from(span).ok()),
     };
-    span.filter(|span| !span.is_zero())
-        .ok_or_else(|| "a time is written 5s, 500ms, 2m, 1h, or 5 for five seconds".to_owned())
+    match span {
+        Some(Duration::ZERO) => Err(
+            "a time is longer than zero: 5s, 500ms, 2m, 1h; leave the option out for its default"
+                .to_owned(),
+        ),
+        Some(span) => Ok(span),
+        None => Err("a time is written 5s, 500ms, 2m, 1h, or 5 for five seconds".to_owned()),
+    }
 }
 
 #[cfg(test)]

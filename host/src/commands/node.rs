@@ -10,7 +10,7 @@ use super::member::{Joining, LocalMember};
 use super::room::Room;
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, drawn_seed, duration, seed};
-use crate::log::{Event, HostPort, Log, LogArgs, OnError, printable};
+use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::net::{Poll, Tcp};
 
 /// Join a group and take part in its elections
@@ -159,10 +159,10 @@ fn take_part(
     member.introduce(clock.now(), log);
     loop {
         member.turn(clock, log);
-        if let Joining::Refused(why) = member.joining() {
-            let failure = args.refused(why);
+        if let Joining::Refused(_) = member.joining() {
+            let failure = args.not_joined(member.joining());
             log.emit(clock.now(), Some(pid), &Event::Stopped);
-            return Err(failure);
+            return failure;
         }
         let now = clock.now();
         log.turn(now);
@@ -174,14 +174,9 @@ fn take_part(
             .map_err(|error| Failure::system(&error))?;
     }
     match member.joining() {
-        Joining::Trying(failure) if !stop.signalled() => {
-            let (why, tip) = failure.clone().unwrap_or_else(|| {
-                let why = "the coordinator has not answered yet";
-                (why.to_owned(), "give it longer with --for".to_owned())
-            });
-            Err(Failure::new(format!("never joined the group: {why}"), tip))
-        }
-        _ => Ok(()),
+        // Whoever is stopped while still asking has been asked to.
+        Joining::Trying(_) if stop.signalled() => Ok(()),
+        joining => args.not_joined(joining),
     }
 }
 
@@ -204,20 +199,17 @@ impl Args {
             })
     }
 
-    fn refused(&self, why: &str) -> Failure {
+    /// What becomes of a member that has come so far.
+    fn not_joined(&self, joining: &Joining) -> Result<(), Failure> {
         let at = HostPort(self.gcd_host.clone(), self.gcd_port);
-        let tip = if why.contains("Only local") {
-            "run the node on the coordinator's machine, and without --advertise"
-        } else {
-            "those are the coordinator's own words; mend what it complains of and start again"
+        let what = match joining {
+            Joining::Refused(_) => format!("the coordinator at {at} does not let us in"),
+            _ => "never joined the group".to_owned(),
         };
-        Failure::new(
-            format!(
-                "the coordinator at {at} does not let us in: {}",
-                printable(why)
-            ),
-            tip,
-        )
+        match joining.failure() {
+            Some((why, tip)) => Err(Failure::new(format!("{what}: {why}"), tip)),
+            None => Ok(()),
+        }
     }
 }
 
