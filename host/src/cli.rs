@@ -8,6 +8,8 @@ use std::thread;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(unix)]
+use crate::commands::grade;
 use crate::commands::{Failure, bench, gateway, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
@@ -29,6 +31,8 @@ Examples:
   bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
+  bully grade -- python3 lab2.py {gcd_host} {gcd_port} {su_id} {birthday}
+                                              grade a program of the lab
   bully gateway --link /dev/ttyACM0 --gcd localhost 23600
                                               let a chip on a serial line join it
 
@@ -43,6 +47,10 @@ enum Command {
     Sim(sim::Args),
     Gateway(gateway::Args),
     Bench(bench::Args),
+    #[cfg(unix)]
+    Grade(Box<grade::Args>),
+    #[cfg(unix)]
+    GradeKeeper(grade::Keeper),
 }
 
 /// Runs the program: reads the arguments of this process, does what they ask for, and returns what
@@ -57,6 +65,10 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match &cli.command {
+        #[cfg(unix)]
+        Command::Grade(args) => return exit(grade::run(args)),
+        #[cfg(unix)]
+        Command::GradeKeeper(args) => return exit(grade::keep(args)),
         Command::Node(args) => node::run(args),
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),
@@ -64,8 +76,13 @@ pub fn main() -> ExitCode {
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
     };
+    exit(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// Says what went wrong, if anything did, and returns what the process is to exit with.
+fn exit(outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure { what, tip, usage }) => {
             report(format!("error: {what}\n  tip: {tip}\n"));
             ExitCode::from(if usage { 2 } else { 1 })

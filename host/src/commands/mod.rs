@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod gateway;
 pub(crate) mod gcd;
+#[cfg(unix)]
+pub(crate) mod grade;
 pub(crate) mod lab;
 pub(crate) mod node;
 pub(crate) mod sim;

@@ -1,0 +1,210 @@
+//! The scripted peers of a check: who they are compared with the graded program, and how they
+//! behave towards it.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+
+use bully::Pid;
+use socket2::{Domain, Socket, Type};
+
+/// Where a peer stands compared with the graded program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Fewer days.
+    Lower,
+    /// More days.
+    Greater,
+    /// As many days, and a lower id.
+    TieLower,
+    /// As many days, and a greater id.
+    TieGreater,
+}
+
+impl Rank {
+    /// The process id of the `nth` peer of this rank, counted from 1, beside the program's. The
+    /// greater `nth`, the further from the program.
+    pub(crate) fn pid(self, nth: u32, program: Pid) -> Pid {
+        let Pid { days, id } = program;
+        let (days, id) = match self {
+            Self::Greater if days + 7 * nth <= 365 => (days + 7 * nth, 1_000_000 + nth),
+            // Near the end of the range only the id has room.
+            Self::Greater | Self::TieGreater => (days, id + nth),
+            Self::Lower if days > 7 * nth => (days - 7 * nth, 9_000_000 + nth),
+            Self::Lower | Self::TieLower => (days, id - nth),
+        };
+        Pid { days, id }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Greater => "greater",
+            Self::TieLower => "lower by id",
+            Self::TieGreater => "greater by id",
+        }
+    }
+}
+
+/// What becomes of a connection to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listens {
+    /// It is accepted and read.
+    Yes,
+    /// It is accepted and never read.
+    Unread,
+    /// It is refused: nobody listens.
+    Refuses,
+    /// It is neither accepted nor refused, as with a machine that is switched off: the backlog is
+    /// full, and the system drops what comes.
+    Hangs,
+}
+
+/// How a peer behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) listens: Listens,
+    /// How long after an ELECTION it answers OK; `None`: never.
+    pub(crate) ok: Option<Duration>,
+    /// How long after its OK to an ELECTION it announces itself as the leader; `None`: never.
+    pub(crate) announces: Option<Duration>,
+    /// It answers PROBE.
+    pub(crate) probe: bool,
+}
+
+/// Answers ELECTION and PROBE at once.
+pub(crate) const LIVE: Manner = Manner {
+    listens: Listens::Yes,
+    ok: Some(Duration::ZERO),
+    announces: None,
+    probe: true,
+};
+
+/// Accepts, reads, and never answers.
+pub(crate) const SILENT: Manner = Manner {
+    listens: Listens::Yes,
+    ok: None,
+    announces: None,
+    probe: false,
+};
+
+/// Accepts and never reads.
+pub(crate) const UNREAD: Manner = Manner {
+    listens: Listens::Unread,
+    ..SILENT
+};
+
+/// Refuses connections.
+pub(crate) const GONE: Manner = Manner {
+    listens: Listens::Refuses,
+    ..SILENT
+};
+
+/// Neither accepts nor refuses.
+pub(crate) const HANGS: Manner = Manner {
+    listens: Listens::Hangs,
+    ..SILENT
+};
+
+/// Answers, and leads: announces itself after each ELECTION.
+pub(crate) const LEADS: Manner = Manner {
+    announces: Some(Duration::from_millis(150)),
+    ..LIVE
+};
+
+/// A peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) rank: Rank,
+    pub(crate) nth: u32,
+    /// It stands in the coordinator's list.
+    pub(crate) listed: bool,
+    pub(crate) manner: Manner,
+    pub(crate) port: u16,
+    /// Known once the program has joined.
+    pub(crate) pid: Option<Pid>,
+    /// What listens, if anything does.
+    pub(crate) listener: Option<TcpListener>,
+    /// A socket that holds the port of one that refuses.
+    reserved: Option<Socket>,
+    /// Connections that fill a backlog.
+    fillers: Vec<TcpStream>,
+}
+
+impl Peer {
+    /// A peer at a free port of 127.0.0.1.
+    pub(crate) fn new(rank: Rank, nth: u32, listed: bool, manner: Manner) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        let at = socket.local_addr()?.as_socket();
+        let port = at.map_or(0, |at| at.port());
+        let mut peer = Self {
+            rank,
+            nth,
+            listed,
+            manner,
+            port,
+            pid: None,
+            listener: None,
+            reserved: None,
+            fillers: Vec::new(),
+        };
+        match manner.listens {
+            Listens::Refuses => peer.reserved = Some(socket),
+            Listens::Yes | Listens::Unread => peer.listener = Some(listening(socket, 128)?),
+            Listens::Hangs => {
+                peer.listener = Some(listening(socket, 0)?);
+                peer.fill()?;
+            }
+        }
+        Ok(peer)
+    }
+
+    /// Closes its listener; the port stays its own.
+    pub(crate) fn close(&mut self) {
+        self.listener = None;
+        self.manner.listens = Listens::Refuses;
+    }
+
+    /// Whether connections to it are to be accepted.
+    pub(crate) fn accepts(&self) -> bool {
+        matches!(self.manner.listens, Listens::Yes | Listens::Unread)
+    }
+
+    /// How it is called in a timeline.
+    pub(crate) fn name(&self) -> String {
+        let rank = self.rank.name();
+        let number = match self.rank {
+            Rank::TieLower | Rank::TieGreater => String::new(),
+            Rank::Lower | Rank::Greater => format!(" {}", self.nth),
+        };
+        match self.pid {
+            Some(Pid { days, id }) => format!("{rank}{number} ({days}, {id})"),
+            None => format!("{rank}{number}"),
+        }
+    }
+
+    /// Connects to itself until the system lets nobody in any more.
+    fn fill(&mut self) -> io::Result<()> {
+        const ATTEMPTS_MAX: usize = 16;
+        for _ in 0..ATTEMPTS_MAX {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+            let connected = socket.connect_timeout(&at.into(), Duration::from_millis(60));
+            if connected.is_err() {
+                return Ok(());
+            }
+            self.fillers.push(socket.into());
+        }
+        Err(io::Error::other(
+            "the system accepts connections beyond the backlog: no connection can be made to hang",
+        ))
+    }
+}
+
+fn listening(socket: Socket, backlog: i32) -> io::Result<TcpListener> {
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
