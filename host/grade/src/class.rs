@@ -71,9 +71,7 @@ impl Class {
         let here = |why: &dyn fmt::Display| ClassError(format!("{}: {why}", path.display()));
         let text = fs::read_to_string(&path).map_err(|error| here(&error))?;
         let file: File = toml::from_str(&text).map_err(|error| here(&error))?;
-        let folder = folder
-            .canonicalize()
-            .map_err(|error| here(&error))?;
+        let folder = folder.canonicalize().map_err(|error| here(&error))?;
         let entrants = file.programs.into_iter().map(|(name, words)| {
             if !is_name(&name) {
                 return Err(here(&format!("{name:?} is no name for a file")));

@@ -1,8 +1,7 @@
 //! Which order of arguments a program takes: the common ones are tried, one JOIN each.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use crate::grade::Options;

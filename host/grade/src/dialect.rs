@@ -95,7 +95,9 @@ pub(crate) fn detect(setting: Setting<'_>, choice: Choice) -> Found {
             (None, Some(_)) => "as its own",
             (None, None) => "for it answered none",
         };
-        found.how.push(format!("OK sent as {}, {how}", ok_text(found.dialect.ok)));
+        found
+            .how
+            .push(format!("OK sent as {}, {how}", ok_text(found.dialect.ok)));
         break;
     }
     found
@@ -127,7 +129,9 @@ fn observe(stage: &mut Stage<'_>) -> Result<Option<Message>, Stop> {
     stage.wait(2.5, |stage| stage.answer(link).is_some())?;
     let answer = stage.answer(link).and_then(|seen| seen.message()).cloned();
     if !announced && answer.is_none() {
-        return Err(Stop::Undecided("it neither announced itself nor answered".into()));
+        return Err(Stop::Undecided(
+            "it neither announced itself nor answered".into(),
+        ));
     }
     Ok(answer)
 }

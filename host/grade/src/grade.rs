@@ -194,12 +194,20 @@ impl<'a> Session<'a> {
             .iter()
             .copied()
             .partition(|check| !matches!(check.judge, Judge::Observed(_)));
-        let (first, rest): (Vec<&Check>, Vec<&Check>) =
-            own.into_iter().partition(|check| ["join", "port"].contains(&check.id));
+        let (first, rest): (Vec<&Check>, Vec<&Check>) = own
+            .into_iter()
+            .partition(|check| ["join", "port"].contains(&check.id));
         let mut jobs = self.options.jobs.max(1);
         for check in first {
             progress(Progress::Running(&[check.id]));
-            let decision = self.decide(check, if report.joined { self.options.repeat } else { 1 });
+            let decision = self.decide(
+                check,
+                if report.joined {
+                    self.options.repeat
+                } else {
+                    1
+                },
+            );
             report.joined |= decision.joined;
             if check.id == "join" && decision.verdict == Verdict::Fail {
                 self.reachable.store(false, Ordering::Relaxed);
@@ -306,7 +314,10 @@ impl<'a> Session<'a> {
             all.merge(observed);
         }
         if let Some(ok) = decision.understands {
-            self.dialect.lock().unwrap_or_else(PoisonError::into_inner).ok = ok;
+            self.dialect
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .ok = ok;
         }
         decision
     }

@@ -14,7 +14,11 @@ pub(crate) fn run(folder: &Path, id: &str, number: usize, stage: &Stage<'_>) -> 
     let folder = folder.join(format!("{id}-{number}"));
     fs::create_dir_all(&folder)?;
     for (at, program) in stage.programs.iter().enumerate() {
-        let copy = if at == 0 { String::new() } else { format!("-{}", at + 1) };
+        let copy = if at == 0 {
+            String::new()
+        } else {
+            format!("-{}", at + 1)
+        };
         let [out, err] = program.outputs();
         fs::write(folder.join(format!("stdout{copy}.txt")), out)?;
         fs::write(folder.join(format!("stderr{copy}.txt")), err)?;

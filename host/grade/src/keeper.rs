@@ -228,7 +228,9 @@ fn processes() -> Vec<Process> {
     entries
         .filter(|entry| {
             let name = entry.file_name();
-            name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit)
+            name.as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
         })
         .filter_map(|entry| {
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;

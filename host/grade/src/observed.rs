@@ -37,7 +37,11 @@ impl Observed {
             if is_exchange && link.messages > 1 {
                 self.reused += 1;
                 self.reused_example.get_or_insert_with(|| {
-                    format!("{} messages on one connection to {}", link.messages, stage.name(link.ours))
+                    format!(
+                        "{} messages on one connection to {}",
+                        link.messages,
+                        stage.name(link.ours)
+                    )
                 });
             }
             if let Some(done) = link.done

@@ -120,9 +120,13 @@ impl Program {
                 Err(error) => self.ended = Some(error.to_string()),
             }
             let told = String::from_utf8_lossy(&self.told).into_owned();
-            let mut lines = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let mut lines = told
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
             // Being over its bounds is why it ended, whatever else is told.
-            let over = told.lines().find_map(|line| line.strip_prefix(keeper::OVER));
+            let over = told
+                .lines()
+                .find_map(|line| line.strip_prefix(keeper::OVER));
             self.ended = over
                 .map(|over| format!("killed by the grader: {over}"))
                 .or_else(|| {

@@ -92,13 +92,16 @@ impl Rubric {
     /// [`RubricError`] with the line for what is no TOML or of another form, for an id that no check
     /// has, and for points that are negative or no number.
     pub fn parse(text: &str) -> Result<Self, RubricError> {
-        let rubric: Self =
-            toml::from_str(text).map_err(|error| RubricError(error.to_string().trim().to_owned()))?;
+        let rubric: Self = toml::from_str(text)
+            .map_err(|error| RubricError(error.to_string().trim().to_owned()))?;
         for (id, change) in &rubric.checks {
             if !CHECKS.iter().any(|check| check.id == id) {
                 return Err(RubricError(format!("there is no check called {id:?}")));
             }
-            if change.points.is_some_and(|points| !(0.0..=1e6).contains(&points)) {
+            if change
+                .points
+                .is_some_and(|points| !(0.0..=1e6).contains(&points))
+            {
                 return Err(RubricError(format!("the points of {id} must be 0 or more")));
             }
         }
@@ -120,7 +123,9 @@ impl Rubric {
     }
 
     pub(crate) fn sentence<'a>(&'a self, check: &'a Check) -> &'a str {
-        let sentence = self.change(check).and_then(|change| change.sentence.as_deref());
+        let sentence = self
+            .change(check)
+            .and_then(|change| change.sentence.as_deref());
         sentence.unwrap_or(check.sentence)
     }
 

@@ -208,7 +208,11 @@ impl<'a> Stage<'a> {
             birthday: self.setting.birthday,
         };
         let command = self.setting.template.fill(&filling);
-        self.tell(Party::Program, Party::Program, What::Started(command.join(" ")));
+        self.tell(
+            Party::Program,
+            Party::Program,
+            What::Started(command.join(" ")),
+        );
         let program = Program::start(self.setting.keeping, &command, self.setting.folder)?;
         self.programs.push(program);
         Ok(())
@@ -286,7 +290,10 @@ impl<'a> Stage<'a> {
         }
         let took = (self.now() - began).as_secs_f64();
         if took > limits.note * self.setting.slack {
-            self.note(format!("{expected}: took {took:.1} s, {} s is usual", limits.note));
+            self.note(format!(
+                "{expected}: took {took:.1} s, {} s is usual",
+                limits.note
+            ));
         }
         Ok(())
     }
@@ -336,11 +343,7 @@ impl<'a> Stage<'a> {
     }
 
     /// From now on an event for which `test` holds is wrong whenever it happens.
-    pub(crate) fn never(
-        &mut self,
-        expected: &str,
-        test: impl Fn(&Stage<'_>, &Seen) -> bool + 'a,
-    ) {
+    pub(crate) fn never(&mut self, expected: &str, test: impl Fn(&Stage<'_>, &Seen) -> bool + 'a) {
         self.rules.push((expected.to_owned(), Box::new(test)));
     }
 
@@ -505,7 +508,12 @@ impl<'a> Stage<'a> {
             && let Some(leader) = self.peers[from].pid
         {
             // The leader stands first, for some programs look nowhere else, and nobody above it.
-            all.retain(|member| member.pid <= leader || more.iter().any(|peer| self.peers[*peer].pid == Some(member.pid)));
+            all.retain(|member| {
+                member.pid <= leader
+                    || more
+                        .iter()
+                        .any(|peer| self.peers[*peer].pid == Some(member.pid))
+            });
             all.reverse();
         }
         all
@@ -536,7 +544,11 @@ impl<'a> Stage<'a> {
         let said: Vec<String> = said
             .iter()
             .map(|(kind, to, count)| {
-                let times = if *count > 1 { format!(" {count} times") } else { String::new() };
+                let times = if *count > 1 {
+                    format!(" {count} times")
+                } else {
+                    String::new()
+                };
                 format!("{} to {}{times}", kind.name(), self.name(*to))
             })
             .collect();
@@ -587,9 +599,17 @@ impl<'a> Stage<'a> {
 
     fn record(&mut self, at: Duration, from: Party, to: Party, link: Option<usize>, what: What) {
         if self.seen.len() < SEEN_MAX {
-            self.seen.push(Seen { at, from, to, link, what });
+            self.seen.push(Seen {
+                at,
+                from,
+                to,
+                link,
+                what,
+            });
         } else {
-            self.note(format!("more than {SEEN_MAX} events: the rest was not looked at"));
+            self.note(format!(
+                "more than {SEEN_MAX} events: the rest was not looked at"
+            ));
         }
     }
 

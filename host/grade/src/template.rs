@@ -93,9 +93,7 @@ impl Template {
     /// # Errors
     ///
     /// As [`new`](Self::new), but for the port.
-    pub fn without_port(
-        words: impl IntoIterator<Item = String>,
-    ) -> Result<Self, TemplateError> {
+    pub fn without_port(words: impl IntoIterator<Item = String>) -> Result<Self, TemplateError> {
         let words: Vec<String> = words.into_iter().collect();
         if words.is_empty() {
             return Err(TemplateError::Empty);

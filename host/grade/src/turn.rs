@@ -126,7 +126,11 @@ impl Stage<'_> {
         let link = &mut self.links[number];
         if link.inbound || is_announcement {
             link.done.get_or_insert(at);
-            let half = if link.ours == Party::Gcd { Duration::ZERO } else { HALF_CLOSE };
+            let half = if link.ours == Party::Gcd {
+                Duration::ZERO
+            } else {
+                HALF_CLOSE
+            };
             self.agenda.push((at + half, Action::HalfClose(number)));
             self.agenda.push((at + LEFT_OPEN, Action::Close(number)));
         }
@@ -136,7 +140,10 @@ impl Stage<'_> {
     fn awaits_answer(&self, number: usize) -> bool {
         self.seen.iter().any(|seen| {
             seen.link == Some(number)
-                && matches!(seen.what, What::Sent(Kind::Election | Kind::Probe | Kind::Other))
+                && matches!(
+                    seen.what,
+                    What::Sent(Kind::Election | Kind::Probe | Kind::Other)
+                )
         })
     }
 
@@ -207,7 +214,8 @@ impl Stage<'_> {
                         self.rank_peers(entry.pid);
                     }
                     self.joined.push(Joined { entry });
-                    self.agenda.push((at, Action::Answer(number, Outgoing::Members)));
+                    self.agenda
+                        .push((at, Action::Answer(number, Outgoing::Members)));
                 }
             }
             (Party::Peer(peer), Kind::Election) => {
@@ -256,10 +264,8 @@ impl Stage<'_> {
     /// Does what is due.
     fn act(&mut self) {
         let now = self.now();
-        let mut due: Vec<(Duration, Action)> = self
-            .agenda
-            .extract_if(.., |(at, _)| *at <= now)
-            .collect();
+        let mut due: Vec<(Duration, Action)> =
+            self.agenda.extract_if(.., |(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, _)| *at);
         for (_, action) in due {
             match action {

@@ -250,7 +250,9 @@ pub(crate) fn decide(check: &Check, trial: Trial<'_>, observed: &mut Observed) -
         ));
     }
     if let Some(why) = system {
-        decision.notes.push(format!("the system got in the way: {why}"));
+        decision
+            .notes
+            .push(format!("the system got in the way: {why}"));
     }
     decision
 }
@@ -464,9 +466,11 @@ fn last_words(stage: &Stage<'_>) -> String {
     let text = if err.trim().is_empty() { out } else { err };
     let mut lines: Vec<&str> = text.lines().rev().take(LINES).collect();
     lines.reverse();
-    let text: String = lines.join("\n").chars().filter(|letter| {
-        *letter == '\n' || *letter == '\t' || !letter.is_control()
-    }).collect();
+    let text: String = lines
+        .join("\n")
+        .chars()
+        .filter(|letter| *letter == '\n' || *letter == '\t' || !letter.is_control())
+        .collect();
     let from = text.len().saturating_sub(BYTES);
     let from = (from..text.len())
         .find(|at| text.is_char_boundary(*at))

@@ -58,11 +58,21 @@ pub(crate) struct Args {
     rubric: Option<PathBuf>,
 
     /// Form of the OK the program is sent [default: its own]
-    #[arg(long, value_name = "FORM", default_value = "auto", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "auto",
+        hide_default_value = true
+    )]
     ok: OkWord,
 
     /// Keys of the lists the program is sent [default: its own]
-    #[arg(long, value_name = "WHAT", default_value = "auto", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "auto",
+        hide_default_value = true
+    )]
     keyed_by: KeyedBy,
 
     /// Find the order of arguments: the common ones are added to COMMAND, one JOIN each
@@ -213,9 +223,8 @@ impl Args {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Failure::new(format!("{}: {error}", path.display()), "name a rubric file")
                 })?;
-                Rubric::parse(&text).map_err(|error| {
-                    Failure::usage(format!("{}: {error}", path.display()), fix)
-                })?
+                Rubric::parse(&text)
+                    .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), fix))?
             }
         };
         let cores = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
@@ -301,7 +310,12 @@ impl Args {
 /// The node that is known to be right: this program's own.
 fn control(own: &std::path::Path) -> Template {
     let words = [
-        "node", "{gcd_host}", "{gcd_port}", "{su_id}", "--days", "{days}",
+        "node",
+        "{gcd_host}",
+        "{gcd_port}",
+        "{su_id}",
+        "--days",
+        "{days}",
     ];
     let own = own.to_string_lossy().into_owned();
     let words = core::iter::once(own).chain(words.map(str::to_owned));
@@ -346,7 +360,11 @@ impl Outputs {
         let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Ok(Self {
             stdout: stdout.or((files.is_empty()).then_some(Form::Text)),
-            style: if coloured { Style::Colour } else { Style::Plain },
+            style: if coloured {
+                Style::Colour
+            } else {
+                Style::Plain
+            },
             files,
             failed: None,
             progress: io::stderr().is_terminal(),
@@ -439,7 +457,10 @@ fn list(args: &Args) -> Result<ExitCode, Failure> {
         text.push_str(&format!("{:35}\"{}\"\n", "", check.sentence));
     }
     for row in &rubric.by_hand {
-        text.push_str(&format!("{:<20} {:>6}        {}\n", "(by hand)", row.points, row.row));
+        text.push_str(&format!(
+            "{:<20} {:>6}        {}\n",
+            "(by hand)", row.points, row.row
+        ));
     }
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -454,7 +475,10 @@ fn detect(args: &Args) -> Result<ExitCode, Failure> {
     let mut text = String::new();
     for tried in &found {
         let word = if tried.fits { "works" } else { "no" };
-        text.push_str(&format!("{word:<6} {}\n       {}\n", tried.command, tried.what));
+        text.push_str(&format!(
+            "{word:<6} {}\n       {}\n",
+            tried.command, tried.what
+        ));
     }
     let works = found.iter().find(|tried| tried.fits);
     if let Some(tried) = works {
@@ -527,7 +551,10 @@ fn size(text: &str) -> Result<u64, String> {
         "GB" | "G" => 1 << 30,
         _ => 0,
     };
-    let size = digits.parse().ok().and_then(|number: u64| number.checked_mul(factor));
+    let size = digits
+        .parse()
+        .ok()
+        .and_then(|number: u64| number.checked_mul(factor));
     size.filter(|size| *size > 0)
         .ok_or_else(|| "a size is written 30KB, 500MB, 1GB, or in bytes".to_owned())
 }

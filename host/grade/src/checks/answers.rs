@@ -33,11 +33,7 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
         let at = stage.seen.iter().position(|seen| {
             seen.link == Some(link) && seen.from == Party::Program && seen.message().is_some()
         });
-        return Err(wrong(
-            "OK: 'OK', ('OK', None) or ('OK', members)",
-            text,
-            at,
-        ));
+        return Err(wrong("OK: 'OK', ('OK', None) or ('OK', members)", text, at));
     }
     stage.within(
         within(1.0, 5.0),

@@ -22,9 +22,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.join()?;
     stage.election(live[0])?;
     // When it announces itself is another check's affair.
-    stage.within(within(5.0, 10.0), "COORDINATOR to a lower member", |stage| {
-        live.iter().any(|peer| stage.got(*peer, Kind::Coordinator))
-    })?;
+    stage.within(
+        within(5.0, 10.0),
+        "COORDINATOR to a lower member",
+        |stage| live.iter().any(|peer| stage.got(*peer, Kind::Coordinator)),
+    )?;
     stage.within(
         within(1.0, 5.0),
         "COORDINATOR to all three live members after the first got it",

@@ -104,11 +104,7 @@ fn await_failure(
 }
 
 /// Looks at the program until it is back, and returns since when.
-fn await_recovery(
-    stage: &mut Stage<'_>,
-    lower: usize,
-    failed: Duration,
-) -> Result<Duration, Stop> {
+fn await_recovery(stage: &mut Stage<'_>, lower: usize, failed: Duration) -> Result<Duration, Stop> {
     let mut looks: Vec<Look> = Vec::new();
     let until = failed + Duration::from_secs_f64((LENGTH.end() + 2.0) * stage.setting.slack);
     let was_silent = stage.links.last().is_some_and(|link| !link.refused);
@@ -125,7 +121,10 @@ fn await_recovery(
             return Ok(answered.unwrap_or(look.at.saturating_sub(EVERY / 2)));
         }
     }
-    Err(stage.missing("a recovery after 1 to 4 s of failure", within(4.0, *LENGTH.end())))
+    Err(stage.missing(
+        "a recovery after 1 to 4 s of failure",
+        within(4.0, *LENGTH.end()),
+    ))
 }
 
 /// A PROBE with its list, never a connection without a message, for those harm some programs.

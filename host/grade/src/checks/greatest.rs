@@ -20,7 +20,8 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     });
     stage.join()?;
     stage.election(lower[0])?;
-    let everybody = |stage: &Stage<'_>| lower.iter().all(|peer| stage.got(*peer, Kind::Coordinator));
+    let everybody =
+        |stage: &Stage<'_>| lower.iter().all(|peer| stage.got(*peer, Kind::Coordinator));
     stage.within(
         within(1.5, 5.0),
         "COORDINATOR to all four lower members",
@@ -28,7 +29,9 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     )?;
     let unreadable = stage.seen.iter().any(|seen| {
         seen.kind() == Some(Kind::Coordinator)
-            && seen.message().is_some_and(|message| message.members.is_none())
+            && seen
+                .message()
+                .is_some_and(|message| message.members.is_none())
     });
     if unreadable {
         stage.partly("COORDINATOR carries no list of members");

@@ -65,11 +65,7 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
 }
 
 /// Lets it happen, and returns what has come of it if that was harm.
-fn befall(
-    stage: &mut Stage<'_>,
-    lower: usize,
-    trouble: Trouble,
-) -> Result<Option<String>, Stop> {
+fn befall(stage: &mut Stage<'_>, lower: usize, trouble: Trouble) -> Result<Option<String>, Stop> {
     let codec = stage.setting.codec;
     let whole = codec.write(Outgoing::Election, &stage.roster(), stage.setting.dialect);
     let (first, second) = whole.split_at(whole.len() / 2);
@@ -117,8 +113,13 @@ fn befall(
 }
 
 fn fate(stage: &Stage<'_>, otherwise: &str) -> String {
-    let ended = stage.programs.iter().find_map(crate::program::Program::ended);
-    ended.map_or(otherwise.to_owned(), |how| format!("the program ended {how}"))
+    let ended = stage
+        .programs
+        .iter()
+        .find_map(crate::program::Program::ended);
+    ended.map_or(otherwise.to_owned(), |how| {
+        format!("the program ended {how}")
+    })
 }
 
 fn live_on(stage: &mut Stage<'_>, seconds: f64) -> Result<(), Stop> {

@@ -19,9 +19,8 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.join()?;
 
     let told = stage.joined[0].entry.clone();
-    let is_reached = |stage: &Stage<'_>, link: usize| {
-        stage.answer(link).is_some() || !stage.links[link].refused
-    };
+    let is_reached =
+        |stage: &Stage<'_>, link: usize| stage.answer(link).is_some() || !stage.links[link].refused;
     // It may open its listener only after it has joined.
     let mut link = stage.send(caller, Outgoing::Election);
     for _ in 0..6 {
@@ -42,7 +41,10 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let template = stage.setting.template;
     let (su_id, days) = (stage.setting.su_id, stage.setting.days);
     if template.has("su_id") && told.pid.id != su_id {
-        stage.partly(format!("the SU ID is {}, not {su_id} as given", told.pid.id));
+        stage.partly(format!(
+            "the SU ID is {}, not {su_id} as given",
+            told.pid.id
+        ));
     }
     if template.tells_date() && told.pid.days.abs_diff(days) > 1 {
         stage.partly(format!(

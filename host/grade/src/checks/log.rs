@@ -19,7 +19,10 @@ pub(crate) const CHECK: Check = Check {
 const NAMED: [(&str, &[&str]); 3] = [
     ("ELECTION", &["elect"]),
     ("COORDINATOR", &["coord", "victor", "announc", "won", "win"]),
-    ("the leader", &["lead", "bully", "boss", "coordinator is", "winner"]),
+    (
+        "the leader",
+        &["lead", "bully", "boss", "coordinator is", "winner"],
+    ),
 ];
 
 /// More than this in a run is not terse, in bytes.
@@ -38,16 +41,28 @@ fn judge(observed: &Observed) -> Judgement {
     } else if observed.written == 0 {
         (Some(0.0), "no output at all".to_owned())
     } else if missing.len() == NAMED.len() {
-        (Some(0.0), format!("none of them in {} bytes", observed.written))
+        (
+            Some(0.0),
+            format!("none of them in {} bytes", observed.written),
+        )
     } else if !missing.is_empty() {
-        (Some(0.5), format!("nothing about {}", missing.join(" and ")))
+        (
+            Some(0.5),
+            format!("nothing about {}", missing.join(" and ")),
+        )
     } else if observed.written / runs > TERSE_MAX {
         (
             Some(0.5),
-            format!("{} bytes a run, which is not terse", observed.written / runs),
+            format!(
+                "{} bytes a run, which is not terse",
+                observed.written / runs
+            ),
         )
     } else {
-        (Some(1.0), format!("{} bytes in {runs} runs", observed.written))
+        (
+            Some(1.0),
+            format!("{} bytes in {runs} runs", observed.written),
+        )
     };
     Judgement {
         share,

@@ -28,7 +28,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.within(
         within(0.5, 1.5),
         "ELECTION to the reachable greater members, though a connection to another hangs",
-        |stage| [near, far].iter().all(|peer| stage.got(*peer, Kind::Election)),
+        |stage| {
+            [near, far]
+                .iter()
+                .all(|peer| stage.got(*peer, Kind::Election))
+        },
     )?;
     let link = stage.send(lower, Outgoing::Election);
     stage.within(

@@ -42,7 +42,10 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
         within(0.5, 1.5),
         "ELECTION to all greater members, though one never reads and one has not answered yet",
         |stage| {
-            [soon, late].iter().all(|peer| stage.got(*peer, Kind::Election)) && is_reached(stage)
+            [soon, late]
+                .iter()
+                .all(|peer| stage.got(*peer, Kind::Election))
+                && is_reached(stage)
         },
     )?;
     let link = stage.send(lower, Outgoing::Election);

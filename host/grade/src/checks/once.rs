@@ -25,9 +25,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let greater = stage.peer(Rank::Greater, LIVE)?;
     stage.join()?;
     stage.election(lower)?;
-    stage.within(within(1.0, 5.0), "an ELECTION to the greater member", |stage| {
-        stage.got(greater, Kind::Election)
-    })?;
+    stage.within(
+        within(1.0, 5.0),
+        "an ELECTION to the greater member",
+        |stage| stage.got(greater, Kind::Election),
+    )?;
     let began = stage
         .messages(greater, Kind::Election)
         .next()

@@ -19,7 +19,10 @@ fn judge(observed: &Observed) -> Judgement {
     let expected = "one message on each connection, closed by the program after it".to_owned();
     let (share, seen) = if observed.reused > 0 {
         let example = observed.reused_example.clone().unwrap_or_default();
-        (Some(0.0), format!("{example}; {} such connections", observed.reused))
+        (
+            Some(0.0),
+            format!("{example}; {} such connections", observed.reused),
+        )
     } else if observed.elections == 0 {
         (None, "no exchange to look at".to_owned())
     } else if observed.left_open > 0 && observed.left_open * 4 > observed.finished {
@@ -31,7 +34,10 @@ fn judge(observed: &Observed) -> Judgement {
             ),
         )
     } else {
-        (Some(1.0), format!("{} connections closed", observed.finished))
+        (
+            Some(1.0),
+            format!("{} connections closed", observed.finished),
+        )
     };
     Judgement {
         share,

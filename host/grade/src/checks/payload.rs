@@ -20,9 +20,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.join()?;
     stage.election(lower[0])?;
     let is_election = |seen: &crate::seen::Seen| seen.kind() == Some(Kind::Election);
-    stage.within(within(1.0, 5.0), "an ELECTION to a greater member", |stage| {
-        stage.seen.iter().any(is_election)
-    })?;
+    stage.within(
+        within(1.0, 5.0),
+        "an ELECTION to a greater member",
+        |stage| stage.seen.iter().any(is_election),
+    )?;
 
     let at = stage.seen.iter().position(is_election);
     let election = at.and_then(|at| stage.seen[at].message()).cloned();
@@ -55,7 +57,10 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     if !all.iter().all(is_listed) {
         stage.partly("the list does not include the program itself");
     }
-    if election.keyed.is_some_and(|keyed| keyed != stage.setting.dialect.keyed) {
+    if election
+        .keyed
+        .is_some_and(|keyed| keyed != stage.setting.dialect.keyed)
+    {
         stage.partly("the list is keyed otherwise than the answer to JOIN");
     }
     Ok(())

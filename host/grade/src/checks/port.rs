@@ -20,10 +20,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.seen.append(&mut again.seen);
     outcome?;
     let second = core::mem::take(&mut again.joined);
-    let repeated = stage
-        .joined
-        .iter()
-        .find(|first| second.iter().any(|later| later.entry.port == first.entry.port));
+    let repeated = stage.joined.iter().find(|first| {
+        second
+            .iter()
+            .any(|later| later.entry.port == first.entry.port)
+    });
     match repeated {
         Some(first) => Err(wrong(
             "another port at each start",
@@ -39,7 +40,11 @@ fn two_at_once(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.start(0)?;
     stage.start(1)?;
     stage.await_join(2)?;
-    let ports: Vec<u16> = stage.joined.iter().map(|joined| joined.entry.port).collect();
+    let ports: Vec<u16> = stage
+        .joined
+        .iter()
+        .map(|joined| joined.entry.port)
+        .collect();
     if ports[0] == ports[1] && stage.joined[0].entry.pid != stage.joined[1].entry.pid {
         return Err(wrong(
             "two copies at different ports",

@@ -54,12 +54,20 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).as_secs_f64())
         .collect();
-    let list = gaps.iter().map(|gap| format!("{gap:.2}")).collect::<Vec<_>>().join(", ");
+    let list = gaps
+        .iter()
+        .map(|gap| format!("{gap:.2}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let seen = format!("{list} s between PROBEs");
     if gaps.len() < GAPS || gaps.iter().any(|gap| !GAP.contains(gap)) {
         let last = probes.last().copied().unwrap_or_default();
         let seen = if gaps.len() < GAPS {
-            format!("{} PROBEs, the last after {:.1} s; {seen}", probes.len(), last.as_secs_f64())
+            format!(
+                "{} PROBEs, the last after {:.1} s; {seen}",
+                probes.len(),
+                last.as_secs_f64()
+            )
         } else {
             seen
         };

@@ -33,9 +33,11 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     );
     stage.join()?;
     stage.election(lower[0])?;
-    stage.within(within(1.0, 5.0), "an ELECTION to the greater member", |stage| {
-        stage.got(greater, Kind::Election)
-    })?;
+    stage.within(
+        within(1.0, 5.0),
+        "an ELECTION to the greater member",
+        |stage| stage.got(greater, Kind::Election),
+    )?;
     stage.within(
         within(5.0, 15.0),
         "a second ELECTION to the greater member, which answered OK and never announced itself",

@@ -40,7 +40,10 @@ pub(super) fn render(report: &Report) -> String {
         output.push_str("The program never joined the group, so nothing else could be checked.\n");
     }
     for row in &report.by_hand {
-        output.push_str(&format!("Judged by hand: {} ({} points)\n", row.row, row.points));
+        output.push_str(&format!(
+            "Judged by hand: {} ({} points)\n",
+            row.row, row.points
+        ));
     }
     json(&Results {
         score: report.score,
@@ -71,7 +74,11 @@ fn test(number: usize, check: &CheckReport) -> Test {
         number: number.to_string(),
         output: details(check),
         output_format: "text",
-        tags: if check.extra { vec!["extra credit"] } else { Vec::new() },
+        tags: if check.extra {
+            vec!["extra credit"]
+        } else {
+            Vec::new()
+        },
         visibility: check.visibility,
     }
 }

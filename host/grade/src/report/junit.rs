@@ -21,7 +21,10 @@ pub(super) fn render(report: &Report) -> String {
             Some(kind) => {
                 let mut status = TestCaseStatus::non_success(kind);
                 status.set_type(check.verdict.name());
-                status.set_message(format!("expected: {}; seen: {}", check.expected, check.seen));
+                status.set_message(format!(
+                    "expected: {}; seen: {}",
+                    check.expected, check.seen
+                ));
                 status.set_description(details(check));
                 status
             }

@@ -151,7 +151,11 @@ impl Report {
     /// What the process exits with: 0 all required checks pass, 1 some do not, 3 none fails but some
     /// are unclear, or the program never joined.
     pub fn exit_code(&self) -> u8 {
-        let required = || self.checks.iter().filter(|check| !check.extra || self.max == 0.0);
+        let required = || {
+            self.checks
+                .iter()
+                .filter(|check| !check.extra || self.max == 0.0)
+        };
         let any = |verdict| required().any(|check| check.verdict == verdict && check.max > 0.0);
         if !self.joined || !self.finished {
             3
@@ -192,7 +196,10 @@ fn details(check: &CheckReport) -> String {
     if check.verdict == Verdict::Pass {
         text.push_str(&format!("Seen: {}\n", check.expected));
     } else {
-        text.push_str(&format!("Expected: {}\nSeen: {}\n", check.expected, check.seen));
+        text.push_str(&format!(
+            "Expected: {}\nSeen: {}\n",
+            check.expected, check.seen
+        ));
     }
     for note in &check.notes {
         text.push_str(&format!("Note: {note}\n"));

@@ -58,7 +58,10 @@ pub(super) fn render(report: &Report, style: Style) -> String {
         );
     }
     for row in &report.by_hand {
-        text.push_str(&format!("judged by hand: {} ({} points)\n", row.row, row.points));
+        text.push_str(&format!(
+            "judged by hand: {} ({} points)\n",
+            row.row, row.points
+        ));
     }
     text.push_str(&summary_line(report));
     text.push('\n');
@@ -91,13 +94,20 @@ pub fn summary_line(report: &Report) -> String {
 
 /// `14 of 18, running: gives-up`.
 pub fn progress_line(done: usize, all: usize, running: &[&str]) -> String {
-    format!("{done} of {all} checks done, running: {}", running.join(", "))
+    format!(
+        "{done} of {all} checks done, running: {}",
+        running.join(", ")
+    )
 }
 
 fn line(check: &CheckReport, style: Style) -> String {
     let word = style.paint(check.verdict, &format!("{:<7}", check.verdict.name()));
     let points = format!("{}/{}", check.points, check.max);
     let title: String = check.title.chars().take(WIDTH - 38).collect();
-    let cut = if title.len() < check.title.len() { "…" } else { "" };
+    let cut = if title.len() < check.title.len() {
+        "…"
+    } else {
+        ""
+    };
     format!("{word} {points:>7}  {:<20} {title}{cut}\n", check.id)
 }

@@ -68,16 +68,11 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if perfect { 0 } else { 1 }))
 }
 
-fn grade(
-    class: &Class,
-    entrant: &Entrant,
-    options: &bully_grade::Options,
-) -> Result<(), Failure> {
+fn grade(class: &Class, entrant: &Entrant, options: &bully_grade::Options) -> Result<(), Failure> {
     let json = class.report(entrant);
     let text = json.with_extension("txt");
-    let claim = |form, path: &Path| {
-        ReportFile::create(form, path).map_err(|error| cannot(path, &error))
-    };
+    let claim =
+        |form, path: &Path| ReportFile::create(form, path).map_err(|error| cannot(path, &error));
     let mut json = claim(Form::Json, &json)?;
     let mut text = claim(Form::Text, &text)?;
     let mut failed = None;
@@ -107,7 +102,10 @@ fn table(class: &Class) -> (String, bool) {
         .max()
         .unwrap_or(0)
         .max("program".len());
-    let mut text = format!("{:<width$} {:>6} {:>6}  checks not passed\n", "program", "points", "of");
+    let mut text = format!(
+        "{:<width$} {:>6} {:>6}  checks not passed\n",
+        "program", "points", "of"
+    );
     let mut perfect = true;
     for entrant in &class.entrants {
         let Some(report) = class.finished(entrant) else {
@@ -118,7 +116,9 @@ fn table(class: &Class) -> (String, bool) {
         let checks = report["checks"].as_array().map_or(&[][..], Vec::as_slice);
         let verdict = |id: &str| {
             let check = checks.iter().find(|check| check["id"] == id);
-            check.and_then(|check| check["verdict"].as_str()).unwrap_or("pass")
+            check
+                .and_then(|check| check["verdict"].as_str())
+                .unwrap_or("pass")
         };
         let short: Vec<String> = CHECKS
             .iter()
@@ -130,7 +130,11 @@ fn table(class: &Class) -> (String, bool) {
             })
             .collect();
         let joined = report["joined"] == true;
-        let missing = if joined { short.join(", ") } else { "never joined".to_owned() };
+        let missing = if joined {
+            short.join(", ")
+        } else {
+            "never joined".to_owned()
+        };
         perfect &= short.is_empty();
         let number = |value: &Value| value.as_f64().unwrap_or(0.0);
         text.push_str(&format!(

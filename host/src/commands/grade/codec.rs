@@ -20,7 +20,9 @@ impl Codec for Pickle {
         let length = match reader.push(bytes) {
             Ok(None) => return Reading::Incomplete,
             Ok(Some(length)) => length,
-            Err(why) => return Reading::Unreadable(format!("{why}: {}", message::bytes_repr(bytes))),
+            Err(why) => {
+                return Reading::Unreadable(format!("{why}: {}", message::bytes_repr(bytes)));
+            }
         };
         let mut found = Found::new(message::describe(&reader));
         if answer {
@@ -43,17 +45,17 @@ impl Codec for Pickle {
                 })
             })
             .collect();
-        let roster = Roster::sorted(&mut members, 0);
+        let roster = Roster::sorted(&mut members);
         let forms = Forms {
-            ok: match dialect.ok {
+            ok: Some(match dialect.ok {
                 OkForm::Text => writer::OkForm::Text,
                 OkForm::Pair => writer::OkForm::Pair,
                 OkForm::Members => writer::OkForm::Members,
-            },
-            probe: match dialect.probe {
+            }),
+            probe: Some(match dialect.probe {
                 ProbeForm::None => writer::ProbeForm::None,
                 ProbeForm::Members => writer::ProbeForm::Members,
-            },
+            }),
             keyed: match dialect.keyed {
                 Keyed::Address => message::Keyed::Address,
                 Keyed::Pid => message::Keyed::Pid,

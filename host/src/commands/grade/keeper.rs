@@ -43,7 +43,13 @@ pub(crate) fn run(args: &Keeper) -> Result<ExitCode, Failure> {
     let processes = args.processes.to_string();
     words.extend(
         [
-            "grade-keeper", "--launch", "--memory", &memory, "--processes", &processes, "--",
+            "grade-keeper",
+            "--launch",
+            "--memory",
+            &memory,
+            "--processes",
+            &processes,
+            "--",
         ]
         .map(OsString::from),
     );
