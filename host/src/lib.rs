@@ -5,6 +5,7 @@ pub mod cli;
 mod commands;
 pub mod gateway;
 pub mod heap;
+mod load;
 mod log;
 pub mod machine;
 pub mod names;

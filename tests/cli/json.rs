@@ -16,7 +16,15 @@ fn fields(event: &str) -> &'static [&'static str] {
         "recovered" | "stopped" => &[],
         "rejected" => &["peer", "why"],
         "roster_full" => &["left_out"],
-        "summary" => &["agreed", "leader", "members", "up", "messages", "elapsed_s"],
+        "summary" => &[
+            "agreed",
+            "leader",
+            "members",
+            "up",
+            "messages",
+            "elapsed_s",
+            "load",
+        ],
         _ => panic!("an event called {event:?}"),
     }
 }
@@ -128,6 +136,8 @@ fn a_groups_log_has_the_promised_form() {
     );
     let elapsed = summary["elapsed_s"].as_f64().expect("seconds");
     assert!((2.0..8.0).contains(&elapsed), "{summary}");
+    let load = summary["load"].as_f64();
+    assert_eq!(load.is_some(), cfg!(target_os = "linux"), "{summary}");
 
     // The greatest of all who listened leads, and everybody's last word says so.
     let of = |event: &'static str| lines.iter().filter(move |line| line["event"] == event);

@@ -3,8 +3,10 @@
 //! n members start 1 ms apart; when all agree, one more joins that is less than all; then the
 //! leader is killed. Each time the messages are counted up to a second after everybody is right,
 //! without PROBEs and their OKs. They stand beside what the assignment's rules come to where all
-//! messages take the same time; the times, beside as many bare exchanges and beside the time to
-//! the first PROBE; the memory, beside that of a Python process.
+//! messages take the same time; the memory, beside that of a Python process. Times depend on what
+//! else the machine has to do: they say how busy it was, and stand beside as many bare exchanges,
+//! which were made just before and just after and suffer from it too; that of the leader's end,
+//! beside the wait for the first PROBE besides.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sockets::bare;
 use super::{Bench, Job, Section, Trouble, cost, members};
+use crate::load::load;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 
 /// How many members, and in how many groups one after the other: chance has a part in each.
@@ -35,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// How many bare exchanges tell how long one takes.
-const BARE_EXCHANGES: u64 = 500;
+const BARE_EXCHANGES: u64 = 200;
 
 pub(super) fn jobs(quick: bool) -> Vec<Job> {
     let groups = if quick { &GROUPS_QUICK[..] } else { &GROUPS };
@@ -52,8 +55,6 @@ struct Told {
     cold: Phase,
     lesser: Phase,
     killed: Phase,
-    /// How long a bare exchange takes, in seconds.
-    bare_exchange: f64,
     /// The most memory it ever had, in bytes; none where there is no /proc.
     resident: Option<u64>,
 }
@@ -66,6 +67,17 @@ struct Phase {
     messages: u64,
     /// Connections up to everybody being right.
     exchanges: u64,
+    /// How long a bare exchange took just before and just after, in seconds.
+    bare_exchange: f64,
+    /// How busy the machine was just after.
+    load: Option<f64>,
+}
+
+impl Phase {
+    /// How long as many bare exchanges take, in seconds.
+    fn bare(&self) -> f64 {
+        self.bare_exchange * self.exchanges as f64
+    }
 }
 
 /// Starts another process for each group, and adds the median of what they tell.
@@ -78,34 +90,43 @@ fn run(bench: &mut Bench, count: usize, groups: usize) -> Result<(), Trouble> {
         all[all.len() / 2]
     };
     let n = count as f64;
-    let mut add = |name, ours, other, unit| {
-        bench.add((Section::Group, name, count), ours, other, cost(unit));
+    let load = |of: &dyn Fn(&Told) -> Option<f64>| {
+        told.iter()
+            .all(|told| of(told).is_some())
+            .then(|| median(&|told| of(told).unwrap_or(0.0)))
     };
-    let bare = median(&|told| told.bare_exchange * told.cold.exchanges as f64);
-    let other = ("as many bare exchanges", bare);
-    add("cold start", median(&|told| told.cold.seconds), other, "s");
+    let mut add = |name, ours, other, unit, load| {
+        bench.add((Section::Group, name, count), ours, other, cost(unit));
+        bench.at_load(load);
+    };
+    let other = ("as many bare exchanges", median(&|told| told.cold.bare()));
+    let ours = median(&|told| told.cold.seconds);
+    add("cold start", ours, other, "s", load(&|told| told.cold.load));
     // Whoever joins announces itself to all who are there, in the best of orders.
     let other = ("n JOIN + n(n-1)/2", 1.0 + (n - 1.0) / 2.0);
     let unit = "messages/member";
     let ours = median(&|told| told.cold.messages as f64 / n);
-    add("cold start messages", ours, other, unit);
+    add("cold start messages", ours, other, unit, None);
     let other = ("JOIN + n(n+3)", 1.0 + n * (n + 3.0));
     let ours = median(&|told| told.lesser.messages as f64);
-    add("a lesser joins", ours, other, "messages");
+    add("a lesser joins", ours, other, "messages", None);
     // The least one is there as well by then.
     let all = n + 1.0;
-    let other = ("first PROBE in theory", 1.75 / all);
+    let other = median(&|told| told.killed.bare()) + 1.75 / all;
+    let other = ("1st PROBE, bare exchanges", other);
+    let ours = median(&|told| told.killed.seconds);
     add(
         "leader killed",
-        median(&|told| told.killed.seconds),
+        ours,
         other,
         "s",
+        load(&|told| told.killed.load),
     );
     // The i-th of them notices: (n - i)^2 + n - 1, on average over i.
     let sum = all * (2.0 * all - 1.0) / 6.0 + all - 1.0;
     let other = ("mean of (n-i)^2 + n-1", sum / n);
     let ours = median(&|told| told.killed.messages as f64 / n);
-    add("leader killed messages", ours, other, unit);
+    add("leader killed messages", ours, other, unit, None);
 
     if told.iter().any(|told| told.resident.is_none()) {
         let remark = "resident memory is not told: no /proc/self/status";
@@ -139,22 +160,23 @@ fn started(count: usize) -> Result<Told, Trouble> {
 ///
 /// What the system would not do, or that the group did not agree.
 pub(crate) fn alone(count: usize) -> Result<String, Trouble> {
-    let bare_exchange = bare()?(BARE_EXCHANGES)?.as_secs_f64() / BARE_EXCHANGES as f64;
     let mut group = Group::open(count)?;
-    let cold = group.until_right(count)?;
-    group.start_least();
-    let lesser = group.until_right(count + 1)?;
-    group.kill_leader();
-    let killed = group.until_right(count)?;
+    let cold = group.phase(count, Group::start)?;
+    let lesser = group.phase(count + 1, Group::start_least)?;
+    let killed = group.phase(count, Group::kill_leader)?;
     let told = Told {
         cold,
         lesser,
         killed,
-        bare_exchange,
         resident: resident_max(),
     };
     // Numbers always have a JSON form.
     Ok(serde_json::to_string(&told).unwrap_or_default())
+}
+
+/// How long a bare exchange takes at present, in seconds.
+fn bare_exchange() -> Result<f64, Trouble> {
+    Ok(bare()?(BARE_EXCHANGES)?.as_secs_f64() / BARE_EXCHANGES as f64)
 }
 
 /// The most memory this process ever had, in bytes, if the system tells it.
@@ -232,7 +254,7 @@ impl One {
 }
 
 impl Group {
-    /// All but the least are about to start.
+    /// Nobody has started.
     fn open(count: usize) -> Result<Self, Trouble> {
         let poll = Poll::new()?;
         let config = TcpConfig {
@@ -246,19 +268,11 @@ impl Group {
             One::open(&poll, owner, member.pid, tcp.addr()).map(Some)
         };
         let pids = members(count + 1);
-        let mut opened = pids
+        let opened = pids
             .iter()
             .enumerate()
             .map(open)
             .collect::<Result<Vec<_>, _>>()?;
-        // By their ids, which are in no order that matters to an election.
-        let mut order: Vec<_> = opened.iter_mut().skip(1).flatten().collect();
-        order.sort_by_key(|one| one.pid.id);
-        let now = poll.clock().now();
-        for (turn, one) in order.into_iter().enumerate() {
-            one.started = true;
-            one.due = Some(now + APART * turn as u32);
-        }
         Ok(Self {
             poll,
             directory: Box::new(Directory::new()),
@@ -266,6 +280,18 @@ impl Group {
             members: opened,
             sent_before: Sent::default(),
         })
+    }
+
+    /// All but the least are about to start.
+    fn start(&mut self) {
+        // By their ids, which are in no order that matters to an election.
+        let mut order: Vec<_> = self.members.iter_mut().skip(1).flatten().collect();
+        order.sort_by_key(|one| one.pid.id);
+        let now = self.poll.clock().now();
+        for (turn, one) in order.into_iter().enumerate() {
+            one.started = true;
+            one.due = Some(now + APART * turn as u32);
+        }
     }
 
     fn start_least(&mut self) {
@@ -283,7 +309,19 @@ impl Group {
         }
     }
 
-    /// Runs until all `up` that are up follow the greatest of them, and a second longer.
+    /// Lets something happen, and runs until all `up` that are up follow the greatest of them, and a
+    /// second longer.
+    fn phase(&mut self, up: usize, happens: impl FnOnce(&mut Self)) -> Result<Phase, Trouble> {
+        let bare_before = bare_exchange()?;
+        happens(self);
+        let phase = self.until_right(up)?;
+        Ok(Phase {
+            bare_exchange: (bare_before + bare_exchange()?) / 2.0,
+            load: load(),
+            ..phase
+        })
+    }
+
     fn until_right(&mut self, up: usize) -> Result<Phase, Trouble> {
         let (before, begin) = (self.sent(), Instant::now());
         while self.right() < up {
@@ -305,6 +343,8 @@ impl Group {
             seconds,
             messages: self.sent().messages - before.messages,
             exchanges: right.exchanges - before.exchanges,
+            bare_exchange: 0.0,
+            load: None,
         })
     }
 

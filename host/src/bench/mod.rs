@@ -106,6 +106,9 @@ pub(crate) struct Figure {
     pub(crate) other: f64,
     pub(crate) other_name: &'static str,
     pub(crate) unit: Unit,
+    /// How busy the machine was, by [`load`](crate::load::load), if the figure depends on it in
+    /// spite of what it stands beside.
+    pub(crate) load: Option<f64>,
 }
 
 impl Figure {
@@ -180,7 +183,15 @@ impl Bench {
             other,
             other_name,
             unit,
+            load: None,
         });
+    }
+
+    /// Says how busy the machine was when the last figure was measured.
+    fn at_load(&mut self, load: Option<f64>) {
+        if let Some(figure) = self.figures.last_mut() {
+            figure.load = load;
+        }
     }
 }
 

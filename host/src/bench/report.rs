@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Figure;
 
 /// The columns of [`csv`].
-pub(crate) const CSV_HEADING: &str = "section,name,n,ours,other,other_name,ratio,unit";
+pub(crate) const CSV_HEADING: &str = "section,name,n,ours,other,other_name,ratio,unit,load";
 
 #[derive(Serialize)]
 struct Line {
@@ -17,6 +17,7 @@ struct Line {
     other_name: &'static str,
     ratio: Option<f64>,
     unit: &'static str,
+    load: Option<f64>,
 }
 
 /// One object, on one line, without its end.
@@ -30,12 +31,14 @@ pub(crate) fn json(figure: &Figure) -> String {
         other_name: figure.other_name,
         ratio: figure.ratio(),
         unit: figure.unit.name,
+        load: figure.load,
     };
     // Numbers and texts always have a JSON form.
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// One line of [`CSV_HEADING`]'s columns, without its end; a ratio that there is not is empty.
+/// One line of [`CSV_HEADING`]'s columns, without its end; a ratio or load that there is not is
+/// empty.
 pub(crate) fn csv(figure: &Figure) -> String {
     let ratio = figure.ratio().map(|ratio| ratio.to_string());
     [
@@ -48,6 +51,7 @@ pub(crate) fn csv(figure: &Figure) -> String {
         &format!("\"{}\"", figure.other_name),
         &ratio.unwrap_or_default(),
         figure.unit.name,
+        &figure.load.map(|load| load.to_string()).unwrap_or_default(),
     ]
     .join(",")
 }
@@ -59,6 +63,10 @@ pub(crate) fn text_heading() -> String {
 
 /// One row, without its end.
 pub(crate) fn text(figure: &Figure) -> String {
+    let beside = match figure.load {
+        Some(load) => format!("{}, load {load:.1}", figure.other_name),
+        None => figure.other_name.to_owned(),
+    };
     row([
         figure.name,
         &figure.n.to_string(),
@@ -66,7 +74,7 @@ pub(crate) fn text(figure: &Figure) -> String {
         &short(figure.other),
         &figure.ratio().map_or_else(|| "-".to_owned(), short),
         figure.unit.name,
-        figure.other_name,
+        &beside,
     ])
 }
 

@@ -16,7 +16,9 @@ use crate::log::Progress;
 /// stands beside that of another program or of a formula, and the two take turns. The ratio says
 /// how many times better ours is: of times, bytes and messages it is other / ours, of rates ours /
 /// other, so above 1 is better and below 1 worse throughout. It is left out where one of the two is
-/// nothing. n counts members, or connections at once.
+/// nothing. n counts members, or connections at once. Times of live groups depend on how busy the
+/// machine is, and so does what they stand beside: they say at which load they were measured, the
+/// processes that ran or waited for a processor.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -54,7 +56,7 @@ Exit status: 0 if all was measured, 1 if something could not be, 2 for wrong usa
 enum Format {
     /// Aligned rows for people
     Text,
-    /// One object a line: section, name, n, ours, other, other_name, ratio, unit
+    /// One object a line: section, name, n, ours, other, other_name, ratio, unit, load
     Json,
     /// A heading, and one line each
     Csv,

@@ -13,6 +13,7 @@ use super::node::{Mode, su_id};
 use super::room::{self, Room};
 use super::wire::{find_directory, host_and_port};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
+use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text};
 use crate::names::{self, Names};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
@@ -419,6 +420,7 @@ impl Lab {
             up: self.up().count(),
             messages: self.sent(),
             elapsed_s: now.as_micros() as f64 / 1e6,
+            load: load(),
         }
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct Summary {
     pub(crate) messages: Messages,
     /// How long it took, in seconds.
     pub(crate) elapsed_s: f64,
+    /// How busy the machine was at the end, by [`load`](crate::load::load): that time depends on it.
+    pub(crate) load: Option<f64>,
 }
 
 /// Returns `(days, id)` as Python shows it.

@@ -6,6 +6,7 @@ use bully::Pid;
 
 use super::event::{Event, Summary, pid_text, printable};
 use crate::gateway::Lost;
+use crate::load::processors;
 
 /// How much something matters: its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +186,10 @@ fn summary_text(summary: &Summary) -> String {
         "\nsent in {:.1} s: {} JOIN, {} ELECTION, {} OK, {} COORDINATOR, {} PROBE",
         summary.elapsed_s, sent.join, sent.election, sent.ok, sent.coordinator, sent.probe
     );
+    if let Some(load) = summary.load {
+        let processors = processors();
+        let _ = write!(text, "\nat load {load} on {processors} processors");
+    }
     text
 }
 
