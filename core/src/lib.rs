@@ -92,6 +92,8 @@
 //!
 //! None is on by default.
 //!
+//! * `checked`: `Checked`, a [`Net`] that panics at the first breach of the rules between a node and
+//!   its network; for tests.
 //! * `postcard`: `Link` and the format it speaks, `wire`.
 //! * `embedded-io`: drivers with its traits as a `Line`.
 //! * `defmt`: `defmt::Format` on the public types.
@@ -113,6 +115,8 @@
 #![forbid(unsafe_code)]
 
 mod announcement;
+#[cfg(feature = "checked")]
+mod checked;
 mod config;
 mod directory;
 mod election;
@@ -140,6 +144,8 @@ mod view;
 #[cfg(feature = "postcard")]
 pub mod wire;
 
+#[cfg(feature = "checked")]
+pub use checked::Checked;
 pub use config::{Config, ConfigError, Feign, FeignMode};
 pub use directory::{Directory, DirectoryEvent};
 pub use event::{Cause, Counters, Event, JoinFailure, Loss, Messages, Reason};

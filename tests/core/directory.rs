@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use bully::{Addr, Directory, DirectoryEvent, Exchange, Instant, Member, Pid, Refusal};
-use bully_tests::checked::Checked;
+use bully::{Addr, Checked, Directory, DirectoryEvent, Exchange, Instant, Member, Pid, Refusal};
 use bully_tests::owned::{Answer, Message, News};
 use bully_tests::people::{at, member, members};
 use bully_tests::script::{Habit, Wire};
@@ -11,7 +10,7 @@ use bully_tests::script::{Habit, Wire};
 /// A coordinator, and the network played to it.
 struct Gcd<const MEMBERS: usize = 4, const EXCHANGES: usize = 4> {
     directory: Directory<MEMBERS, EXCHANGES>,
-    net: Checked<Wire>,
+    net: Checked<Wire, EXCHANGES>,
     now: Instant,
 }
 
@@ -25,7 +24,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
     fn sized() -> Self {
         Self {
             directory: Directory::new(),
-            net: Checked::directory(Wire::default(), EXCHANGES),
+            net: Checked::directory(Wire::default()),
             now: Instant::ZERO,
         }
     }

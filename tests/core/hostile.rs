@@ -4,10 +4,9 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use bully::{
-    Addr, Config, Exchange, Feign, FeignMode, Full, Gone, Incoming, Instant, Member, Net, Node,
-    Phase, Refusal, Reply, Request,
+    Addr, Checked, Config, Exchange, Feign, FeignMode, Full, Gone, Incoming, Instant, Member, Net,
+    Node, Phase, Refusal, Reply, Request,
 };
-use bully_tests::checked::Checked;
 use bully_tests::group::Dice;
 use bully_tests::owned::{Answer, Kind, Message, News};
 use bully_tests::people::{at, config, member};
@@ -205,7 +204,7 @@ pub(crate) enum Polling {
 /// A small node in the middle of hostile ones.
 pub(crate) struct Run {
     node: Node<12, 8>,
-    net: Checked<Hostile>,
+    net: Checked<Hostile, 8>,
     me: Member,
     now: Instant,
     polling: Polling,
@@ -241,7 +240,7 @@ impl Run {
         };
         Self {
             node: Node::new(config),
-            net: Checked::node(net, me, 8),
+            net: Checked::node(net, me),
             me,
             now: Instant::ZERO,
             polling,

@@ -1,6 +1,7 @@
 //! The core under played networks, in virtual time: the protocol is the oracle.
 
 mod assignment; // the rules of the assignment
+mod checked; // the network that watches the rules of networks
 mod directory; // the group coordinator
 mod groups; // groups that come and go
 mod hostile; // whatever the laws of a network allow

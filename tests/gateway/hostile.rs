@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 
 use bully::wire::{ACCEPTED_FROM, Decoder, Encoder, Frame, Heard, Ready, VERSION, frame_max};
 use bully::{
-    Addr, Exchange, Full, Incoming, Instant, Line, Member, Net, Origin, Pid, Refusal, Reply,
-    Request, Roster,
+    Addr, Checked, Exchange, Full, Incoming, Instant, Line, Member, Net, Origin, Pid, Refusal,
+    Reply, Request, Roster,
 };
 use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, Lost, Memory};
-use bully_tests::checked::Checked;
 use bully_tests::group::Dice;
 use bully_tests::owned::{Answer, Message, News};
 use bully_tests::people::{DIRECTORY, member, members};
@@ -133,7 +132,7 @@ impl Line for Bytes {
 pub(crate) struct Attack {
     now: Instant,
     pub(crate) bridge: Bridge<'static>,
-    pub(crate) net: Checked<Quiet>,
+    pub(crate) net: Checked<Quiet, EXCHANGES_MAX>,
     line: Bytes,
     encoder: Encoder,
     heard: Decoder<'static>,
@@ -159,7 +158,7 @@ impl Attack {
         Self {
             now: Instant::ZERO,
             bridge: Bridge::new(memory, chip),
-            net: Checked::anybody(Quiet::default(), EXCHANGES_MAX),
+            net: Checked::anybody(Quiet::default()),
             line: Bytes::default(),
             encoder: Encoder::new(),
             heard: Decoder::new(vec![0; frame_max(200)].leak(), vec![NOBODY; 200].leak()),

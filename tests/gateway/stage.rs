@@ -5,9 +5,8 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use bully::wire::message_max;
-use bully::{Addr, Buffers, Config, Event, Instant, Line as _, Link, Member, Node, Pid};
+use bully::{Addr, Buffers, Checked, Config, Event, Instant, Line as _, Link, Member, Node, Pid};
 use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent};
-use bully_tests::checked::Checked;
 use bully_tests::group::{Group, Guest, Port};
 use bully_tests::people::{DIRECTORY, config, member};
 
@@ -27,7 +26,7 @@ enum Board {
     Running {
         instance: u32,
         node: Box<Node<MEMBERS, EXCHANGES>>,
-        net: Checked<ChipLink>,
+        net: Checked<ChipLink, EXCHANGES>,
     },
 }
 
@@ -35,7 +34,7 @@ enum Board {
 pub(crate) struct Remote {
     me: Member,
     pub(crate) wires: Rc<RefCell<Wires>>,
-    gateway: Option<(Bridge<'static>, Checked<Port>)>,
+    gateway: Option<(Bridge<'static>, Checked<Port, EXCHANGES_MAX>)>,
     board: Option<Board>,
     session: u8,
     pub(crate) told: Vec<GatewayEvent>,
@@ -103,7 +102,7 @@ impl Remote {
                     self.board = Some(Board::Running {
                         instance: gateway.instance,
                         node: Box::new(Node::new(config(me.pid.days))),
-                        net: Checked::node(link, me, EXCHANGES),
+                        net: Checked::node(link, me),
                     });
                     self.poll_board(now);
                 }
@@ -204,7 +203,7 @@ impl Stage {
         let addr = self.remote.borrow().me.addr;
         self.group.unplug(addr);
         let me = self.remote.borrow().me;
-        let net = Checked::node(self.group.guest_port(addr), me, EXCHANGES_MAX);
+        let net = Checked::node(self.group.guest_port(addr), me);
         self.instance += 1;
         let chip = Chip {
             instance: self.instance,

@@ -21,7 +21,7 @@
 //!
 //! # What is asked
 //!
-//! In every step: no panic, the laws of `bully_tests::checked`, no poll without end, `poll_at` never
+//! In every step: no panic, the rules of `bully::Net`, no poll without end, `poll_at` never
 //! "now" with nothing to do, polling again changes nothing, an unsettled phase has a deadline. From
 //! every state in which nothing is under way: if nothing more goes wrong, all who are up name the
 //! greatest who is up within [`AGREES_WITHIN`].

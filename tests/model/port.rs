@@ -1,7 +1,7 @@
 //! The network as one node sees it, with the laws of both sides asserted.
 //!
-//! The laws are those of `bully_tests::checked`, which cannot be copied along with a world; here
-//! the ends of the connections are part of the state.
+//! `bully::Checked` cannot be copied along with a world; here the ends of the connections are part of
+//! the state.
 
 use std::collections::VecDeque;
 

@@ -5,10 +5,9 @@ use core::time::Duration;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use bully::{Config, Directory, Event, Feign, FeignMode, Member, Node, Phase, Pid};
+use bully::{Checked, Config, Directory, Event, Feign, FeignMode, Member, Node, Phase, Pid};
 use bully_host::net::{Poll, Tcp, TcpConfig};
 use bully_host::pickle::message::Keyed;
-use bully_tests::checked::Checked;
 use bully_tests::process::LIMIT;
 
 /// Few, so that they run out.
@@ -16,8 +15,8 @@ const EXCHANGES: usize = 6;
 
 struct Group {
     poll: Poll,
-    gcd: (Directory<64, EXCHANGES>, Checked<Tcp>),
-    members: Vec<(Node<64, EXCHANGES>, Checked<Tcp>)>,
+    gcd: (Directory<64, EXCHANGES>, Checked<Tcp, EXCHANGES>),
+    members: Vec<(Node<64, EXCHANGES>, Checked<Tcp, EXCHANGES>)>,
     failures: usize,
     recoveries: usize,
 }
@@ -55,11 +54,11 @@ impl Group {
                 after: (Duration::ZERO, Duration::from_secs(1)),
                 length: (Duration::from_millis(100), Duration::from_millis(400)),
             });
-            (Node::new(config), Checked::node(tcp, me, EXCHANGES))
+            (Node::new(config), Checked::node(tcp, me))
         });
         Self {
             members: members.collect(),
-            gcd: (Directory::new(), Checked::directory(gcd, EXCHANGES)),
+            gcd: (Directory::new(), Checked::directory(gcd)),
             poll,
             failures: 0,
             recoveries: 0,

@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use bully::{
-    Addr, Config, Directory, Event, Exchange, Full, Gone, Incoming, Instant, Member, Messages, Net,
-    Node, Phase, Pid, Reply, Request,
+    Addr, Checked, Config, Directory, Event, Exchange, Full, Gone, Incoming, Instant, Member,
+    Messages, Net, Node, Phase, Pid, Reply, Request,
 };
 
-use crate::checked::Checked;
 use crate::owned::{Answer, Message, News};
 use crate::people::DIRECTORY;
 
@@ -241,7 +240,7 @@ impl Net for Port {
 struct Seat<const MEMBERS: usize, const EXCHANGES: usize> {
     me: Member,
     node: Node<MEMBERS, EXCHANGES>,
-    net: Checked<Port>,
+    net: Checked<Port, EXCHANGES>,
     events: Vec<(Instant, Event)>,
     up: bool,
 }
@@ -263,7 +262,7 @@ pub struct Group<const MEMBERS: usize, const EXCHANGES: usize> {
     fabric: Rc<RefCell<Fabric>>,
     seats: Vec<Seat<MEMBERS, EXCHANGES>>,
     directory: Directory<MEMBERS, EXCHANGES>,
-    directory_net: Checked<Port>,
+    directory_net: Checked<Port, EXCHANGES>,
     departed: Messages,
     guests: Vec<Rc<RefCell<dyn Guest>>>,
 }
@@ -285,7 +284,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
             fabric,
             seats: Vec::new(),
             directory: Directory::new(),
-            directory_net: Checked::directory(port, EXCHANGES),
+            directory_net: Checked::directory(port),
             departed: Messages::default(),
             guests: Vec::new(),
         }
@@ -330,7 +329,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
         self.seats.push(Seat {
             me,
             node: Node::new(config),
-            net: Checked::node(port, me, EXCHANGES),
+            net: Checked::node(port, me),
             events: Vec::new(),
             up: true,
         });

@@ -1,10 +1,9 @@
 //! Doubles and checkers that the tests share.
 //!
-//! [`checked::Checked`] watches the border between a core and its network, [`script::Script`] is a
-//! network played by the test itself, and [`group::Group`] is a small one in memory for several
-//! nodes. Time is virtual in all of them.
+//! [`script::Script`] is a network played by the test itself, and [`group::Group`] a small one in
+//! memory for several nodes. Time is virtual in both, and [`bully::Checked`] stands between node and
+//! network.
 
-pub mod checked;
 #[cfg(unix)]
 pub mod chip;
 pub mod group;

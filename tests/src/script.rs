@@ -9,11 +9,10 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use bully::{
-    Addr, Config, Event, Exchange, Full, Gone, Incoming, Instant, Member, Net, Node, Phase, Pid,
-    Reply, Request,
+    Addr, Checked, Config, Event, Exchange, Full, Gone, Incoming, Instant, Member, Net, Node,
+    Phase, Pid, Reply, Request,
 };
 
-use crate::checked::Checked;
 use crate::owned::{Answer, Kind, Message, News};
 use crate::people::{DIRECTORY, config};
 
@@ -204,7 +203,7 @@ pub struct Script<const MEMBERS: usize, const EXCHANGES: usize> {
     /// The node, to be looked at.
     pub node: Node<MEMBERS, EXCHANGES>,
     me: Member,
-    net: Checked<Wire>,
+    net: Checked<Wire, EXCHANGES>,
     events: Vec<(Instant, Event)>,
     taken: usize,
 }
@@ -217,7 +216,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         Self {
             node: Node::new(config),
             me,
-            net: Checked::node(Wire::default(), me, EXCHANGES),
+            net: Checked::node(Wire::default(), me),
             events: Vec::new(),
             taken: 0,
         }
