@@ -51,7 +51,7 @@ pub enum DirectoryEvent {
         members: u32,
         /// The member of the same id that was listed before. `None`: a newcomer. The same as
         /// `member`: it only asked who is there. The same pid at another address: it was started
-        /// anew, or two programs run with one pid, which cannot be told apart here; if both live,
+        /// anew, or two programs run with one pid, which cannot be distinguished here; if both live,
         /// each of them replaces the other again and again.
         before: Option<Member>,
     },
@@ -248,7 +248,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     }
 
     fn accept(&mut self, exchange: Exchange, net: &mut dyn Net) {
-        if self.make_room(net) {
+        if self.free_slot(net) {
             let deadline = self.now + MESSAGE_WITHIN;
             self.push(exchange, Stage::Connected, deadline);
         } else {
@@ -302,7 +302,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
     fn probe_next(&mut self, net: &mut dyn Net) {
         let probing = |stage| matches!(stage, Stage::Probing(_) | Stage::Accepted);
         while self.search.left > 0 && self.count(probing) < Self::PROBING_MAX {
-            if !self.make_room(net) {
+            if !self.free_slot(net) {
                 return;
             }
             let last = self.search.last;
@@ -311,7 +311,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             let Some(next) = next.or(self.members.first()).copied() else {
                 return;
             };
-            // On a wire whose PROBE carries a list, one that tells the member nothing new.
+            // On a wire whose PROBE carries a list, one with nothing new to the member.
             let list = Roster::new(core::slice::from_ref(&next)).unwrap_or(Roster::EMPTY);
             let Ok(exchange) = net.open(next.addr, Request::Probe(list)) else {
                 // It is tried again at the next poll, for as long as somebody waits.
@@ -409,7 +409,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         self.slots.iter().filter(|slot| which(slot.stage)).count()
     }
 
-    /// Adds a slot, for which there is room.
+    /// Adds an exchange; not all slots are taken.
     fn push(&mut self, exchange: Exchange, stage: Stage, deadline: Instant) {
         let slot = Slot {
             exchange,
@@ -420,8 +420,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         debug_assert!(pushed.is_ok(), "a slot got lost");
     }
 
-    /// Makes room for one more exchange. Returns `false` if nobody may give way.
-    fn make_room(&mut self, net: &mut dyn Net) -> bool {
+    /// Frees a slot if all are taken. Returns `false` if nobody may give way.
+    fn free_slot(&mut self, net: &mut dyn Net) -> bool {
         if self.slots.is_full()
             && let Some(evictable) = self.evictable()
         {

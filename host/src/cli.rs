@@ -90,7 +90,7 @@ fn exit(outcome: Result<ExitCode, Failure>) -> ExitCode {
     }
 }
 
-/// Tells the user why a command failed. A reader who stalls does not keep the process from ending.
+/// Writes why a command failed. A reader who stalls does not keep the process from ending.
 fn report(text: String) {
     let (done, written) = mpsc::channel();
     let write = move || {

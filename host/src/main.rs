@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// For what `bully bench` tells of the heap.
+/// Counts, for the figures that `bully bench` has of the heap.
 #[global_allocator]
 static HEAP: bully_host::heap::Counting = bully_host::heap::Counting;
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod birthday;
+mod capacity;
 mod ending;
 mod failures;
 mod gcd;
@@ -11,7 +12,6 @@ mod lab;
 mod node;
 mod program;
 mod python;
-mod room;
 mod sim;
 mod text;
 mod usage;

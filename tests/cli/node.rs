@@ -53,24 +53,24 @@ impl Group {
     }
 
     /// What the greater member is sent next; it answers OK.
-    fn hear(&self) -> String {
+    fn receive(&self) -> String {
         let (mut stream, _) = self.leader.accept().expect("it comes");
-        let heard = unpickled(&read(&mut stream));
+        let received = unpickled(&read(&mut stream));
         let _ = stream.write_all(b"VOK\n.");
-        heard
+        received
     }
 
-    /// As [`hear`](Self::hear), if anything comes for so long.
-    fn hear_within(&self, limit: Duration) -> Option<String> {
+    /// As [`receive`](Self::receive), if anything comes for so long.
+    fn receive_within(&self, limit: Duration) -> Option<String> {
         self.leader.set_nonblocking(true).expect("it can");
         let started = Instant::now();
         while started.elapsed() < limit {
             match self.leader.accept() {
                 Ok((mut stream, _)) => {
                     stream.set_nonblocking(false).expect("it can");
-                    let heard = unpickled(&read(&mut stream));
+                    let received = unpickled(&read(&mut stream));
                     let _ = stream.write_all(b"VOK\n.");
-                    return Some(heard);
+                    return Some(received);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     std::thread::sleep(Duration::from_millis(5));
@@ -81,13 +81,13 @@ impl Group {
         None
     }
 
-    /// Tells the node that the greater member leads.
+    /// Announces to the node that the greater member leads.
     fn announce(&self, node: u16) {
         let leader = self.leader.local_addr().expect("bound").port();
         let message = format!("(VCOORDINATOR\n(d(I365\nI7654321\nt(V127.0.0.1\nI{leader}\ntst.");
         let mut stream = TcpStream::connect(("127.0.0.1", node)).expect("it listens");
         stream.write_all(message.as_bytes()).expect("it reads");
-        // It closes when it has heard; before that it must not be cut off.
+        // It closes when it has received; before that it must not be cut off.
         let _ = stream.set_read_timeout(Some(LIMIT));
         let _ = stream.read(&mut [0; 1]);
     }
@@ -113,7 +113,7 @@ fn keyed_by_decides_how_lists_are_keyed() {
     ] {
         let group = Group::new();
         let (_node, _, _) = group.join(coordinator_by_pid, flags);
-        let election = group.hear();
+        let election = group.receive();
         let expected = if by_pid {
             "('ELECTION', {(9, 1234567): ("
         } else {
@@ -163,7 +163,7 @@ fn probe_decides_what_the_leader_is_asked() {
     ] {
         let group = Group::new();
         let (node, port, _) = group.join(by_pid, flags);
-        group.hear();
+        group.receive();
         group.announce(port);
         node.await_event("leader");
         // Probes come after 500 to 3,000 ms.
@@ -172,7 +172,7 @@ fn probe_decides_what_the_leader_is_asked() {
         } else {
             Duration::from_millis(3_300)
         };
-        let probe = group.hear_within(limit);
+        let probe = group.receive_within(limit);
         match (probe, expected) {
             (Some(probe), Some(expected)) => {
                 assert!(probe.starts_with(expected), "{flags:?}: {probe}");

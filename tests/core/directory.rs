@@ -41,14 +41,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
         }
     }
 
-    fn tell(&mut self, exchange: Exchange, news: News) -> Vec<DirectoryEvent> {
+    fn input(&mut self, exchange: Exchange, news: News) -> Vec<DirectoryEvent> {
         self.net.inner_mut().tell(Duration::ZERO, exchange, news);
         self.poll()
     }
 
     fn connect(&mut self) -> Exchange {
         let exchange = self.net.inner_mut().number();
-        self.tell(exchange, News::Accepted);
+        self.input(exchange, News::Accepted);
         exchange
     }
 
@@ -70,21 +70,21 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
         answer.map(|(_, answer)| answer)
     }
 
-    fn hear(&mut self, message: Message) -> (Answer, DirectoryEvent) {
+    fn request(&mut self, message: Message) -> (Answer, DirectoryEvent) {
         let exchange = self.connect();
-        let events = self.tell(exchange, News::Request(message));
+        let events = self.input(exchange, News::Request(message));
         let answer = self.answer(exchange).expect("nobody is left without");
         (answer, events[0])
     }
 
     fn join(&mut self, member: Member) -> Answer {
-        self.hear(Message::Join(member)).0
+        self.request(Message::Join(member)).0
     }
 
     /// Somebody asks to join; what came of it at once.
     fn ask(&mut self, member: Member) -> (Exchange, Vec<DirectoryEvent>) {
         let exchange = self.connect();
-        let events = self.tell(exchange, News::Request(Message::Join(member)));
+        let events = self.input(exchange, News::Request(Message::Join(member)));
         (exchange, events)
     }
 
@@ -119,11 +119,11 @@ fn refused(refusal: Refusal) -> DirectoryEvent {
 fn answers_with_everyone_who_ever_joined() {
     let mut gcd = Gcd::new();
     for known in 1..=3 {
-        let (Answer::Members(told), event) = gcd.hear(Message::Join(member(known))) else {
-            panic!("{known} was turned down");
+        let (Answer::Members(listed), event) = gcd.request(Message::Join(member(known))) else {
+            panic!("{known} was refused");
         };
         // The others are what it is about; whether the newcomer is among them is free.
-        let others: Vec<_> = told
+        let others: Vec<_> = listed
             .into_iter()
             .filter(|other| *other != member(known))
             .collect();
@@ -202,12 +202,12 @@ fn a_pid_that_joins_from_another_address_is_reported_with_the_old_one() {
         members: 1,
         before: Some(before),
     };
-    let again = gcd.hear(Message::Join(member(2))).1;
+    let again = gcd.request(Message::Join(member(2))).1;
     assert_eq!(again, event(member(2), member(2)), "it only asked");
     for _ in 0..3 {
-        let moved = gcd.hear(Message::Join(at(2, 9))).1;
+        let moved = gcd.request(Message::Join(at(2, 9))).1;
         assert_eq!(moved, event(at(2, 9), member(2)));
-        let back = gcd.hear(Message::Join(member(2))).1;
+        let back = gcd.request(Message::Join(member(2))).1;
         assert_eq!(back, event(member(2), at(2, 9)));
     }
 }
@@ -219,7 +219,7 @@ fn full_of_members_that_accept_it_refuses_a_newcomer_and_those_listed_stay() {
     assert_eq!(events, [refused(Refusal::Full)]);
     assert_eq!(gcd.answer(exchange), Some(Answer::Refused(Refusal::Full)));
     assert_eq!(gcd.directory.roster().members(), members(1..=4));
-    // Those listed may still come back, at another place too.
+    // Those listed may still come back, at another address too.
     assert!(matches!(gcd.join(member(3)), Answer::Members(_)));
     assert!(matches!(gcd.join(at(3, 9)), Answer::Members(_)));
 }
@@ -334,7 +334,7 @@ fn a_newcomer_does_not_wait_longer_than_nodes_do() {
     assert_eq!(gcd.wait(2_000), [refused(Refusal::Full)]);
 }
 
-/// A crowd of newcomers leaves places for clients that have yet to say what they want.
+/// A crowd of newcomers leaves slots for clients that have yet to say what they want.
 #[test]
 fn no_more_than_half_of_the_exchanges_wait_for_a_slot() {
     let mut gcd = full::<8>(&Habit::Hangs);
@@ -350,7 +350,7 @@ fn all_exchanges_are_for_clients_as_long_as_there_are_slots_in_the_table() {
     let clients: Vec<_> = (0..16).map(|_| gcd.connect()).collect();
     assert_eq!(gcd.net.open_exchanges(), 16);
     for client in clients {
-        gcd.tell(client, News::Request(Message::Join(member(5))));
+        gcd.input(client, News::Request(Message::Join(member(5))));
         assert!(matches!(gcd.answer(client), Some(Answer::Members(_))));
     }
 }
@@ -417,7 +417,7 @@ fn anything_but_join_is_turned_down() {
         (Message::Unfit(Refusal::NotAMessage), Refusal::NotAMessage),
     ];
     for (message, refusal) in cases {
-        let (answer, event) = gcd.hear(message);
+        let (answer, event) = gcd.request(message);
         assert_eq!(answer, Answer::Refused(refusal));
         assert_eq!(event, DirectoryEvent::Refused { refusal });
     }

@@ -14,7 +14,8 @@ pub(crate) struct Birthday {
 }
 
 impl Birthday {
-    /// Reads `YYYY-MM-DD` or `MM-DD`. The year only tells whether there was a 29 February.
+    /// Reads `YYYY-MM-DD` or `MM-DD`. The year is only used for 29 February, which not every
+    /// year has.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let whole = match text.len() {
             // Any leap year: without a year every day that exists at all is meant.

@@ -18,7 +18,7 @@ use crate::pickle::writer::Forms;
 ///
 /// Answers JOIN with everybody who ever joined, like the published gcd2.py. Members of this machine
 /// may join, and with --bind those of others. It forgets nobody until it is full; then a newcomer
-/// takes the place of a member that nobody can connect to any more. Start it anew for a new group.
+/// replaces a member that nobody can connect to any more. Start it anew for a new group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -50,7 +50,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bully gcd                       listens on port 23600
-  bully gcd 0 --log json          any free port, told in the first line on stdout
+  bully gcd 0 --log json          any free port; the first line on stdout has it
   bully gcd --keyed-by pid        for programs written for the course's gcd2.py
   bully gcd --bind 0.0.0.0        for members on other machines too
 
@@ -83,7 +83,7 @@ fn coordinate(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Resul
         args.advise(names::port(gcd.addr()), log);
     }
     loop {
-        gcd.turn(clock, log, Joins::Told);
+        gcd.turn(clock, log, Joins::Recorded);
         let now = clock.now();
         log.turn(now);
         if log.ended() {
@@ -135,7 +135,7 @@ impl Args {
     }
 }
 
-/// What a coordinator is told before it starts.
+/// How a coordinator works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// Where to listen.
@@ -168,11 +168,11 @@ pub(crate) struct LocalGcd {
     tcp: Tcp,
 }
 
-/// Whether newcomers are told of: in a practice group they tell it themselves.
+/// What the log records of newcomers: in a practice group they do so themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joins {
-    Told,
-    Untold,
+    Recorded,
+    Omitted,
 }
 
 impl LocalGcd {
@@ -211,7 +211,7 @@ impl LocalGcd {
     /// Does all there is to do at present.
     pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, joins: Joins) {
         while let Some(event) = self.directory.poll(clock.now(), &mut self.tcp) {
-            if joins == Joins::Told {
+            if joins == Joins::Recorded {
                 self.report(event, clock.now(), log);
             }
         }
@@ -272,7 +272,7 @@ impl LocalGcd {
         }
     }
 
-    /// What there is to tell when the door is open.
+    /// What the log records once it listens.
     fn listening(&self) -> Event {
         Event::Listening {
             address: self.place(self.addr()),

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use bully::{Config, Instant, Member, Messages, Pid};
 
+use super::capacity::{self, Capacities};
 use super::gcd::{Joins, LocalGcd, Settings};
 use super::listen::{Listen, advertise, ip};
 use super::member::{Joining, LocalMember};
 use super::node::{Mode, su_id};
-use super::room::{self, Room};
 use super::wire::{find_directory, host_and_port};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
 use crate::load::load;
@@ -32,8 +32,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     members: u16,
 
-    /// Room in each for so many members, itself included: 4, 8, 16, 64, 256, 1024 or 4096
-    #[arg(long, value_name = "N", value_parser = room::capacity, default_value_t = MEMBERS_MAX)]
+    /// How many members fit the table of each, itself included: 4, 8, 16, 64, 256, 1024 or 4096
+    #[arg(long, value_name = "N", value_parser = capacity::capacity, default_value_t = MEMBERS_MAX)]
     capacity: usize,
 
     /// Join the group of the coordinator there, instead of starting one
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", value_parser = ip, default_value_t = Ipv4Addr::LOCALHOST.into(), requires = "gcd")]
     bind: IpAddr,
 
-    /// Host to tell the others instead of that address [default: that of --bind]
+    /// Host to send to the others instead of that address [default: that of --bind]
     #[arg(long, value_name = "HOST", value_parser = advertise, requires = "gcd")]
     advertise: Option<String>,
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
-    /// Members play dead now and then: refuse connections, or ignore them [default: never]
+    /// Members feign failure now and then: refuse connections, or ignore them [default: never]
     ///
     /// Each fails 0 to 10 s after its start or last recovery, for 1 to 4 s.
     #[arg(long, value_name = "HOW")]
@@ -87,9 +87,9 @@ and the same that is no less, 1 if not, 2 for wrong usage.";
 
 /// How much longer than `--for` an election may take that is under way at its end: above the
 /// 1 s + 3 s that an election takes which falls on a member going silent.
-const GRACE: Duration = Duration::from_secs(5);
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// How many connections each member has room for. A quarter of what a node has by itself: here
+/// How many connections each member has at once. A quarter of what a node has by itself: here
 /// both ends of each take a descriptor of one process, and a thousand members would have used up
 /// any limit. Elections need fewer messages for it, since the greatest are asked first.
 const EXCHANGES: usize = 16;
@@ -128,7 +128,7 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
     for member in &lab.members {
         member.introduce(clock.now(), log);
     }
-    let grace_until = stop.until().map(|until| until + GRACE);
+    let settled_until = stop.until().map(|until| until + SETTLE_TIME);
     let mut status_at = Instant::ZERO;
     let summary = loop {
         lab.turn(clock, log);
@@ -137,12 +137,12 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
         if log.ended() {
             return Ok(());
         }
-        let over = grace_until.is_some_and(|until| until <= now);
+        let over = settled_until.is_some_and(|until| until <= now);
         if lab.refused || stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
             break lab.summary(now);
         }
         let end = if stop.expired(now) {
-            grace_until
+            settled_until
         } else {
             stop.until()
         };
@@ -237,7 +237,7 @@ struct Lab {
 struct Directory<'a> {
     host: &'a str,
     port: u16,
-    /// What the host was looked up to be, once for all members.
+    /// Where that host is. It is looked up once for all members.
     ip: IpAddr,
 }
 
@@ -319,11 +319,11 @@ impl Lab {
             strict: args.strict,
             ..Config::new(me)
         };
-        let room = Room {
+        let capacities = Capacities {
             capacity: args.capacity,
             connections: EXCHANGES,
         };
-        LocalMember::new(config, room, tcp, false)
+        LocalMember::new(config, capacities, tcp, false)
     }
 
     /// Gives a turn to everyone who has something to do.
@@ -340,7 +340,7 @@ impl Lab {
                     member.until()
                 }
                 None => self.gcd.as_mut().and_then(|gcd| {
-                    gcd.turn(clock, log, Joins::Untold);
+                    gcd.turn(clock, log, Joins::Omitted);
                     gcd.until()
                 }),
             };

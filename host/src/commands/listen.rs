@@ -6,11 +6,11 @@ use std::net::UdpSocket;
 use super::{Failure, look_up};
 use crate::names::{HOST_BYTES_MAX, Names};
 
-/// Where members listen, and what they tell the others.
+/// Where members listen, and what the others are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listen<'a> {
     pub(crate) at: SocketAddr,
-    /// The host that the others are told instead of that address.
+    /// The host that the others are sent instead of that address.
     pub(crate) advertise: Option<&'a str>,
 }
 
@@ -19,7 +19,7 @@ impl Listen<'_> {
     ///
     /// # Errors
     ///
-    /// Wrong usage: the others would be told an address that stands for any.
+    /// Wrong usage: the others would be sent an address that stands for any.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let advertised = match self.advertise {
             Some(host) => host.parse().ok(),
@@ -103,7 +103,7 @@ pub(crate) fn ip(text: &str) -> Result<IpAddr, String> {
 
 const WANTED: &str = "an address of this machine is wanted";
 
-/// Reads the host to tell the others.
+/// Reads the host that the others are sent.
 pub(crate) fn advertise(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > HOST_BYTES_MAX || text.contains(char::is_whitespace) {
         return Err("a machine's name or address is wanted".to_owned());

@@ -1,4 +1,4 @@
-//! One member in this process: its node, its sockets, and what is told of them.
+//! One member in this process: its node, its sockets, and what the log records of them.
 
 use core::net::{Ipv4Addr, SocketAddr};
 
@@ -7,8 +7,8 @@ use bully::{
 };
 
 use super::Failure;
+use super::capacity::Capacities;
 use super::listen::is_here;
-use super::room::Room;
 use crate::log::{self, Book, HostPort, Log, Passing, Tone, Traced, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
@@ -19,7 +19,7 @@ use crate::net::{Clock, Ready, Tcp};
 pub(crate) struct LocalMember {
     me: Member,
     node: Box<dyn AnyNode>,
-    room: Room,
+    capacities: Capacities,
     tcp: Tcp,
     book: Book,
     /// Where the coordinator is, as the user wrote it.
@@ -82,13 +82,18 @@ fn refusal_tip(why: &str) -> &'static str {
 }
 
 impl LocalMember {
-    /// A member that has done nothing yet. `alone` says that no other member is in this process:
-    /// then messages from others are told too.
-    pub(crate) fn new(config: Config, room: Room, tcp: Tcp, alone: bool) -> Result<Self, Failure> {
-        let Room {
+    /// A member that has done nothing yet. `alone`: no other member is in this process, so the log
+    /// records messages from others too.
+    pub(crate) fn new(
+        config: Config,
+        capacities: Capacities,
+        tcp: Tcp,
+        alone: bool,
+    ) -> Result<Self, Failure> {
+        let Capacities {
             capacity,
             connections,
-        } = room;
+        } = capacities;
         config.check().map_err(unworkable)?;
         let directory = config.directory;
         let place =
@@ -106,23 +111,23 @@ impl LocalMember {
                     "see --help for the sizes there are",
                 )
             })?,
-            room,
+            capacities,
             tcp,
             swept: None,
             joining: Joining::Trying(None),
         })
     }
 
-    /// Tells where it listens.
+    /// Records where it listens.
     pub(crate) fn introduce(&self, now: Instant, log: &mut Log) {
         let addr = self.me.addr;
         let address = HostPort(self.tcp.names().host(addr).into(), names::port(addr));
-        let told = log::Event::Listening {
+        let listening = log::Event::Listening {
             address,
-            capacity: self.room.capacity,
-            connections: self.room.connections,
+            capacity: self.capacities.capacity,
+            connections: self.capacities.connections,
         };
-        log.emit(now, Some(self.me.pid), &told);
+        log.emit(now, Some(self.me.pid), &listening);
     }
 
     /// Does all there is to do at present.
@@ -142,7 +147,7 @@ impl LocalMember {
             } else {
                 self.node.poll(now, &mut self.tcp)
             };
-            self.tell_state(now, before, log);
+            self.log_state(now, before, log);
             let Some(event) = event else { break };
             if let Some(recorded) = self.recorded(event) {
                 log.emit(now, Some(self.me.pid), &recorded);
@@ -182,7 +187,7 @@ impl LocalMember {
         self.node.leader()
     }
 
-    /// Whether it is not playing dead.
+    /// Returns `true` unless it feigns failure.
     pub(crate) fn is_up(&self) -> bool {
         self.node.phase() != Phase::Failed
     }
@@ -196,7 +201,7 @@ impl LocalMember {
     }
 
     /// The one state of the lab's that a node has by itself.
-    fn tell_state(&self, now: Instant, before: State, log: &mut Log) {
+    fn log_state(&self, now: Instant, before: State, log: &mut Log) {
         let state = self.node.state();
         if log.traces() && state == State::WaitingForVictor && before != state {
             let passing = Passing {

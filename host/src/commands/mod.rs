@@ -10,11 +10,11 @@ pub(crate) mod node;
 pub(crate) mod sim;
 
 mod birthday;
+mod capacity;
 mod files;
 mod listen;
 mod member;
 mod output;
-mod room;
 mod stop;
 mod wire;
 
@@ -25,7 +25,7 @@ use std::net::ToSocketAddrs;
 
 use bully::Instant;
 
-pub(crate) use room::{EXCHANGES_MAX, MEMBERS_MAX};
+pub(crate) use capacity::{EXCHANGES_MAX, MEMBERS_MAX};
 use stop::Stop;
 
 use crate::log::{End, Log};
@@ -42,7 +42,7 @@ pub(crate) struct Failure {
     pub(crate) what: String,
     /// One line: what to do next.
     pub(crate) tip: String,
-    /// Whether the command was not understood (exit 2) rather than could not be done (exit 1).
+    /// `true`: the command was not understood (exit 2); `false`: it could not be done (exit 1).
     pub(crate) usage: bool,
 }
 
@@ -80,7 +80,7 @@ impl Failure {
         )
     }
 
-    /// Nobody could be let in at `at`.
+    /// Nothing can listen at `at`.
     fn bind(at: SocketAddr, error: &io::Error, elsewhere: &str) -> Self {
         let port = at.port();
         match error.kind() {
@@ -121,7 +121,7 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
         .ok_or_else(|| io::Error::other("the name is known, but has no address"))
 }
 
-/// Tells the person at the terminal something that is no data.
+/// Writes what is no data, for the person at the terminal.
 fn remark(text: &str) {
     // Nobody listens if this fails, and there is nobody else to tell.
     let _ = io::stderr().lock().write_all(text.as_bytes());

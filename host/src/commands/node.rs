@@ -6,8 +6,8 @@ use bully::{Config, Feign, FeignMode, Member, Pid};
 use clap::ValueEnum;
 
 use super::birthday::{self, Birthday};
+use super::capacity::Capacities;
 use super::member::{Joining, LocalMember};
-use super::room::Room;
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, drawn_seed, duration, seed};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     wire: WireArgs,
 
-    /// Play dead now and then: refuse connections, or accept and ignore them [default: never]
+    /// Feign failure now and then: refuse connections, or accept and ignore them [default: never]
     ///
     /// A failure comes 0 to 10 s after the start or the last recovery and lasts 1 to 4 s.
     #[arg(long, value_name = "HOW")]
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     strict: bool,
 
     #[command(flatten)]
-    room: Room,
+    capacities: Capacities,
 
     /// Seed of everything random, so that a run can be repeated [default: drawn]
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
@@ -80,7 +80,7 @@ Examples:
 
 Exit status: 0 after Ctrl-C or --for, 1 if the group was never joined, 2 for wrong usage.";
 
-/// How to play dead
+/// How to feign failure
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Mode {
     /// Refuse connections
@@ -125,13 +125,14 @@ fn take_part(
     log: &mut Log,
 ) -> Result<(), Failure> {
     let clock = poll.clock();
-    let mut tcp = Tcp::bind(poll, 0, args.wire.tcp(args.room.connections)).map_err(|error| {
-        Failure::bind(
-            args.wire.bind,
-            &error,
-            "--bind 127.0.0.1:0 takes a free one",
-        )
-    })?;
+    let mut tcp =
+        Tcp::bind(poll, 0, args.wire.tcp(args.capacities.connections)).map_err(|error| {
+            Failure::bind(
+                args.wire.bind,
+                &error,
+                "--bind 127.0.0.1:0 takes a free one",
+            )
+        })?;
     let directory = find_directory(tcp.names_mut(), &args.gcd_host, args.gcd_port)?;
     for warning in args.wire.listen().warnings(tcp.names(), directory) {
         log.remark(&format!("warning: {warning}"));
@@ -155,7 +156,7 @@ fn take_part(
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut member = LocalMember::new(config, args.room, tcp, true)?;
+    let mut member = LocalMember::new(config, args.capacities, tcp, true)?;
     member.introduce(clock.now(), log);
     loop {
         member.turn(clock, log);

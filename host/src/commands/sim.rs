@@ -39,7 +39,7 @@ pub(crate) struct Args {
     members: u16,
 
     /// How many members a table can hold: 4, 8, 16, 64, 256, 1024 or 4096 [default: all]
-    #[arg(long, value_name = "C", value_parser = super::room::capacity, allow_negative_numbers = true)]
+    #[arg(long, value_name = "C", value_parser = super::capacity::capacity, allow_negative_numbers = true)]
     capacity: Option<usize>,
 
     /// In which order the members come

@@ -19,7 +19,7 @@ pub(crate) struct WireArgs {
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = bind, default_value = "127.0.0.1:0")]
     pub(crate) bind: SocketAddr,
 
-    /// Host to tell the others instead of the address listened on [default: that of --bind]
+    /// Host to send to the others instead of the address listened on [default: that of --bind]
     #[arg(long, value_name = "HOST", value_parser = advertise)]
     advertise: Option<String>,
 
@@ -77,7 +77,7 @@ impl WireArgs {
         }
     }
 
-    /// With places for so many exchanges.
+    /// For so many exchanges at once.
     pub(crate) fn tcp(&self, exchanges: usize) -> TcpConfig {
         let keyed = match self.keyed_by {
             KeyedBy::Auto => None,

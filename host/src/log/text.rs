@@ -180,16 +180,16 @@ fn summary_text(summary: &Summary) -> String {
         None => format!("not agreed: {up} of {of} members are up, and do not name one leader"),
     };
     let sent = summary.messages;
+    let load = match summary.load {
+        Some(load) => format!(" at load {load} on {} processors", processors()),
+        None => String::new(),
+    };
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "\nsent in {:.1} s: {} JOIN, {} ELECTION, {} OK, {} COORDINATOR, {} PROBE",
+        "\nsent in {:.1} s{load}: {} JOIN, {} ELECTION, {} OK, {} COORDINATOR, {} PROBE",
         summary.elapsed_s, sent.join, sent.election, sent.ok, sent.coordinator, sent.probe
     );
-    if let Some(load) = summary.load {
-        let processors = processors();
-        let _ = write!(text, "\nat load {load} on {processors} processors");
-    }
     text
 }
 

@@ -1,27 +1,28 @@
-//! How much a member has room for, as it is asked for.
+//! The capacities of a member, as the command line gives them.
 
 use crate::machine::{CAPACITIES, CONNECTIONS};
 
-/// How many members a node or the coordinator has room for by itself. A lab group has fewer than a
-/// hundred; this leaves room for a whole year's students and costs 17 bytes each.
+/// How many members fit the table of a node by itself. A lab group has fewer than a hundred; this is
+/// enough for a whole year's students, and costs 17 bytes each.
 pub(crate) const MEMBERS_MAX: usize = 1_024;
 
 /// How many connections a node has open at once by itself. Everyone in a lab group can be written
 /// to in one round, and a member stays far below the usual limit of 1,024 descriptors.
 pub(crate) const EXCHANGES_MAX: usize = 64;
 
-/// Room for members and connections; both are bounds that hold whatever comes.
+/// How many members and connections fit; both are bounds that hold whatever comes.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(crate) struct Room {
-    /// Room for so many members, itself included: 4, 8, 16, 64, 256, 1024 or 4096
+pub(crate) struct Capacities {
+    /// How many members fit its table, itself included: 4, 8, 16, 64, 256, 1024 or 4096
     ///
-    /// Of more it keeps the greatest and tells how many it left out.
+    /// Of more it keeps the greatest, and the log says how many it left out.
     #[arg(long, value_name = "N", value_parser = capacity, default_value_t = MEMBERS_MAX)]
     pub(crate) capacity: usize,
 
-    /// Room for so many connections at once: 16, 64, 256 or 1024
+    /// How many connections it has at once: 16, 64, 256 or 1024
     ///
-    /// A quarter is kept for either side; who comes when there is no room waits at the door.
+    /// A quarter is kept for each direction; a connection that does not fit waits in the system's
+    /// queue until another one ends.
     #[arg(long, value_name = "C", value_parser = connections, default_value_t = EXCHANGES_MAX)]
     pub(crate) connections: usize,
 }

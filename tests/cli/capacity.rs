@@ -1,4 +1,4 @@
-//! Room for members, for connections and for open files: how much there is, and what happens then.
+//! Capacities for members, connections and open files, and what happens at their limits.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::program::{BULLY, Left, Program};
 
-/// A node keeps the greatest of those there is no room for, and says how many it left out.
+/// Of more members than fit a node keeps the greatest, and says how many it left out.
 #[test]
 fn a_table_is_as_large_as_it_is_asked_for() {
     for (capacity, left_out) in [("4", Some(3)), ("8", None)] {
@@ -31,18 +31,18 @@ fn a_table_is_as_large_as_it_is_asked_for() {
             .expect("it reads");
         drop((stream, gcd));
         let left = node.finish();
-        let told = left.json();
-        let full = told.iter().find(|line| line["event"] == "roster_full");
-        let told = full.map(|line| line["left_out"].as_u64().expect("a count"));
-        assert_eq!(told, left_out, "{left:?}");
+        let lines = left.json();
+        let full = lines.iter().find(|line| line["event"] == "roster_full");
+        let counted = full.map(|line| line["left_out"].as_u64().expect("a count"));
+        assert_eq!(counted, left_out, "{left:?}");
     }
 }
 
-/// Who comes when all places are taken waits at the door.
+/// A connection that does not fit waits in the system's queue.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_more_connections_than_asked_for() {
-    // Places, those let in so that one can be turned out, those that end, and what is no
+    // Slots, those accepted so that another can be closed, those that end, and what is no
     // connection: standard streams, the poll's, the listener.
     const DESCRIPTORS_MAX: usize = 16 + 4 + 64 + 12;
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
@@ -65,7 +65,7 @@ fn no_more_connections_than_asked_for() {
         .map(|_| TcpStream::connect(("127.0.0.1", port)).expect("the system accepts for it"))
         .collect();
     let mut last = TcpStream::connect(("127.0.0.1", port)).expect("the system accepts for it");
-    last.write_all(b"VPROBE\n.").expect("there is room");
+    last.write_all(b"VPROBE\n.").expect("it fits");
     let mut answer = [0; 100];
     let count = last.read(&mut answer).expect("it has its turn");
     assert!(count > 0, "no answer");
