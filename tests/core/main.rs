@@ -3,6 +3,7 @@
 mod assignment; // the rules of the assignment
 mod checked; // the network that watches the rules of networks
 mod directory; // the group coordinator
+mod findings; // what was found wrong in use and in review
 mod groups; // groups that come and go
 mod hostile; // whatever the laws of a network allow
 mod join; // getting into the group
