@@ -44,7 +44,7 @@ enum Command {
     Node(node::Args),
     Gcd(gcd::Args),
     Lab(lab::Args),
-    Sim(sim::Args),
+    Sim(Box<sim::Args>),
     Gateway(gateway::Args),
     Bench(bench::Args),
     #[cfg(unix)]

@@ -113,9 +113,9 @@ const LAB: &[&str] = &[
 
 const SIM: &[&str] = &[
     "--members <N>",
-    "1 to 4096",
+    "1 to 100000",
     "[default: 5]",
-    "--capacity <C>",
+    "--capacity <C[,C]>",
     "4, 8, 16, 64, 256, 1024 or 4096",
     "[default: all]",
     "--start <ORDER>",
@@ -135,7 +135,7 @@ const SIM: &[&str] = &[
     "--feign <HOW>",
     "--strict",
     "--for <DURATION>",
-    "[default: 10 s after",
+    "[default: until all must agree",
     "--seed <N>",
     "[default: drawn]",
     "--seeds <A..B>",

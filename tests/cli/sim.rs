@@ -84,7 +84,17 @@ fn an_object_has_all_there_is_to_know() {
     assert_eq!(line["cut"], false);
     assert_eq!(line["breach"], json!(null));
     assert_eq!(line["fullest_table"], 5);
-    assert_eq!(line["simulated_s"], 12.0, "10 s after the crash");
+    assert_eq!(
+        line["simulated_s"], 41.6,
+        "38.6 s after the crash all must agree, and a second later they do"
+    );
+    assert_eq!(line["not_checked"], json!([]));
+    let detected = line["detection_to_leader_s"].as_f64().expect("detected");
+    assert!(detected < 1.0, "{line}");
+    assert!(
+        line["disagreed_s"].as_f64() >= Some(detected),
+        "from the crash on: {line}"
+    );
     let (settled, after) = (&line["settled_s"], &line["crash_to_leader_s"]);
     let between = settled.as_f64().expect("settled") - after.as_f64().expect("crashed");
     assert!((between - 2.0).abs() < 1e-6, "{line}");
@@ -123,6 +133,14 @@ fn the_other_forms_say_the_same() {
                 "leader_days" => &object["leader"][0],
                 "leader_id" => &object["leader"][1],
                 "join" | "election" | "ok" | "coordinator" | "probe" => &object["messages"][*name],
+                "not_checked" => {
+                    assert_eq!((value, &object[*name]), ("", &json!([])));
+                    continue;
+                }
+                "wall_peak_rss_bytes" => {
+                    assert!(value.parse::<u64>().expect("bytes") > 1 << 20);
+                    continue;
+                }
                 name => &object[name],
             };
             match expected {
@@ -154,7 +172,7 @@ fn the_other_forms_say_the_same() {
 fn a_joiner_of_a_settled_group_costs_what_the_rules_allow() {
     for start in ["lowest-joins", "highest-joins"] {
         let left = sim(&format!(
-            "--members 20 --start {start} --delay uniform:0.5ms..1.5ms --seeds 1..15 --format json"
+            "--members 20 --start {start} --for 20s --seeds 1..15 --format json"
         ));
         assert_eq!(left.code, Some(0), "{left:?}");
         let lines = lines(&left);
@@ -292,4 +310,159 @@ fn who_waits_at_a_terminal_sees_how_far_it_is() {
     let seen = up_to_the_bar(&args, " seeds, ");
     assert!(seen.contains(" of 100000000 seeds, "), "{seen}");
     assert!(!on_a_terminal("dumb", &args, " seeds, ").contains(" seeds, "));
+}
+
+#[test]
+fn a_quiet_hour_is_no_storm() {
+    let left = sim("--for 1h --seed 1");
+    assert_eq!(left.code, Some(0), "{left:?}");
+}
+
+#[test]
+fn a_delay_beyond_all_reason_is_wrong_usage() {
+    for delay in ["const:1e19", "exp:1e18", "uniform:0..1e15"] {
+        let left = sim(&format!("--seed 1 --delay {delay}"));
+        assert_eq!(left.code, Some(2), "{left:?}");
+        assert!(left.err.contains("delays are at most 1h"), "{left:?}");
+    }
+    let left = sim("--seed 1 --crash 1@1e18s");
+    assert_eq!(left.code, Some(2), "{left:?}");
+}
+
+#[test]
+fn where_everybody_is_down_nobody_disagrees() {
+    let left = sim("--members 2 --seed 1 --crash 1@5s --crash 2@5s --format json");
+    assert_eq!(left.code, Some(0), "{left:?}");
+    let line = &left.json()[0];
+    assert_eq!(
+        (&line["agreed"], &line["leader"]),
+        (&json!(true), &json!(null))
+    );
+}
+
+#[test]
+fn a_run_lasts_as_long_as_agreement_may_take() {
+    // 9.6 s after the end of the partition the two sides had not met yet.
+    let left = sim("--members 6 --partition 3|4@2s..12s --seeds 1..40");
+    assert_eq!(left.code, Some(0), "{left:?}");
+    assert!(
+        left.out.contains(&"agreed: 40 of 40".to_owned()),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn what_is_not_checked_is_told() {
+    for (args, what) in [
+        ("--strict --for 2s", "to the letter none are promised"),
+        ("--for 2s", "faults never ended for as long as settling"),
+        (
+            "--delay exp:300ms --for 1s",
+            "a quarter of the wait for an OK",
+        ),
+        ("--plain 2", "the leaders that plain members follow"),
+        ("--cut 1-2@0s..100s", "not everybody reached everybody"),
+    ] {
+        let left = sim(&format!("--seed 1 {args}"));
+        let told = left.out.iter().filter(|line| line.contains("not checked"));
+        let told: Vec<_> = told.filter(|line| line.contains(what)).collect();
+        assert_eq!(told.len(), 1, "{left:?}");
+    }
+    let left = sim("--seed 1 --crash leader@3s");
+    assert!(!left.out.join("\n").contains("not checked"), "{left:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let script = format!("{BULLY} sim --seeds 1..3 > /dev/full");
+    let left = Program::start_command(Command::new("sh").args(["-c", &script])).finish();
+    assert_eq!(left.code, Some(1), "{left:?}");
+}
+
+/// Every line without what depends on the machine.
+fn without_wall(text: &str) -> String {
+    let cut = |line: &str| line.split(",\"wall_").next().map(str::to_owned);
+    text.lines().filter_map(cut).collect::<Vec<_>>().join("\n")
+}
+
+/// A folder of the tests' own.
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("bully-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
+#[test]
+fn shards_run_by_gnu_parallel_merge_into_the_report_of_the_whole_sweep() {
+    let found = Command::new("parallel").arg("--version").output();
+    let found = found.expect("GNU parallel is installed: apt-get install parallel");
+    let version = String::from_utf8_lossy(&found.stdout);
+    assert!(version.contains("GNU parallel"), "{version}");
+    let folder = folder("shards");
+    // One of them without agreement: what went wrong is merged, too.
+    let sweep = "--members 6 --crash leader@2s..4s --loss 0.2 --for 12s --seeds 3..40";
+    let command = format!(
+        "parallel -j 2 '{BULLY} sim {sweep} --shard {{}}/5 --format json > {{}}.json' \
+         ::: 1 2 3 4 5"
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).current_dir(&folder);
+    Program::start_command(&mut shell).finish();
+    let files: Vec<_> = (1..=5)
+        .map(|shard| folder.join(format!("{shard}.json")).display().to_string())
+        .collect();
+    for format in ["text", "json", "csv"] {
+        let whole = sim(&format!("{sweep} --format {format}"));
+        let merged = sim(&format!("--merge {} --format {format}", files.join(" ")));
+        let wall = |left: &Left| match format {
+            "csv" => left
+                .out
+                .iter()
+                .filter_map(|line| line.rsplitn(3, ',').nth(2).map(str::to_owned))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            _ => without_wall(&left.out.join("\n")),
+        };
+        assert_eq!(wall(&whole), wall(&merged), "{format}");
+        assert_eq!(whole.code, merged.code, "{format}");
+        assert!(whole.out.len() >= 38, "{format}");
+    }
+    // A shard that is missing, and one that comes twice.
+    let left = sim(&format!("--merge {} {}", files[0], files[2]));
+    assert_eq!(left.code, Some(1), "{left:?}");
+    assert!(left.err.contains("are missing"), "{left:?}");
+    let left = sim(&format!("--merge {} {}", files[0], files[0]));
+    assert!(left.err.contains("is there twice"), "{left:?}");
+    std::fs::remove_dir_all(&folder).expect("it can be removed");
+}
+
+#[test]
+fn every_fault_of_the_command_line_is_simulated() {
+    for args in [
+        "--pause leader@5s..9s",
+        "--vanish leader@5s..9s",
+        "--crash gcd@5s --crash leader@7s",
+        "--crash 40%@5s..9s --members 9",
+        "--crash leader@5s..9s --back-as moved",
+        "--partition 2|3+gcd@5s..9s",
+        "--cut 1-5@5s..9s --cut 5>3@5s..9s",
+        "--slow 2:20ms --slow 50%:1ms",
+        "--plain 1",
+        "--capacity 8,64,4096",
+    ] {
+        let left = sim(&format!("--seeds 1..5 {args}"));
+        assert_eq!(left.code, Some(0), "{args}: {left:?}");
+    }
+    for (args, text) in [
+        ("--cut 1-9@5s..9s", "there is no member 9"),
+        ("--pause 9@5s..9s", "there is no member 9"),
+        ("--crash leader@5s --back-as moved", "nobody comes back"),
+        ("--members 5000", "--capacity 64"),
+        ("--shard 1/2", "--seeds"),
+        ("--merge /nowhere", "cannot be read"),
+    ] {
+        let left = sim(args);
+        assert!(left.code > Some(0), "{args}: {left:?}");
+        assert!(left.err.contains(text), "{args}: {left:?}");
+    }
 }

@@ -45,9 +45,9 @@ pub(crate) fn times(
 
 fn time(scenario: &Scenario, since: Instant, members: &[u32], leader: u32) -> Duration {
     let record = Record::default();
-    let build = |scenario: &Scenario, config: Config| {
+    let build = |scenario: &Scenario, capacity: usize, config: Config| {
         let me = config.me.pid;
-        let node = node(scenario, config)?;
+        let node = node(scenario, capacity, config)?;
         let record = Rc::clone(&record);
         let recorded: Box<dyn AnyNode> = Box::new(Recorded { node, me, record });
         Some(recorded)

@@ -151,6 +151,7 @@ fn simulated_cut(leader: u32) -> Vec<Duration> {
         members: 3,
         partitions: vec![Partition {
             below: 3,
+            coordinator_above: false,
             from: AT,
             to: over,
         }],
@@ -164,11 +165,7 @@ fn simulated_cut(leader: u32) -> Vec<Duration> {
 fn simulated_end() -> Vec<Duration> {
     let scenario = Scenario {
         members: 3,
-        crashes: vec![Crash {
-            who: Who::Leader,
-            at: AT,
-            until: None,
-        }],
+        crashes: vec![Crash::new(Who::Leader, AT)],
         duration: Duration::from_secs(30),
         ..Scenario::default()
     };

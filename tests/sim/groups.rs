@@ -9,17 +9,13 @@
 
 use core::time::Duration;
 
-use bully::{Config, Member, Pid};
-use bully_sim::{Delay, Partition, Scenario, Start, run, settles_within};
+use bully_sim::{Delay, Partition, Scenario, Start, run};
 
 use crate::text::{everywhere, unmeasured};
 
 /// How long a group takes to agree after its last fault, at most.
 fn bound() -> Duration {
-    settles_within(&Config::new(Member {
-        pid: Pid { days: 1, id: 1 },
-        addr: bully::Addr(1),
-    }))
+    Scenario::default().settles_within()
 }
 
 #[test]
@@ -30,9 +26,10 @@ fn two_leaders_become_one_after_healing_though_nobody_joins() {
         let times = everywhere(0..40, |seed| {
             let scenario = Scenario {
                 members: 6,
-                capacity: 16,
+                capacities: vec![16],
                 partitions: vec![Partition {
                     below,
+                    coordinator_above: false,
                     from: Duration::from_secs(2),
                     to: healed,
                 }],
@@ -62,7 +59,7 @@ fn two_leaders_become_one_after_healing_though_nobody_joins() {
 fn crowd(members: usize, capacity: usize, start: Start, duration: u64) -> Scenario {
     Scenario {
         members,
-        capacity,
+        capacities: vec![capacity],
         start,
         duration: Duration::from_secs(duration),
         seed: 1,

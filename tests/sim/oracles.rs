@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use bully::{Instant, Messages};
-use bully_sim::{Crash, Delay, Hold, Kind, Outcome, Scenario, Start, Who, run};
+use bully_sim::{Crash, Delay, Hold, Kind, Outcome, Scenario, Start, TraceEvent, Who, run};
 
 use crate::text::{everywhere, unmeasured};
 
@@ -21,7 +21,7 @@ fn outcome(scenario: &Scenario) -> Outcome {
 fn by_the_letter(members: usize, prober: usize) -> Scenario {
     Scenario {
         members,
-        capacity: 64,
+        capacities: vec![64],
         start: Start::Ascending,
         delay: Delay::Const(MILLI),
         prober: Some(prober),
@@ -53,11 +53,7 @@ fn a_crash_of_the_leader_costs_what_the_formulas_say_whoever_detects_it() {
         for detector in 1..n {
             let without = by_the_letter(n, detector);
             let scenario = Scenario {
-                crashes: vec![Crash {
-                    who: Who::Leader,
-                    at: Duration::from_secs(10),
-                    until: None,
-                }],
+                crashes: vec![Crash::new(Who::Leader, Duration::from_secs(10))],
                 ..without.clone()
             };
             let above = (n - detector) as u64;
@@ -113,11 +109,7 @@ fn the_lowest_joins_for_n_squared_minus_1_where_nobody_repeats() {
     // leader who has crashed. To that one go n ELECTIONs and a COORDINATOR, which are not counted.
     for n in 2..=39_u64 {
         let mut group = by_the_letter(n as usize + 1, 0);
-        group.crashes = vec![Crash {
-            who: Who::Leader,
-            at: Duration::from_secs(5),
-            until: None,
-        }];
+        group.crashes = vec![Crash::new(Who::Leader, Duration::from_secs(5))];
         let found = lowest_joins(group);
         let among_the_living = [found[0] - n, found[1], found[2] - 1];
         assert_eq!(
@@ -192,21 +184,20 @@ fn the_first_probe_after_a_crash_comes_as_soon_as_chance_has_it() {
         let waits = everywhere(0..runs, |seed| {
             let scenario = Scenario {
                 members: usize::from(followers) + 1,
-                capacity: 64,
-                crashes: vec![Crash {
-                    who: Who::Leader,
-                    at: crash,
-                    until: None,
-                }],
+                capacities: vec![64],
+                crashes: vec![Crash::new(Who::Leader, crash)],
                 duration: crash + Duration::from_secs(4),
                 seed,
                 ..Scenario::default()
             };
-            let leader = format!("→ {}  PROBE", scenario.members);
             let mut first = None;
-            let mut hear = |at: Instant, _: usize, what: &str| {
+            let mut hear = |at: Instant, _: usize, event: &TraceEvent| {
+                let TraceEvent::Sent(message, _) = event else {
+                    return;
+                };
+                let probes = message.kind == Kind::Probe && message.to == Some(scenario.members);
                 let after = at >= Instant::ZERO + crash;
-                if after && first.is_none() && what.starts_with(&leader) {
+                if after && first.is_none() && probes {
                     first = Some(at.since(Instant::ZERO + crash).as_secs_f64());
                 }
             };
@@ -272,7 +263,7 @@ fn with_the_rules_the_lowest_joins_for_less_than_n_minus_1_times_n_plus_2() {
                     start: Start::LowestJoins,
                     delay,
                     duration: Duration::from_secs(15),
-                    capacity: 256,
+                    capacities: vec![256],
                     seed,
                     ..Scenario::default()
                 });
@@ -327,7 +318,7 @@ fn a_cold_start_of_a_thousand_in_any_order_ends_with_every_member_right() {
         let start = orders[which as usize];
         let outcome = outcome(&Scenario {
             members: 1_000,
-            capacity: 1_024,
+            capacities: vec![1_024],
             start,
             delay: JITTER,
             duration: Duration::from_secs(4),

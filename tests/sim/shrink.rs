@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use bully_sim::{Breach, Build, Delay, Kind, Scenario, Start, Who, run_built};
+use bully_sim::{BackAs, Breach, Build, Delay, Failure, Kind, Scenario, Start, Who, run_built};
 
 use crate::text::{read, unmeasured, write};
 
@@ -66,10 +66,33 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     }
     for at in 0..scenario.crashes.len() {
         try_one(&|it| remove(&mut it.crashes, at));
-        try_one(&|it| it.crashes[at].until = None);
+        try_one(&|it| {
+            it.crashes[at].until = None;
+            it.crashes[at].back_as = BackAs::Before;
+        });
+        try_one(&|it| it.crashes[at].back_as = BackAs::Before);
+        try_one(&|it| it.crashes[at].how = Failure::Ends);
     }
     for at in 0..scenario.late.len() {
         try_one(&|it| remove(&mut it.late, at));
+    }
+    for at in 0..scenario.pauses.len() {
+        try_one(&|it| remove(&mut it.pauses, at));
+    }
+    for at in 0..scenario.cuts.len() {
+        try_one(&|it| remove(&mut it.cuts, at));
+        try_one(&|it| it.cuts[at].one_way = false);
+    }
+    for at in 0..scenario.attacks.len() {
+        try_one(&|it| remove(&mut it.attacks, at));
+        try_one(&|it| it.attacks[at].forged = it.attacks[at].forged.div_ceil(2));
+    }
+    try_one(&|it| it.slow.clear());
+    try_one(&|it| it.plain.clear());
+    for at in 0..scenario.capacities.len() {
+        if scenario.capacities.len() > 1 {
+            try_one(&|it| it.capacities = vec![it.capacities[at]]);
+        }
     }
     for gone in 1..=scenario.members {
         if scenario.members > 1 {
@@ -106,6 +129,14 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
             try_one(&|it| it.partitions[at].from = rounded(it.partitions[at].from, unit));
             try_one(&|it| it.partitions[at].to = rounded(it.partitions[at].to, unit));
         }
+        for at in 0..scenario.pauses.len() {
+            try_one(&|it| it.pauses[at].from = rounded(it.pauses[at].from, unit));
+            try_one(&|it| it.pauses[at].to = rounded(it.pauses[at].to, unit));
+        }
+        for at in 0..scenario.cuts.len() {
+            try_one(&|it| it.cuts[at].since = rounded(it.cuts[at].since, unit));
+            try_one(&|it| it.cuts[at].to = rounded(it.cuts[at].to, unit));
+        }
         for at in 0..scenario.holds.len() {
             try_one(&|it| it.holds[at].since = rounded(it.holds[at].since, unit));
             try_one(&|it| it.holds[at].until = rounded(it.holds[at].until, unit));
@@ -126,13 +157,35 @@ fn remove<T>(faults: &mut Vec<T>, at: usize) {
 fn leave_out(scenario: &mut Scenario, gone: usize) {
     let moved = |number: usize| number - usize::from(number > gone);
     scenario.members -= 1;
+    let change = |who: &mut Who| {
+        if let Who::Number(number) = who {
+            *number = moved(*number);
+        }
+    };
     scenario
         .crashes
         .retain(|crash| crash.who != Who::Number(gone));
-    for crash in &mut scenario.crashes {
-        if let Who::Number(number) = &mut crash.who {
-            *number = moved(*number);
-        }
+    scenario
+        .pauses
+        .retain(|pause| pause.who != Who::Number(gone));
+    scenario.slow.retain(|slow| slow.who != Who::Number(gone));
+    scenario.plain.retain(|plain| *plain != Who::Number(gone));
+    scenario
+        .crashes
+        .iter_mut()
+        .for_each(|it| change(&mut it.who));
+    scenario
+        .pauses
+        .iter_mut()
+        .for_each(|it| change(&mut it.who));
+    scenario.slow.iter_mut().for_each(|it| change(&mut it.who));
+    scenario.plain.iter_mut().for_each(change);
+    scenario
+        .cuts
+        .retain(|cut| cut.from != gone && cut.to_whom != gone);
+    for cut in &mut scenario.cuts {
+        cut.from = moved(cut.from);
+        cut.to_whom = moved(cut.to_whom);
     }
     scenario.late.retain(|(number, _)| *number != gone);
     for (number, _) in &mut scenario.late {

@@ -9,7 +9,10 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use bully::{FeignMode, Member};
-use bully_sim::{Breach, Crash, Delay, Hold, Kind, Outcome, Partition, Scenario, Start, Who, run};
+use bully_sim::{
+    Attack, BackAs, Breach, Crash, Cut, Delay, Failure, ForgedAt, Hold, Kind, Outcome, Partition,
+    Pause, Scenario, Slow, Start, TraceEvent, Who, run,
+};
 
 /// A scenario and what is to be shown of it.
 #[derive(Clone, Debug)]
@@ -29,11 +32,18 @@ const STARTS: [(&str, Start); 6] = [
     ("highest-joins", Start::HighestJoins),
 ];
 
+const FORGED_AT: [(&str, ForgedAt); 4] = [
+    ("refusing", ForgedAt::Refusing),
+    ("silent", ForgedAt::Silent),
+    ("answering", ForgedAt::Answering),
+    ("real", ForgedAt::Real),
+];
+
 /// Reads a scenario, up to a line of dashes; the error names the line.
 pub(crate) fn read(text: &str) -> Result<Story, String> {
     let mut story = Story {
         scenario: Scenario {
-            capacity: 16,
+            capacities: vec![16],
             ..Scenario::default()
         },
         probes: false,
@@ -52,26 +62,84 @@ fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
     let to = &mut story.scenario;
     match *words {
         ["members", n] => to.members = n.parse().ok()?,
-        ["capacity", n] => to.capacity = n.parse().ok()?,
+        ["capacity", sizes] => {
+            let sizes = sizes.split(',').map(str::parse).collect::<Result<_, _>>();
+            to.capacities = sizes.ok()?;
+        }
         ["start", how] => to.start = STARTS.iter().find(|(name, _)| *name == how)?.1,
         ["delay", "const", delay] => to.delay = Delay::Const(span(delay)?),
         ["delay", "uniform", low, high] => to.delay = Delay::Uniform(span(low)?, span(high)?),
         ["delay", "exp", mean] => to.delay = Delay::Exp(span(mean)?),
         ["late", number, "at", at] => to.late.push((number.parse().ok()?, span(at)?)),
-        ["crash", who, "at", at, ref rest @ ..] => to.crashes.push(Crash {
-            who: match who {
-                "leader" => Who::Leader,
-                number => Who::Number(number.parse().ok()?),
-            },
+        [how @ ("crash" | "vanish"), who, "at", at, ref rest @ ..] => to.crashes.push(Crash {
+            who: whom(who)?,
             at: span(at)?,
             until: match *rest {
                 [] => None,
-                ["until", until] => Some(span(until)?),
+                ["until", until, ..] => Some(span(until)?),
+                _ => return None,
+            },
+            how: match how {
+                "crash" => Failure::Ends,
+                _ => Failure::Vanishes,
+            },
+            back_as: match *rest.get(2..).unwrap_or_default() {
+                [] => BackAs::Before,
+                ["next-day"] => BackAs::NextDay,
+                ["moved"] => BackAs::Moved,
                 _ => return None,
             },
         }),
-        ["partition", "below", below, "from", from, "to", end] => to.partitions.push(Partition {
-            below: below.parse().ok()?,
+        ["pause", who, "from", from, "to", end] => to.pauses.push(Pause {
+            who: whom(who)?,
+            from: span(from)?,
+            to: span(end)?,
+        }),
+        ["slow", who, delay] => to.slow.push(Slow {
+            who: whom(who)?,
+            delay: span(delay)?,
+        }),
+        ["plain", who] => to.plain.push(whom(who)?),
+        [
+            "partition",
+            "below",
+            below,
+            "from",
+            from,
+            "to",
+            end,
+            ref rest @ ..,
+        ] => {
+            to.partitions.push(Partition {
+                below: below.parse().ok()?,
+                coordinator_above: match *rest {
+                    [] => false,
+                    ["gcd", "above"] => true,
+                    _ => return None,
+                },
+                from: span(from)?,
+                to: span(end)?,
+            });
+        }
+        [
+            "cut",
+            from,
+            way @ ("-" | ">"),
+            end,
+            "from",
+            since,
+            "to",
+            until,
+        ] => to.cuts.push(Cut {
+            from: anyone(from)??,
+            to_whom: anyone(end)??,
+            one_way: way == ">",
+            since: span(since)?,
+            to: span(until)?,
+        }),
+        ["forge", forged, at, "from", from, "to", end] => to.attacks.push(Attack {
+            forged: forged.parse().ok()?,
+            at: FORGED_AT.iter().find(|(name, _)| *name == at)?.1,
             from: span(from)?,
             to: span(end)?,
         }),
@@ -129,6 +197,26 @@ fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
     Some(())
 }
 
+fn whom(word: &str) -> Option<Who> {
+    Some(match word {
+        "leader" => Who::Leader,
+        "gcd" => Who::Number(0),
+        word => match word.strip_suffix('%') {
+            Some(share) => Who::Percent(share.parse().ok()?),
+            None => Who::Number(word.parse().ok()?),
+        },
+    })
+}
+
+fn who_is(who: Who) -> String {
+    match who {
+        Who::Leader => "leader".to_owned(),
+        Who::Number(0) => "gcd".to_owned(),
+        Who::Number(number) => number.to_string(),
+        Who::Percent(share) => format!("{share}%"),
+    }
+}
+
 fn anyone(word: &str) -> Option<Option<usize>> {
     match word {
         "any" => Some(None),
@@ -162,7 +250,15 @@ fn spelled(span: Duration) -> String {
 pub(crate) fn write(scenario: &Scenario) -> String {
     let mut lines = vec![
         format!("members {}", scenario.members),
-        format!("capacity {}", scenario.capacity),
+        format!(
+            "capacity {}",
+            scenario
+                .capacities
+                .iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
     ];
     let start = STARTS.iter().find(|(_, start)| *start == scenario.start);
     lines.extend(start.map(|(name, _)| format!("start {name}")));
@@ -174,17 +270,57 @@ pub(crate) fn write(scenario: &Scenario) -> String {
     for (number, at) in &scenario.late {
         lines.push(format!("late {number} at {}", spelled(*at)));
     }
-    for Crash { who, at, until } in &scenario.crashes {
-        let who = match who {
-            Who::Leader => "leader".to_owned(),
-            Who::Number(number) => number.to_string(),
+    for crash in &scenario.crashes {
+        let how = match crash.how {
+            Failure::Ends => "crash",
+            Failure::Vanishes => "vanish",
         };
-        let until = until.map_or(String::new(), |until| format!(" until {}", spelled(until)));
-        lines.push(format!("crash {who} at {}{until}", spelled(*at)));
+        let back_as = match crash.back_as {
+            BackAs::Before => "",
+            BackAs::NextDay => " next-day",
+            BackAs::Moved => " moved",
+        };
+        let until = crash.until.map_or(String::new(), |until| {
+            format!(" until {}{back_as}", spelled(until))
+        });
+        let (who, at) = (who_is(crash.who), spelled(crash.at));
+        lines.push(format!("{how} {who} at {at}{until}"));
     }
-    for Partition { below, from, to } in &scenario.partitions {
-        let (from, to) = (spelled(*from), spelled(*to));
-        lines.push(format!("partition below {below} from {from} to {to}"));
+    for Pause { who, from, to } in &scenario.pauses {
+        let (who, from, to) = (who_is(*who), spelled(*from), spelled(*to));
+        lines.push(format!("pause {who} from {from} to {to}"));
+    }
+    for Slow { who, delay } in &scenario.slow {
+        lines.push(format!("slow {} {}", who_is(*who), spelled(*delay)));
+    }
+    for who in &scenario.plain {
+        lines.push(format!("plain {}", who_is(*who)));
+    }
+    for partition in &scenario.partitions {
+        let (below, from, to) = (partition.below, partition.from, partition.to);
+        let (from, to) = (spelled(from), spelled(to));
+        let gcd = if partition.coordinator_above {
+            " gcd above"
+        } else {
+            ""
+        };
+        lines.push(format!("partition below {below} from {from} to {to}{gcd}"));
+    }
+    for cut in &scenario.cuts {
+        let end = |number: usize| match number {
+            0 => "gcd".to_owned(),
+            number => number.to_string(),
+        };
+        let way = if cut.one_way { ">" } else { "-" };
+        let (from, to) = (end(cut.from), end(cut.to_whom));
+        let (since, until) = (spelled(cut.since), spelled(cut.to));
+        lines.push(format!("cut {from} {way} {to} from {since} to {until}"));
+    }
+    for attack in &scenario.attacks {
+        let at = FORGED_AT.iter().find(|(_, at)| *at == attack.at);
+        let at = at.map_or("", |(name, _)| name);
+        let (from, to) = (spelled(attack.from), spelled(attack.to));
+        lines.push(format!("forge {} {at} from {from} to {to}", attack.forged));
     }
     for hold in &scenario.holds {
         let who = |who: Option<usize>| match who {
@@ -227,14 +363,18 @@ pub(crate) fn write(scenario: &Scenario) -> String {
 /// What a run says, line by line, and what it comes to.
 pub(crate) fn tell(story: &Story) -> (String, Result<Outcome, Breach>) {
     let mut said: Vec<(u64, usize, String)> = Vec::new();
-    let mut hear = |at: bully::Instant, who: usize, what: &str| {
+    let mut observe = |at: bully::Instant, who: usize, event: &TraceEvent| {
+        if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {
+            return;
+        }
+        let what = event.to_string();
         let probe = what.contains("  PROBE") || what.contains("OK to PROBE");
         let early = at < bully::Instant::ZERO + story.from;
         if !early && (story.probes || !probe) {
-            said.push((at.as_micros(), who, what.to_owned()));
+            said.push((at.as_micros(), who, what));
         }
     };
-    let result = run(&story.scenario, &unmeasured, Some(&mut hear));
+    let result = run(&story.scenario, &unmeasured, Some(&mut observe));
     let mut trace = String::new();
     let mut said = said.into_iter().peekable();
     while let Some((at, who, mut what)) = said.next() {

@@ -1,70 +1,49 @@
 //! What must hold after every step, whatever happens.
 
-use core::fmt;
+use bully::{Instant, Member, Phase};
 
-use bully::{Instant, Phase};
-
-use crate::identity::pid;
+use crate::breach::Breach;
+use crate::message::Action;
 use crate::node::AnyNode;
-use crate::node::exchanges;
-use crate::port::{Action, Port};
-use crate::scenario::Scenario;
+use crate::port::Port;
 
-/// Something that must hold did not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Breach {
-    /// The invariant, by name.
-    pub invariant: &'static str,
-    /// The member's number.
-    pub member: usize,
-    /// When, in virtual time.
-    pub at: Instant,
-    /// What was seen.
-    pub seen: String,
-    /// The seed of the run.
-    pub seed: u64,
+/// Whom a check looks at, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) number: usize,
+    pub(crate) me: Member,
+    pub(crate) capacity: usize,
+    pub(crate) exchanges: usize,
+    pub(crate) now: Instant,
+    pub(crate) seed: u64,
 }
 
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "seed {}: at {:.6} s member {} breaks \"{}\": {}",
-            self.seed,
-            self.at.as_micros() as f64 / 1e6,
-            self.member,
-            self.invariant,
-            self.seen
-        )
+impl Subject {
+    fn breach(&self, invariant: &'static str, seen: String) -> Breach {
+        Breach {
+            invariant,
+            member: self.number,
+            at: self.now,
+            seen,
+            seed: self.seed,
+        }
     }
 }
 
-impl core::error::Error for Breach {}
-
-/// Looks at a machine that has just done all it had to do.
+/// Checks a node that has just done all it had to do.
 pub(crate) fn step(
-    machine: &mut dyn AnyNode,
+    node: &mut dyn AnyNode,
     port: &mut Port,
-    now: Instant,
-    scenario: &Scenario,
-    number: usize,
+    subject: &Subject,
 ) -> Result<(), Breach> {
-    let fail = |invariant, seen| {
-        Err(Breach {
-            invariant,
-            member: number,
-            at: now,
-            seen,
-            seed: scenario.seed,
-        })
-    };
-    let me = pid(number);
-    let poll_at = machine.poll_at();
-    let settled = matches!(machine.phase(), Phase::Leading | Phase::Following(_));
+    let fail = |invariant, seen| Err(subject.breach(invariant, seen));
+    let (now, me) = (subject.now, subject.me.pid);
+    let poll_at = node.poll_at();
+    let settled = matches!(node.phase(), Phase::Leading | Phase::Following(_));
     if !settled && poll_at.is_none() {
         return fail(
             "every unsettled phase has a deadline",
-            format!("{:?} without one", machine.phase()),
+            format!("{:?} without one", node.phase()),
         );
     }
     if poll_at.is_some_and(|at| at <= now) && !port.has_input() {
@@ -73,9 +52,9 @@ pub(crate) fn step(
             format!("{poll_at:?} at {now:?}"),
         );
     }
-    let roster = machine.roster();
+    let roster = node.roster();
     let members = roster.members();
-    if members.len() > scenario.capacity || !members.is_sorted_by(|a, b| a < b) {
+    if members.len() > subject.capacity || !members.is_sorted_by(|a, b| a < b) {
         return fail(
             "the table is ascending and within its capacity",
             format!("{members:?}"),
@@ -84,7 +63,7 @@ pub(crate) fn step(
     if !members.iter().any(|member| member.pid == me) {
         return fail("my own pid is never dropped", format!("{members:?}"));
     }
-    if let Phase::Following(leader) = machine.phase()
+    if let Phase::Following(leader) = node.phase()
         && (leader <= me || !members.iter().any(|member| member.pid == leader))
     {
         return fail(
@@ -104,7 +83,7 @@ pub(crate) fn step(
             return fail("nothing is sent to oneself", format!("{to:?}"));
         }
     }
-    if opened.count() > WORK_MAX * exchanges(scenario) {
+    if opened.count() > WORK_MAX * subject.exchanges {
         return fail(
             "work per poll is bounded by the capacities",
             format!("{} exchanges opened at once", port.outbox.len()),
@@ -113,7 +92,7 @@ pub(crate) fn step(
     if !port.has_input() {
         let earlier = Instant::from_micros(now.as_micros().saturating_sub(1_000_000));
         for again in [now, earlier] {
-            if let Some(seen) = does(machine, port, again) {
+            if let Some(seen) = does(node, port, again) {
                 return fail(
                     "polling again, or with an earlier time, changes nothing",
                     seen,
@@ -124,38 +103,30 @@ pub(crate) fn step(
     Ok(())
 }
 
-/// Looks at a machine that has neither input nor, by its own word, anything to do yet.
-pub(crate) fn spot_check(
-    machine: &mut dyn AnyNode,
+/// Checks a node that has neither input nor, by its own word, anything to do yet.
+pub(crate) fn early_poll(
+    node: &mut dyn AnyNode,
     port: &mut Port,
-    now: Instant,
-    scenario: &Scenario,
-    number: usize,
+    subject: &Subject,
 ) -> Result<(), Breach> {
-    match does(machine, port, now) {
+    let invariant = "poll_at is never later than the earliest deadline";
+    match does(node, port, subject.now) {
         None => Ok(()),
-        Some(seen) => Err(Breach {
-            invariant: "poll_at is never later than the earliest deadline",
-            member: number,
-            at: now,
-            seen,
-            seed: scenario.seed,
-        }),
+        Some(seen) => Err(subject.breach(invariant, seen)),
     }
 }
 
-/// What a machine does when it is polled, if it does anything.
-fn does(machine: &mut dyn AnyNode, port: &mut Port, now: Instant) -> Option<String> {
-    let (actions, poll_at, phase) = (port.outbox.len(), machine.poll_at(), machine.phase());
-    let event = machine.poll(now, port);
-    let same =
-        port.outbox.len() == actions && machine.poll_at() == poll_at && machine.phase() == phase;
+/// What a node does when it is polled, if it does anything.
+fn does(node: &mut dyn AnyNode, port: &mut Port, now: Instant) -> Option<String> {
+    let (actions, poll_at, phase) = (port.outbox.len(), node.poll_at(), node.phase());
+    let event = node.poll(now, port);
+    let same = port.outbox.len() == actions && node.poll_at() == poll_at && node.phase() == phase;
     (event.is_some() || !same).then(|| {
-        let now_at = machine.poll_at();
+        let now_at = node.poll_at();
         let actions = port.outbox.get(actions..);
         format!("{event:?}, {actions:?}, poll_at {poll_at:?} to {now_at:?}")
     })
 }
 
-/// A poll takes in at most four pieces of input for each place, each of which may free one.
+/// A poll takes in at most four pieces of input for each exchange, each of which may free one.
 const WORK_MAX: usize = 6;

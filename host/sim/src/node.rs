@@ -1,6 +1,9 @@
 //! The shipped node, by the capacities it is compiled for.
 
-use bully::{Config, Counters, Event, Instant, Net, Node, Phase, Pid, Roster, State};
+use bully::{
+    Config, Counters, Directory, DirectoryEvent, Event, Instant, Net, Node, Phase, Pid, Roster,
+    State,
+};
 
 use crate::scenario::Scenario;
 
@@ -81,9 +84,9 @@ const STORM_EXCHANGES: usize = 8_192;
 /// The capacity of nodes with so many exchanges; in a larger group a storm fills any table.
 const STORM_CAPACITY: usize = 64;
 
-/// How many exchanges each node has.
-pub(crate) fn exchanges(scenario: &Scenario) -> usize {
-    let small = scenario.members <= STORM_CAPACITY && STORM_CAPACITY <= scenario.capacity;
+/// How many exchanges a member has whose table is of this capacity.
+pub(crate) fn exchanges(scenario: &Scenario, capacity: usize) -> usize {
+    let small = scenario.members <= STORM_CAPACITY && STORM_CAPACITY <= capacity;
     if scenario.strict && small {
         STORM_EXCHANGES
     } else {
@@ -91,12 +94,50 @@ pub(crate) fn exchanges(scenario: &Scenario) -> usize {
     }
 }
 
-/// The shipped node, with room for as many members as the scenario says.
-pub fn node(scenario: &Scenario, config: Config) -> Option<Box<dyn AnyNode>> {
-    match exchanges(scenario) {
+/// The shipped node with a table of this capacity, for this scenario; `None` if there is none of the
+/// size.
+pub fn node(scenario: &Scenario, capacity: usize, config: Config) -> Option<Box<dyn AnyNode>> {
+    match exchanges(scenario, capacity) {
         STORM_EXCHANGES => Some(Box::new(Node::<STORM_CAPACITY, STORM_EXCHANGES>::new(
             config,
         ))),
-        _ => sized::<EXCHANGES>(scenario.capacity, config),
+        _ => sized::<EXCHANGES>(capacity, config),
+    }
+}
+
+/// The shipped coordinator of any capacity; its methods are those of [`Directory`].
+pub(crate) trait AnyDirectory {
+    /// See [`Directory::poll`].
+    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<DirectoryEvent>;
+    /// See [`Directory::poll_at`].
+    fn poll_at(&self) -> Option<Instant>;
+}
+
+impl<const MEMBERS: usize> AnyDirectory for Directory<MEMBERS, EXCHANGES> {
+    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<DirectoryEvent> {
+        Directory::poll(self, now, net)
+    }
+
+    fn poll_at(&self) -> Option<Instant> {
+        Directory::poll_at(self)
+    }
+}
+
+/// How many exchanges the coordinator has.
+pub(crate) const DIRECTORY_EXCHANGES: usize = EXCHANGES;
+
+/// The shipped coordinator with room for this many members.
+pub(crate) fn directory(members: usize) -> Box<dyn AnyDirectory> {
+    match members {
+        0..=4_096 => Box::new(Directory::<4_096, EXCHANGES>::new()),
+        4_097..=16_384 => Box::new(Directory::<16_384, EXCHANGES>::new()),
+        _ => {
+            // Its 2 MB are made on a stack before they are moved.
+            let make = || Box::new(Directory::<131_072, EXCHANGES>::new());
+            let made = std::thread::Builder::new().stack_size(16 << 20).spawn(make);
+            let made = made.map(std::thread::JoinHandle::join);
+            let made = made.expect("a thread can be started");
+            made.expect("making a coordinator does not panic")
+        }
     }
 }

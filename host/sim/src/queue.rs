@@ -53,7 +53,7 @@ impl<T> EventQueue<T> {
         }
     }
 
-    pub(crate) fn plan(&mut self, at: Instant, what: T) {
+    pub(crate) fn push(&mut self, at: Instant, what: T) {
         self.planned += 1;
         self.heap.push(Reverse(Planned {
             at,

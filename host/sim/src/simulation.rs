@@ -1,74 +1,57 @@
-//! The group: all machines, what is on its way between them, and time.
+//! The group: its processes, what is on its way between them, and virtual time.
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use bully::{Config, Directory, Feign, Gone, Instant, Member, Pid};
+use bully::{Addr, Config, Instant, Member};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::agreement::Agreement;
-use crate::checks::{self, Breach};
-use crate::identity::{addr, pid};
-use crate::network::{Conn, FaultModel, Side};
-use crate::node::AnyNode;
-use crate::node::{exchanges, node};
-use crate::port::{Input, Message, Port};
+use crate::breach::Breach;
+use crate::checks::{self, Subject};
+use crate::identity::{addr, next_day, pid};
+use crate::message::{Input, Message};
+use crate::network::{ConnId, Conns, FaultModel, Side};
+use crate::node::{AnyNode, DIRECTORY_EXCHANGES, directory, exchanges, node};
+use crate::outcome::{Contact, Outcome, Record, Unchecked};
+use crate::port::Port;
+use crate::process::{Process, ProcessSlot, config, slots, slow};
 use crate::queue::EventQueue;
-use crate::report::Outcome;
-use crate::scenario::{Crash, JOINS_AT, START_GAP, Scenario, Start, Who};
+use crate::scenario::{BackAs, Crash, Failure, JOINS_AT, Pause, START_GAP, Scenario, Start};
+use crate::trace::{Observer, TraceEvent};
 
 /// How many bytes a message takes on a wire, by its kind's name and its list of members; of a JOIN
 /// the one who joins.
 pub type Measure<'a> = &'a dyn Fn(&str, &[Member]) -> usize;
 
-/// Who is told of everything that happens: the time, the member's number (0: the coordinator), and
-/// what happened to it.
-pub type Trace<'a> = &'a mut dyn FnMut(Instant, usize, &str);
-
-/// Makes a member: the shipped one, or one with a fault planted in it.
-pub type Build<'a> = &'a dyn Fn(&Scenario, Config) -> Option<Box<dyn AnyNode>>;
+/// Makes a member with a table of this capacity: the shipped one, or one with a fault planted in it.
+pub type Build<'a> = &'a dyn Fn(&Scenario, usize, Config) -> Option<Box<dyn AnyNode>>;
 
 /// What is to come.
 #[derive(Debug)]
 pub(crate) enum SimEvent {
     Start(usize),
+    /// A crashed member starts again.
+    Return(usize, BackAs),
     Crash(Crash),
-    /// A machine's own deadline.
+    Pause(Pause),
+    Continue(usize),
+    /// A node's own deadline.
     Wake(usize),
-    /// Somewhere before that deadline: there must be nothing to do.
-    SpotCheck(usize),
+    /// A time before that deadline: there must be nothing to do.
+    EarlyPoll(usize),
     /// A connection with its message arrives; the message may have been lost on the way.
-    Arrive(u64, Option<Message>),
-    /// Input of a connection arrive at one end.
-    Tell(u64, Side, Input),
-    /// A partition begins or ends.
-    PartitionChanges,
-    /// All has been quiet for so long that all must agree.
+    Arrive(ConnId, Option<Message>),
+    /// Something about a connection arrives at one end.
+    Deliver(ConnId, Side, Input),
+    /// A partition or a cut begins or ends; `true`: it ends.
+    Links(bool),
+    /// The attack of this number sends its lists.
+    Attack(usize),
+    /// All has been quiet for so long that all must agree, if nothing else happened since.
     CheckAgreement,
-}
-
-/// A place in the group, and who is there: 0 is the coordinator, the members follow from the least.
-pub(crate) struct ProcessSlot {
-    pub(crate) who: Process,
-    pub(crate) port: Port,
-    pub(crate) listening: bool,
-    /// The connection of each slot.
-    pub(crate) calls: HashMap<u32, u64>,
-    wake: Option<Instant>,
-    pub(crate) up: bool,
-    pub(crate) leader: Option<Pid>,
-    /// Since when it is up, or down.
-    pub(crate) up_since: Instant,
-    /// The state it was last seen in, for the trace.
-    pub(crate) state: &'static str,
-}
-
-pub(crate) enum Process {
-    Nobody,
-    Coordinator(Box<Directory<4096, DIRECTORY_EXCHANGES>>),
-    Member(Box<dyn AnyNode>),
 }
 
 pub(crate) struct Simulation<'a> {
@@ -76,16 +59,18 @@ pub(crate) struct Simulation<'a> {
     pub(crate) now: Instant,
     pub(crate) queue: EventQueue<SimEvent>,
     pub(crate) rng: StdRng,
-    /// Chance that nothing in the group depends on: when to spot_check at it.
-    spot_checks: StdRng,
+    /// Chance that the network does not depend on: who gets what, and when to poll early.
+    draws: StdRng,
     pub(crate) fault_model: FaultModel,
-    pub(crate) seats: Vec<ProcessSlot>,
-    pub(crate) conns: HashMap<u64, Conn>,
+    pub(crate) slots: Vec<ProcessSlot>,
+    pub(crate) conns: Conns,
     pub(crate) conns_made: u64,
     pub(crate) agreement: Agreement,
-    pub(crate) outcome: Outcome,
+    pub(crate) record: Record,
+    /// Connections to addresses at which no member ever was.
+    pub(crate) strays: BTreeMap<Addr, u64>,
     pub(crate) measure: Measure<'a>,
-    pub(crate) trace: Option<Trace<'a>>,
+    pub(crate) observer: Option<Observer<'a>>,
     pub(crate) breach: Option<Breach>,
     build: Build<'a>,
 }
@@ -98,9 +83,9 @@ pub(crate) struct Simulation<'a> {
 pub fn run<'a>(
     scenario: &'a Scenario,
     measure: Measure<'a>,
-    trace: Option<Trace<'a>>,
+    observer: Option<Observer<'a>>,
 ) -> Result<Outcome, Breach> {
-    run_built(scenario, measure, trace, &node)
+    run_built(scenario, measure, observer, &node)
 }
 
 /// Runs `scenario` with members that `build` makes: the checks can be shown to bite.
@@ -111,83 +96,89 @@ pub fn run<'a>(
 pub fn run_built<'a>(
     scenario: &'a Scenario,
     measure: Measure<'a>,
-    trace: Option<Trace<'a>>,
+    observer: Option<Observer<'a>>,
     build: Build<'a>,
 ) -> Result<Outcome, Breach> {
-    let mut group = Simulation::new(scenario, measure, trace, build);
+    let mut simulation = Simulation::new(scenario, measure, observer, build);
     let end = Instant::ZERO + scenario.duration;
-    while let Some(at) = group.queue.next_at()
-        && (at <= end || (at <= end + GRACE && group.ends_unsettled()))
+    while let Some(at) = simulation.queue.next_at()
+        && (at <= end || (at <= end + END_WAITS_MAX && simulation.ends_unsettled()))
     {
-        group.step();
-        if let Some(breach) = group.breach.take() {
+        simulation.step();
+        if let Some(breach) = simulation.breach.take() {
             return Err(breach);
         }
-        if group.outcome.messages_sum() > scenario.messages_max {
-            group.outcome.cut = true;
+        if simulation.record.outcome.messages_sum() > scenario.messages_max {
+            simulation.record.outcome.cut = true;
             break;
         }
     }
-    Ok(group.finish())
+    Ok(simulation.finish())
 }
 
-/// How much longer than planned a run lasts whose members go on playing dead, if its end falls on
-/// an election: as long as in `bully lab`, and for the same reason.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Exchanges of the coordinator.
-const DIRECTORY_EXCHANGES: usize = 22;
+/// How much longer than planned a run lasts whose faults never end, if its end falls on an election:
+/// as long as in `bully lab`, and for the same reason.
+const END_WAITS_MAX: Duration = Duration::from_secs(5);
 
 impl<'a> Simulation<'a> {
     fn new(
         scenario: &'a Scenario,
         measure: Measure<'a>,
-        trace: Option<Trace<'a>>,
+        observer: Option<Observer<'a>>,
         build: Build<'a>,
     ) -> Self {
-        let seats = (0..=scenario.members)
-            .map(|_| ProcessSlot {
-                who: Process::Nobody,
-                port: Port::new(0),
-                listening: false,
-                calls: HashMap::new(),
-                wake: None,
-                up: false,
-                leader: None,
-                up_since: Instant::ZERO,
-                state: "",
-            })
-            .collect();
-        let mut group = Self {
+        let mut draws = StdRng::seed_from_u64(!scenario.seed);
+        let mut simulation = Self {
             scenario,
             now: Instant::ZERO,
             queue: EventQueue::new(),
             rng: StdRng::seed_from_u64(scenario.seed),
-            spot_checks: StdRng::seed_from_u64(!scenario.seed),
-            fault_model: FaultModel::new(scenario),
-            seats,
-            conns: HashMap::new(),
+            fault_model: FaultModel::new(scenario, slow(scenario, &mut draws)),
+            slots: slots(scenario, &mut draws),
+            draws,
+            conns: Conns::default(),
             conns_made: 0,
-            agreement: Agreement::new(scenario),
-            outcome: Outcome::new(scenario.seed),
+            agreement: Agreement::new(scenario, false, &[]),
+            record: Record::new(scenario.seed),
+            strays: BTreeMap::new(),
             measure,
-            trace,
+            observer,
             breach: None,
             build,
         };
-        group.plan_starts();
-        for crash in &scenario.crashes {
-            let at = Instant::ZERO + crash.at;
-            group.queue.plan(at, SimEvent::Crash(*crash));
-        }
-        for partition in &scenario.partitions {
-            for at in [partition.from, partition.to] {
-                group
-                    .queue
-                    .plan(Instant::ZERO + at, SimEvent::PartitionChanges);
+        let promised = simulation.promises();
+        let judged: Vec<bool> = simulation.slots.iter().map(|slot| !slot.plain).collect();
+        simulation.agreement = Agreement::new(scenario, promised, &judged);
+        simulation.plan_starts();
+        simulation.plan_faults();
+        simulation
+    }
+
+    /// Returns `true` if agreement is promised before the end, and notes why not.
+    fn promises(&mut self) -> bool {
+        let scenario = self.scenario;
+        let ok_within = Config::new(Member {
+            pid: pid(1),
+            addr: addr(1, 0),
+        })
+        .ok_within;
+        let slow = self.fault_model.ceiling().saturating_mul(4) > ok_within;
+        let reasons = [
+            (scenario.strict, Unchecked::Strict),
+            (slow, Unchecked::SlowNetwork),
+            (scenario.prober.is_some(), Unchecked::OneProber),
+        ];
+        let mut promised = true;
+        for (applies, reason) in reasons {
+            if applies {
+                promised = false;
+                self.record.leave_out(reason);
             }
         }
-        group
+        if self.slots.iter().any(|slot| slot.plain) {
+            self.record.leave_out(Unchecked::PlainMembers);
+        }
+        promised
     }
 
     fn plan_starts(&mut self) {
@@ -211,104 +202,110 @@ impl<'a> Simulation<'a> {
             Start::Ascending | Start::Descending | Start::Shuffled => START_GAP,
             _ => Duration::ZERO,
         };
-        self.queue.plan(Instant::ZERO, SimEvent::Start(0));
+        self.queue.push(Instant::ZERO, SimEvent::Start(0));
         for (place, number) in (0_u32..).zip(order) {
             self.queue
-                .plan(Instant::ZERO + gap * place, SimEvent::Start(number));
+                .push(Instant::ZERO + gap * place, SimEvent::Start(number));
         }
         if let Some(late) = late {
             self.queue
-                .plan(Instant::ZERO + JOINS_AT, SimEvent::Start(late));
+                .push(Instant::ZERO + JOINS_AT, SimEvent::Start(late));
         }
         for (number, at) in &self.scenario.late {
             self.queue
-                .plan(Instant::ZERO + *at, SimEvent::Start(*number));
+                .push(Instant::ZERO + *at, SimEvent::Start(*number));
+        }
+    }
+
+    fn plan_faults(&mut self) {
+        let scenario = self.scenario;
+        let at = |at: Duration| Instant::ZERO + at;
+        for crash in &scenario.crashes {
+            self.queue.push(at(crash.at), SimEvent::Crash(*crash));
+        }
+        for partition in &scenario.partitions {
+            self.queue.push(at(partition.from), SimEvent::Links(false));
+            self.queue.push(at(partition.to), SimEvent::Links(true));
+        }
+        for cut in &scenario.cuts {
+            self.queue.push(at(cut.since), SimEvent::Links(false));
+            self.queue.push(at(cut.to), SimEvent::Links(true));
+        }
+        for pause in &scenario.pauses {
+            self.queue.push(at(pause.from), SimEvent::Pause(*pause));
+        }
+        for (number, attack) in scenario.attacks.iter().enumerate() {
+            self.queue.push(at(attack.from), SimEvent::Attack(number));
         }
     }
 
     /// Lets the next thing happen.
     fn step(&mut self) {
-        let Some((at, plan)) = self.queue.pop() else {
+        let Some((at, event)) = self.queue.pop() else {
             return;
         };
         self.now = at;
-        match plan {
-            SimEvent::Start(seat) => self.start(seat),
+        match event {
+            SimEvent::Start(number) => self.start(number),
+            SimEvent::Return(number, back_as) => self.come_back(number, back_as),
             SimEvent::Crash(crash) => self.crash(crash),
-            SimEvent::Wake(seat) => {
-                if self
-                    .seats
-                    .get(seat)
-                    .is_some_and(|seat| seat.wake == Some(at))
-                {
-                    self.turn(seat);
+            SimEvent::Pause(pause) => self.pause(pause),
+            SimEvent::Continue(number) => self.go_on(number),
+            SimEvent::Wake(number) => {
+                let slot = self.slots.get(number);
+                if slot.is_some_and(|slot| slot.wake == Some(at)) {
+                    self.turn(number);
                 }
             }
-            SimEvent::SpotCheck(seat) => self.spot_check(seat),
-            SimEvent::PartitionChanges => {
-                self.disturb(at);
-                self.agreement.interfere(at, true);
-                self.trace_reach();
-            }
-            SimEvent::CheckAgreement => self.check_agreement(),
+            SimEvent::EarlyPoll(number) => self.poll_early(number),
+            SimEvent::Links(ends) => self.links_change(ends),
+            SimEvent::CheckAgreement => self.check_agreement_or_later(),
             SimEvent::Arrive(conn, message) => self.arrive(conn, message),
-            SimEvent::Tell(conn, side, input) => {
-                if let Some(seat) = self.tell(conn, side, input) {
-                    self.turn(seat);
+            SimEvent::Deliver(conn, side, input) => {
+                if let Some(number) = self.deliver(conn, side, input) {
+                    self.turn(number);
                 }
             }
+            SimEvent::Attack(number) => self.attack(number),
         }
     }
 
     fn start(&mut self, number: usize) {
-        let there = |seat: &ProcessSlot| !matches!(seat.who, Process::Nobody);
-        if self.seats.get(number).is_none_or(there) {
+        let there = |slot: &ProcessSlot| !matches!(slot.process, Process::Nobody);
+        if self.slots.get(number).is_none_or(there) {
             return;
         }
-        self.disturb(self.now);
+        self.fault(self.now);
         let seed = self.rng.random();
-        let config = self.config(number, seed);
-        let Some(seat) = self.seats.get_mut(number) else {
+        let scenario = self.scenario;
+        let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        seat.listening = true;
+        slot.listening = true;
+        slot.vanished = false;
         if number == 0 {
-            seat.port = Port::new(DIRECTORY_EXCHANGES);
-            seat.who = Process::Coordinator(Box::new(Directory::new()));
+            slot.port = Port::new(DIRECTORY_EXCHANGES, false);
+            slot.process = Process::Coordinator(directory(scenario.members));
         } else {
-            seat.port = Port::new(exchanges(self.scenario));
-            seat.who = (self.build)(self.scenario, config).map_or(Process::Nobody, Process::Member);
-            self.trace_line(number, "starts");
+            slot.port = Port::new(exchanges(scenario, slot.capacity), slot.plain);
+            let config = config(scenario, number, slot, seed);
+            slot.process = (self.build)(scenario, slot.capacity, config)
+                .map_or(Process::Nobody, Process::Member);
+        }
+        // That there is a coordinator is the least that a group has.
+        if number > 0 || self.now > Instant::ZERO {
+            self.tell(number, || TraceEvent::Starts);
+        }
+        let late = |(late, _): &(usize, Duration)| *late == number;
+        if self.joins_late(number) || scenario.late.iter().any(late) {
+            self.record.planned_fault(Some(Contact::With(number)));
         }
         if self.joins_late(number) {
             // What the others did before is not part of what is measured.
-            self.outcome.restart_count();
+            self.record.restart_count();
             self.agreement.restart();
         }
         self.turn(number);
-    }
-
-    fn config(&self, number: usize, seed: u64) -> Config {
-        let scenario = self.scenario;
-        let me = Member {
-            pid: pid(number),
-            addr: addr(number),
-        };
-        Config {
-            directory: Some(addr(0)),
-            seed,
-            feign: scenario.feign.map(|mode| {
-                let feign = Feign::new(mode);
-                let longest = scenario.feign_gap.unwrap_or(feign.after.1);
-                Feign {
-                    after: (feign.after.0, longest),
-                    ..feign
-                }
-            }),
-            strict: scenario.strict,
-            probing: scenario.prober.is_none_or(|prober| prober == number),
-            ..Config::new(me)
-        }
     }
 
     fn joins_late(&self, number: usize) -> bool {
@@ -319,123 +316,240 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn crash(&mut self, crash: Crash) {
-        let number = match crash.who {
-            Who::Leader => self.agreement.greatest_up,
-            Who::Number(number) => number,
-        };
-        let Some(seat) = self.seats.get_mut(number) else {
+    fn come_back(&mut self, number: usize, back_as: BackAs) {
+        let gone = |slot: &&mut ProcessSlot| matches!(slot.process, Process::Nobody);
+        let Some(slot) = self.slots.get_mut(number).filter(gone) else {
             return;
         };
-        seat.who = Process::Nobody;
-        seat.listening = false;
-        seat.wake = None;
-        let calls: Vec<(u32, u64)> = seat.calls.drain().collect();
-        let mut calls: Vec<u64> = calls.into_iter().map(|(_, conn)| conn).collect();
-        calls.sort_unstable();
-        for conn in calls {
-            for side in [Side::Opener, Side::Target] {
-                let ends_here = self
-                    .conns
-                    .get(&conn)
-                    .and_then(|conn| conn.end(side))
-                    .is_some_and(|end| end.seat == number);
-                if ends_here {
-                    self.close(conn, side, Input::Gone(Gone::Reset));
-                }
-            }
+        match back_as {
+            BackAs::Before => {}
+            BackAs::NextDay => slot.pid = next_day(slot.pid),
+            BackAs::Moved => slot.moves = slot.moves.wrapping_add(1),
         }
-        self.agreement.crashed_at = Some(self.now);
-        self.disturb(self.now);
-        self.trace_line(number, "crashes");
-        self.look(number);
-        if let Some(until) = crash.until {
-            let until = (Instant::ZERO + until).max(self.now);
-            self.queue.plan(until, SimEvent::Start(number));
+        self.record.planned_fault(Some(Contact::With(number)));
+        self.start(number);
+    }
+
+    fn crash(&mut self, crash: Crash) {
+        for number in self.whom(crash.who) {
+            self.end(number, crash.how);
+            if let Some(until) = crash.until {
+                let until = (Instant::ZERO + until).max(self.now);
+                self.queue
+                    .push(until, SimEvent::Return(number, crash.back_as));
+            }
         }
     }
 
-    /// Lets a machine do all it has to do, and the network what the machine wants.
+    fn end(&mut self, number: usize, how: Failure) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        slot.process = Process::Nobody;
+        slot.listening = false;
+        slot.wake = None;
+        slot.paused = false;
+        slot.vanished = how == Failure::Vanishes;
+        self.break_all(number, how);
+        self.record.crash(self.now);
+        self.fault(self.now);
+        self.tell(number, || match how {
+            Failure::Ends => TraceEvent::Crashes,
+            Failure::Vanishes => TraceEvent::Vanishes,
+        });
+        self.observe(number);
+    }
+
+    fn pause(&mut self, pause: Pause) {
+        for number in self.whom(pause.who) {
+            let Some(slot) = self.slots.get_mut(number) else {
+                continue;
+            };
+            if matches!(slot.process, Process::Nobody) || slot.paused {
+                continue;
+            }
+            slot.paused = true;
+            self.record.crash(self.now);
+            self.fault(self.now);
+            self.tell(number, || TraceEvent::Stops);
+            self.observe(number);
+            let until = Instant::ZERO + pause.to;
+            self.queue.push(until, SimEvent::Continue(number));
+        }
+    }
+
+    fn go_on(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number).filter(|slot| slot.paused) else {
+            return;
+        };
+        slot.paused = false;
+        self.record.planned_fault(Some(Contact::With(number)));
+        self.fault(self.now);
+        self.tell(number, || TraceEvent::Continues);
+        self.accept_backlog(number);
+        self.turn(number);
+    }
+
+    fn links_change(&mut self, ends: bool) {
+        let contact = ends.then_some(Contact::Across(self.now));
+        self.record.planned_fault(contact);
+        self.fault(self.now);
+        self.agreement.interfere(self.now, true);
+        if self.observer.is_some() {
+            let links = self.fault_model.links_text(self.now, self.scenario.members);
+            self.tell(0, || TraceEvent::Links(links));
+        }
+    }
+
+    /// Lets a process do all it has to do, and the network what the process wants.
     pub(crate) fn turn(&mut self, number: usize) {
         loop {
             let now = self.now;
-            let Some(seat) = self.seats.get_mut(number) else {
+            let subject = self.subject(number);
+            let Some(slot) = self.slots.get_mut(number).filter(|slot| !slot.paused) else {
                 return;
             };
-            self.outcome.polls += 1;
-            let mut told = Vec::new();
-            match &mut seat.who {
-                Process::Nobody => return,
+            self.record.outcome.polls += 1;
+            let mut events = Vec::new();
+            match &mut slot.process {
+                Process::Nobody | Process::Attacker => return,
                 Process::Coordinator(directory) => {
-                    while directory.poll(now, &mut seat.port).is_some() {}
+                    while directory.poll(now, &mut slot.port).is_some() {}
                 }
-                Process::Member(machine) => {
-                    while let Some(event) = machine.poll(now, &mut seat.port) {
-                        told.push(event);
+                Process::Member(node) => {
+                    while let Some(event) = node.poll(now, &mut slot.port) {
+                        events.push(event);
                     }
-                    let checked =
-                        checks::step(machine.as_mut(), &mut seat.port, now, self.scenario, number);
+                    let checked = checks::step(node.as_mut(), &mut slot.port, &subject);
                     if let Err(breach) = checked {
                         self.breach = self.breach.take().or(Some(breach));
                     }
                 }
             }
-            let actions = core::mem::take(&mut seat.port.outbox);
-            for event in told {
-                self.trace_event(number, event);
+            let actions = core::mem::take(&mut slot.port.outbox);
+            for event in events {
+                self.tell(number, || TraceEvent::Node(event));
             }
-            self.trace_state(number);
+            self.tell_state(number);
             for action in actions {
                 self.perform(number, action);
             }
-            if !self
-                .seats
-                .get(number)
-                .is_some_and(|seat| seat.port.has_input())
-            {
+            let slot = self.slots.get(number);
+            if !slot.is_some_and(|slot| slot.port.has_input()) {
                 break;
             }
         }
         self.plan_wake(number);
-        self.look(number);
+        self.observe(number);
+    }
+
+    fn subject(&self, number: usize) -> Subject {
+        let slot = self.slots.get(number);
+        let capacity = slot.map_or(0, |slot| slot.capacity);
+        Subject {
+            number,
+            me: Member {
+                pid: slot.map_or(pid(number), |slot| slot.pid),
+                addr: addr(number, slot.map_or(0, |slot| slot.moves)),
+            },
+            capacity,
+            exchanges: exchanges(self.scenario, capacity),
+            now: self.now,
+            seed: self.scenario.seed,
+        }
     }
 
     fn plan_wake(&mut self, number: usize) {
-        let Some(seat) = self.seats.get_mut(number) else {
+        let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        let wake = match &seat.who {
-            Process::Nobody => None,
+        let wake = match &slot.process {
+            Process::Nobody | Process::Attacker => None,
             Process::Coordinator(directory) => directory.poll_at(),
-            Process::Member(machine) => machine.poll_at(),
+            Process::Member(node) => node.poll_at(),
         };
-        if wake != seat.wake {
-            seat.wake = wake;
+        if wake != slot.wake {
+            slot.wake = wake;
             if let Some(at) = wake {
-                self.queue.plan(at.max(self.now), SimEvent::Wake(number));
+                self.queue.push(at.max(self.now), SimEvent::Wake(number));
                 let span = at.since(self.now);
-                if number > 0 && self.spot_checks.random_ratio(1, 16) && span > Duration::ZERO {
-                    let early = span.mul_f64(self.spot_checks.random_range(0.5..1.0));
+                if number > 0 && self.draws.random_ratio(1, 16) && span > Duration::ZERO {
+                    let early = span.mul_f64(self.draws.random_range(0.5..1.0));
                     self.queue
-                        .plan(self.now + early, SimEvent::SpotCheck(number));
+                        .push(self.now + early, SimEvent::EarlyPoll(number));
                 }
             }
         }
     }
 
-    /// Polls a machine between its deadlines, where it must have nothing to do.
-    fn spot_check(&mut self, number: usize) {
-        let now = self.now;
-        let Some(seat) = self.seats.get_mut(number) else {
+    /// Polls a node between its deadlines, where it must have nothing to do.
+    fn poll_early(&mut self, number: usize) {
+        let subject = self.subject(number);
+        let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        if let Process::Member(machine) = &mut seat.who
-            && seat.wake.is_none_or(|wake| wake > now)
-            && !seat.port.has_input()
-            && let Err(breach) =
-                checks::spot_check(machine.as_mut(), &mut seat.port, now, self.scenario, number)
+        if let Process::Member(node) = &mut slot.process
+            && !slot.paused
+            && slot.wake.is_none_or(|wake| wake > self.now)
+            && !slot.port.has_input()
+            && let Err(breach) = checks::early_poll(node.as_mut(), &mut slot.port, &subject)
         {
             self.breach = Some(breach);
         }
+    }
+
+    /// Keeps as many of these as `count` says, drawn at random, in ascending order.
+    pub(crate) fn draw(&mut self, these: &mut Vec<usize>, count: usize) {
+        these.shuffle(&mut self.draws);
+        these.truncate(count);
+        these.sort_unstable();
+    }
+
+    /// Tells the observer, if there is one.
+    pub(crate) fn tell(&mut self, number: usize, event: impl FnOnce() -> TraceEvent) {
+        if let Some(observer) = &mut self.observer {
+            observer(self.now, number, &event());
+        }
+    }
+
+    /// Tells a member's own state, by the lab's names, when it has changed.
+    fn tell_state(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        if self.observer.is_some()
+            && let Process::Member(node) = &slot.process
+        {
+            let state = node.state().name();
+            if core::mem::replace(&mut slot.state, state) != state {
+                self.tell(number, || TraceEvent::State(state));
+            }
+        }
+    }
+
+    /// What the run came to.
+    fn finish(mut self) -> Outcome {
+        if self.agreement.within.is_some() && !self.record.was_at_rest {
+            self.record.leave_out(Unchecked::NeverAtRest);
+        }
+        let since = self.agreement.since();
+        let began = match self.scenario.start {
+            Start::LowestJoins | Start::HighestJoins => JOINS_AT,
+            _ => Duration::ZERO,
+        };
+        let outcome = &mut self.record.outcome;
+        outcome.agreed = since.is_some() && !outcome.cut;
+        let greatest = self.agreement.greatest().map(|(pid, _)| pid);
+        outcome.leader = greatest.filter(|_| outcome.agreed);
+        let settled = since.map(|at| at.since(Instant::ZERO));
+        outcome.settled = settled.map(|settled| settled.saturating_sub(began));
+        outcome.disagreed = self.agreement.disagreed(self.now);
+        outcome.simulated = match outcome.cut {
+            true => self.now.since(Instant::ZERO),
+            false => self.scenario.duration.max(self.now.since(Instant::ZERO)),
+        };
+        outcome.attack.connections = self.strays.values().sum();
+        outcome.attack.connections_to_one = self.strays.values().max().copied().unwrap_or(0);
+        self.record.finish(since, self.agreement.last_fault)
     }
 }

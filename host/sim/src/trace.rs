@@ -1,123 +1,139 @@
-//! What is counted of a message, and what the trace says.
+//! What an observer of a run is told.
 
-use bully::Event;
+use core::fmt;
 
-use crate::identity::number as number_of;
+use bully::{Event, Instant, Pid, Refusal};
+
+use crate::identity::number;
 use crate::network::Fate;
-use crate::port::Message;
 use crate::scenario::Kind;
-use crate::simulation::{Process, Simulation};
 
-impl Simulation<'_> {
-    /// Counts a message of member `from`; `answers` is what it is an answer to.
-    pub(crate) fn count(&mut self, from: usize, message: &Message, answers: Option<Kind>) {
-        let outcome = &mut self.outcome;
-        let kind = message.kind();
-        let messages = &mut outcome.messages;
-        match kind {
-            Kind::Join => messages.join += 1,
-            Kind::Election => messages.election += 1,
-            Kind::Coordinator => messages.coordinator += 1,
-            Kind::Probe => messages.probe += 1,
-            Kind::Ok => messages.ok += 1,
-            Kind::Members => {}
-        }
-        if (kind, answers) == (Kind::Ok, Some(Kind::Probe)) {
-            outcome.probe_oks += 1;
-        }
-        if !matches!(message, Message::Refused(_)) {
-            outcome.wire_bytes += (self.measure)(kind.name(), message.list()) as u64;
-        }
-        self.check_cost(from);
-    }
+/// Who is told of everything that happens: the time, the number of the process to which it happens
+/// (0: the coordinator), and what it is.
+///
+/// A message is told of when it is sent, with what becomes of it, and when it arrives; a connection
+/// that is refused, when its opener learns of it. What belongs together has the same
+/// [`exchange`](TraceMessage::exchange).
+pub type Observer<'a> = &'a mut dyn FnMut(Instant, usize, &TraceEvent);
 
-    pub(crate) fn trace_line(&mut self, number: usize, what: &str) {
-        if let Some(trace) = &mut self.trace {
-            trace(self.now, number, what);
-        }
-    }
+/// Something that happens to a process. Displayed, it is a line of the trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceEvent {
+    /// It starts.
+    Starts,
+    /// Its process ends.
+    Crashes,
+    /// Its host is gone, and it with it.
+    Vanishes,
+    /// It is stopped.
+    Stops,
+    /// It goes on.
+    Continues,
+    /// Partitions and cut links have changed: who is cut off now, in words.
+    Links(String),
+    /// It sends a message or an answer.
+    Sent(TraceMessage, Fate),
+    /// A message or an answer arrives.
+    Arrived(TraceMessage),
+    /// A connection it opened is refused.
+    Refused(TraceMessage),
+    /// The node reports something.
+    Node(Event),
+    /// Its own state is another one now, by the lab's name.
+    State(&'static str),
+}
 
-    pub(crate) fn trace_event(&mut self, number: usize, event: Event) {
-        if self.trace.is_none() {
-            return;
-        }
-        let what = match event {
-            Event::Joined { members } => format!("joined: {members} known"),
-            Event::JoinFailed { failure, .. } => format!("cannot join: {failure:?}"),
-            Event::Election { cause } => format!("elects: {}", cause.name()),
-            Event::Leader { leader, .. } => format!("leader is {}", number_of(leader)),
-            Event::LeaderLost { leader, how } => format!("lost {}: {how:?}", number_of(leader)),
-            Event::Failed { length } => format!("plays dead for {} ms", length.as_millis()),
-            Event::Recovered => "is back".to_owned(),
-            Event::RosterFull { left_out } => format!("has no room for {left_out}"),
-            other => format!("{other:?}"),
-        };
-        self.trace_line(number, &what);
-    }
+/// A message or an answer, as the trace has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceMessage {
+    /// The number of the exchange it belongs to: connections are counted from 1.
+    pub exchange: u64,
+    /// The number of its sender.
+    pub from: usize,
+    /// The number of its receiver; `None` for an address at which no member is.
+    pub to: Option<usize>,
+    /// What it is.
+    pub kind: Kind,
+    /// What it answers, if it is an answer.
+    pub answers: Option<Kind>,
+    /// How many members its list has.
+    pub members: usize,
+    /// The greatest in its list: of a COORDINATOR the one who leads.
+    pub greatest: Option<Pid>,
+    /// Why a JOIN was refused.
+    pub refusal: Option<Refusal>,
+}
 
-    /// Tells a member's own state, by the lab's names, when it has changed.
-    pub(crate) fn trace_state(&mut self, number: usize) {
-        if self.trace.is_none() {
-            return;
-        }
-        let Some(seat) = self.seats.get_mut(number) else {
-            return;
-        };
-        if let Process::Member(machine) = &seat.who {
-            let state = machine.state().name();
-            if core::mem::replace(&mut seat.state, state) != state {
-                self.trace_line(number, state);
+impl fmt::Display for TraceEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starts => f.write_str("starts"),
+            Self::Crashes => f.write_str("crashes"),
+            Self::Vanishes => f.write_str("crashes, and its host with it"),
+            Self::Stops => f.write_str("is stopped"),
+            Self::Continues => f.write_str("goes on"),
+            Self::Links(what) => f.write_str(what),
+            Self::Sent(message, fate) => {
+                write!(f, "→ {}  {message}", Name(message.to))?;
+                f.write_str(match fate {
+                    Fate::Arrives => "",
+                    Fate::Late => ", which comes late",
+                    Fate::Lost => ", which is lost",
+                    Fate::Cut => ", which cannot get through",
+                })
             }
-        }
-    }
-
-    pub(crate) fn trace_reach(&mut self) {
-        let now = self.now;
-        let what: Vec<String> = (1..=self.scenario.members)
-            .filter(|number| self.fault_model.parts(now, number - 1, *number))
-            .map(|number| format!("{} | {number}", number - 1))
-            .collect();
-        if what.is_empty() {
-            self.trace_line(0, "reaches everyone, and everyone everyone");
-        } else {
-            let what = format!("is cut off: {}", what.join(", "));
-            self.trace_line(0, &what);
-        }
-    }
-
-    pub(crate) fn trace_message(
-        &mut self,
-        from: usize,
-        to: usize,
-        message: &Message,
-        answers: Option<Kind>,
-        fate: Fate,
-    ) {
-        if self.trace.is_none() {
-            return;
-        }
-        let what = match message {
-            Message::Election(list, _) | Message::Coordinator(list, _) | Message::Members(list) => {
-                let last = list.last().map_or(0, |last| number_of(last.pid));
-                format!("{} of {}, up to {last}", message.kind().name(), list.len())
+            Self::Arrived(message) => write!(f, "← {}  {message}", Name(Some(message.from))),
+            Self::Refused(message) => {
+                let (to, kind) = (Name(message.to), message.kind.name());
+                write!(f, "{to} refuses the connection for {kind}")
             }
-            Message::Refused(refusal) => format!("{refusal:?}"),
-            _ => message.kind().name().to_owned(),
-        };
-        let to_what = match answers {
-            Some(Kind::Probe) => " to PROBE",
-            _ => "",
-        };
-        let fate = match fate {
-            Fate::Arrives => "",
-            Fate::Late => ", which comes late",
-            Fate::Lost => ", which is lost",
-            Fate::Parted => ", which cannot get through",
-        };
-        let to = match to {
-            0 => "gcd".to_owned(),
-            to => to.to_string(),
-        };
-        self.trace_line(from, &format!("→ {to}  {what}{to_what}{fate}"));
+            Self::Node(event) => node_event(f, event),
+            Self::State(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for TraceMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind.name();
+        match (self.kind, self.refusal) {
+            (_, Some(refusal)) => return write!(f, "{refusal:?}"),
+            (Kind::Election | Kind::Coordinator | Kind::Members, None) => {
+                let greatest = self.greatest.map_or(0, number);
+                write!(f, "{kind} of {}, up to {greatest}", self.members)?;
+            }
+            _ => f.write_str(kind)?,
+        }
+        match self.answers {
+            Some(Kind::Probe) => f.write_str(" to PROBE"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn node_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
+    match event {
+        Event::Joined { members } => write!(f, "joined: {members} known"),
+        Event::JoinFailed { failure, .. } => write!(f, "cannot join: {failure:?}"),
+        Event::Election { cause } => write!(f, "elects: {}", cause.name()),
+        Event::Leader { leader, .. } => write!(f, "leader is {}", number(*leader)),
+        Event::LeaderLost { leader, how } => write!(f, "lost {}: {how:?}", number(*leader)),
+        Event::Failed { length } => write!(f, "plays dead for {} ms", length.as_millis()),
+        Event::Recovered => f.write_str("is back"),
+        Event::RosterFull { left_out } => write!(f, "has no room for {left_out}"),
+        other => write!(f, "{other:?}"),
+    }
+}
+
+/// A process as the trace names it.
+struct Name(Option<usize>);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(0) => f.write_str("gcd"),
+            Some(number) => number.fmt(f),
+            None => f.write_str("nobody"),
+        }
     }
 }

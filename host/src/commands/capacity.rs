@@ -28,7 +28,7 @@ pub(crate) struct Capacities {
 }
 
 /// Reads the size of a table. It is not rounded: who asks for 100 would get something else.
-pub(super) fn capacity(text: &str) -> Result<usize, String> {
+pub(crate) fn capacity(text: &str) -> Result<usize, String> {
     one_of(&CAPACITIES, text).ok_or_else(|| sizes("tables", &CAPACITIES, "members"))
 }
 

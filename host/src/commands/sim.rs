@@ -1,5 +1,6 @@
 //! `bully sim`: groups that never touch a socket, in virtual time, from a seed.
 
+mod report;
 mod runs;
 mod wire;
 mod words;
@@ -9,20 +10,21 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Instant;
 
+use bully_sim::{
+    Attack, BackAs, CAPACITIES, Crash, Cut, Delay, Failure as How, MEMBERS_MAX, Partition, Pause,
+    Run, Scenario, Slow, Summary, TraceEvent, Who, run as simulate,
+};
 use clap::ValueEnum;
 
+use self::report::Report;
 use self::runs::{Next, Runs};
 use self::wire::Wire;
 use super::node::Mode;
-use super::output::Output;
-use super::{Failure, drawn_seed, duration, remark, seed};
+use super::{Failure, drawn_seed, seed};
 use crate::log::Progress;
-use bully_sim::{
-    CAPACITIES, CSV_HEADING, Crash, Delay, Partition, Run, Scenario, Summary, Who, run as simulate,
-    text_heading,
-};
 
 /// Simulate a group: the same members on a network of its own, in no time
 ///
@@ -34,25 +36,48 @@ use bully_sim::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How many members, 1 to 4096
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    members: u16,
+    /// How many members, 1 to 100000
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=MEMBERS_MAX as i64))]
+    members: u32,
 
     /// How many members a table can hold: 4, 8, 16, 64, 256, 1024 or 4096 [default: all]
-    #[arg(long, value_name = "C", value_parser = super::capacity::capacity, allow_negative_numbers = true)]
-    capacity: Option<usize>,
+    ///
+    /// Of several, as in 8,64,4096, each member draws one.
+    #[arg(long, value_name = "C[,C]", value_parser = words::capacities, allow_negative_numbers = true)]
+    capacity: Option<Capacities>,
 
     /// In which order the members come
     #[arg(long, value_name = "ORDER", default_value = "together")]
     start: words::Order,
 
-    /// Who fails, and when: leader@5s, 3@5s, or 3@5s..8s to come back at 8 s; may be repeated
+    /// Who crashes, and when: leader@5s, 3@5s, or 3@5s..8s to come back at 8 s; may be repeated
+    ///
+    /// Its connections break, and its host refuses new ones. gcd is the coordinator, which forgets
+    /// everybody; 10% draws as many of the members that are up.
     #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
     crash: Vec<Crash>,
+
+    /// Whose host vanishes, written as for --crash: nothing comes back from there any more
+    #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
+    vanish: Vec<Crash>,
+
+    /// As whom they come back: as before, on the next day with other days, or at another address
+    #[arg(long, value_name = "HOW", default_value = "before")]
+    back_as: words::Back,
+
+    /// Whose process is stopped, as by SIGSTOP, and goes on later: leader@5s..9s; may be repeated
+    ///
+    /// Its host accepts connections for it meanwhile.
+    #[arg(long, value_name = "WHO@TIME..TIME", value_parser = words::pause)]
+    pause: Vec<Pause>,
 
     /// How long messages take: const:1ms, uniform:0.5ms..1.5ms, exp:1ms (1 ms on average)
     #[arg(long, value_name = "LAW:TIME", default_value = "uniform:0.5ms..1.5ms", value_parser = words::delay)]
     delay: Delay,
+
+    /// Whose messages and answers take longer: 3:200ms, or 5%:200ms for as many; may be repeated
+    #[arg(long, value_name = "WHO:TIME", value_parser = words::slow)]
+    slow: Vec<Slow>,
 
     /// The share of messages and answers that are lost, 0 to 1
     #[arg(long, value_name = "P", default_value = "0", value_parser = words::share, allow_negative_numbers = true)]
@@ -61,11 +86,28 @@ pub(crate) struct Args {
     /// Parts members up to A from those from B on, B = A + 1: '2|3@5s..9s'; may be repeated
     ///
     /// What they send each other in that time is lost without a word. The coordinator is with the
-    /// lesser ones. The quotes are for the shell.
+    /// lesser ones, or, as in '2|3+gcd@5s..9s', with the greater ones. The quotes are for the shell.
     #[arg(long, value_name = "A|B@FROM..TO", value_parser = words::partition)]
     partition: Vec<Partition>,
 
-    /// Members play dead now and then: refuse connections, or ignore them [default: never]
+    /// Cuts one link: 2-3@5s..9s, or '2>3@5s..9s' if only what 2 sends is lost; may be repeated
+    #[arg(long, value_name = "A-B@FROM..TO", value_parser = words::cut)]
+    cut: Vec<Cut>,
+
+    /// Somebody forges greater members, so many and at such addresses: 1000@5s..9s:refusing
+    ///
+    /// Every 5 s all members are sent their list in ELECTION and COORDINATOR. Their addresses are
+    /// refusing (nobody listens), silent (no host), answering (the attacker's) or real (members').
+    #[arg(long, value_name = "N@FROM..TO:WHERE", value_parser = words::attack)]
+    forge: Vec<Attack>,
+
+    /// Who keeps to the assignment's letter among the others: 3, or 10%; may be repeated
+    ///
+    /// Such members have tables for all. Whom they follow is not checked.
+    #[arg(long, value_name = "WHO", value_parser = words::plain)]
+    plain: Vec<Who>,
+
+    /// Members feign failures now and then: refuse connections, or ignore them [default: never]
     ///
     /// Each fails 0 to 10 s after its start or last recovery, for 1 to 4 s.
     #[arg(long, value_name = "HOW")]
@@ -75,8 +117,8 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Virtual time to simulate: 5s, 2m, 1h [default: 10 s after the last that is planned]
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    /// Virtual time to simulate: 5s, 2m, 1h [default: until all must agree after the last fault]
+    #[arg(long = "for", value_name = "DURATION", value_parser = words::limit)]
     limit: Option<Duration>,
 
     /// Seed of everything random [default: drawn]
@@ -86,6 +128,16 @@ pub(crate) struct Args {
     /// Many runs, with the seeds from A to B: 1..15; all cores take part
     #[arg(long, value_name = "A..B", value_parser = words::seeds, conflicts_with = "seed")]
     seeds: Option<RangeInclusive<u64>>,
+
+    /// Of these seeds only every N-th, from the I-th on: one share of a sweep on N machines
+    #[arg(long, value_name = "I/N", value_parser = words::shard, requires = "seeds")]
+    shard: Option<words::Shard>,
+
+    /// Make one report of what the shards of a sweep wrote with --format json
+    ///
+    /// It is what the sweep without shards would have written, but for what is named wall.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["seed", "seeds", "trace"])]
+    merge: Vec<PathBuf>,
 
     /// Cut a run off that has sent more messages than this
     #[arg(long, value_name = "N", default_value_t = Scenario::default().messages_max)]
@@ -100,15 +152,26 @@ pub(crate) struct Args {
     trace: bool,
 }
 
+/// The sizes of tables, of which each member draws one.
+type Capacities = Vec<usize>;
+
 const EXAMPLES: &str = "\
 Examples:
   bully sim --crash leader@5s --trace        five members lose their leader
   bully sim --members 1000 --start shuffled  a thousand come in any order
   bully sim --members 20 --start lowest-joins --strict --seeds 1..15 --format json
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
+  bully sim --members 300 --capacity 16,64 --crash 10%@5s..30s --seeds 1..100
+
+A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
+with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:
+  parallel bully sim --seeds 1..1000 --shard {}/8 --format json '>' {}.json ::: 1 2 3 4 5 6 7 8
+  srun bully sim --seeds 1..1000 --shard $SLURM_ARRAY_TASK_ID/8 --format json > ...  (--array=1-8)
+  bully sim --seeds 1..1000 --shard $((JOB_COMPLETION_INDEX + 1))/8 --format json > ...
+  bully sim --merge *.json
 
 Exit status: 0 if in every run all that must hold did, and at its end every member that is up names
-the greatest member that is up; 1 if not, 2 for wrong usage.";
+the greatest member that is up; 1 if not, 2 for wrong usage. What was not checked is told.";
 
 /// The form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,12 +188,14 @@ enum Format {
 /// size has a member the exchanges that a storm takes.
 const CAPACITY_MIN: usize = 64;
 
-/// How much longer than the last thing planned a run lasts: an election on a member gone silent
-/// takes 4 s, and a member that missed its outcome asks within 3 s more.
-const AFTERWARDS: Duration = Duration::from_secs(10);
+/// How much longer than all may take to agree a run lasts, so that it is seen to last.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// Runs the simulations and reports.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if !args.merge.is_empty() {
+        return merge(args);
+    }
     let scenario = args.scenario()?;
     if args.trace && args.format != Format::Text {
         return Err(Failure::usage(
@@ -142,20 +207,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let seed = args.seed.unwrap_or_else(drawn_seed);
         seed..=seed
     });
+    let shard = args.shard.unwrap_or(words::Shard { index: 1, count: 1 });
     let started = Instant::now();
-    let mut report = Report {
-        format: args.format,
-        output: Output::default(),
-        summary: Summary::default(),
-    };
+    let mut report = Report::new(args.format);
     report.open(&seeds);
     if args.trace {
         report.add(&traced(&scenario, *seeds.start()));
     } else {
-        let count = (seeds.end() - seeds.start()).saturating_add(1);
+        let of_all = (seeds.end() - seeds.start()).saturating_add(1);
+        let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);
         let mut progress = Progress::new(count, "seeds");
-        let mut runs = Runs::start(&scenario, seeds);
-        while !report.output.ended() {
+        let mut runs = Runs::start(&scenario, seeds, shard);
+        while !report.ended() {
             match runs.next(progress.again()) {
                 Next::Run(run) => {
                     progress.clear();
@@ -164,116 +227,108 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 Next::NotYet => {}
                 Next::Over => break,
             }
-            progress.show(report.summary.runs());
+            progress.show(report.summary().runs());
         }
         progress.clear();
     }
-    if !report.output.ended() {
-        report.close(started.elapsed());
-    }
     // If nobody reads any more the process ends, and with it the runs under way; what those before
     // came to counts.
-    verdict(&report.summary).and(report.output.close())
+    report.close(started.elapsed(), |summary| verdict(summary, true))
+}
+
+/// Makes one report of those of many shards.
+fn merge(args: &Args) -> Result<(), Failure> {
+    let started = Instant::now();
+    let runs = report::read(&args.merge)?;
+    let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
+        return Err(Failure::new(
+            "there are no runs in these files",
+            "merge what bully sim --shard I/N --format json wrote",
+        ));
+    };
+    let mut report = Report::new(args.format);
+    report.open(&(first.seed..=last.seed));
+    for run in &runs {
+        report.add(run);
+    }
+    report.close(started.elapsed(), |summary| verdict(summary, false))
 }
 
 impl Args {
     fn scenario(&self) -> Result<Scenario, Failure> {
-        let members = usize::from(self.members);
-        let missing = |number: usize| {
-            Failure::usage(
-                format!("there is no member {number}: they are 1 to {members}"),
-                format!("choose one of them, or start more: --members {number}"),
-            )
-        };
-        for crash in &self.crash {
-            match crash.who {
-                Who::Number(number) if number > members => return Err(missing(number)),
-                _ => {}
-            }
-        }
-        for partition in &self.partition {
-            if partition.below > members {
-                return Err(missing(partition.below));
-            }
-        }
+        let members = self.members as usize;
+        self.check_numbers(members)?;
         let fits = |capacity: &usize| *capacity >= members.max(CAPACITY_MIN);
+        let all = || CAPACITIES.into_iter().find(fits).map(|all| vec![all]);
+        let capacities = self.capacity.clone().or_else(all).ok_or_else(|| {
+            Failure::usage(
+                format!("no table has room for all of {members} members"),
+                "say how many it can hold: --capacity 64",
+            )
+        })?;
+        let back_as = self.back_as.back_as();
+        let failing = |crashes: &[Crash], how: How| {
+            let mut crashes = crashes.to_vec();
+            for crash in &mut crashes {
+                (crash.how, crash.back_as) = (how, back_as);
+            }
+            crashes
+        };
+        let mut crashes = failing(&self.crash, How::Ends);
+        crashes.extend(failing(&self.vanish, How::Vanishes));
+        if back_as != BackAs::Before && crashes.iter().all(|crash| crash.until.is_none()) {
+            return Err(Failure::usage(
+                "nobody comes back",
+                "say who does and when: --crash leader@5s..9s",
+            ));
+        }
         let mut scenario = Scenario {
             members,
-            // The greatest has room for everyone the command line allows.
-            capacity: self
-                .capacity
-                .or_else(|| CAPACITIES.into_iter().find(fits))
-                .unwrap_or(members),
+            capacities,
             start: self.start.start(),
-            crashes: self.crash.clone(),
+            crashes,
+            pauses: self.pause.clone(),
             delay: self.delay,
+            slow: self.slow.clone(),
             loss: self.loss,
             partitions: self.partition.clone(),
+            cuts: self.cut.clone(),
+            attacks: self.forge.clone(),
+            plain: self.plain.clone(),
             feign: self.feign.map(|mode| mode.feign().mode),
             strict: self.strict,
             messages_max: self.messages_max,
             ..Scenario::default()
         };
-        let afterwards = || scenario.planned_until() + AFTERWARDS;
+        let planned = scenario.planned_until();
+        let afterwards = || planned.saturating_add(scenario.settles_within() + AFTERWARDS);
         scenario.duration = self.limit.unwrap_or_else(afterwards);
         Ok(scenario)
     }
-}
 
-/// The report as it grows. stdout has what the seed determines, stderr what the clock does.
-struct Report {
-    format: Format,
-    output: Output,
-    summary: Summary,
-}
-
-impl Report {
-    fn open(&mut self, seeds: &RangeInclusive<u64>) {
-        let (first, last) = (seeds.start(), seeds.end());
-        let seeds = if first == last {
-            format!("seed {first} (repeat with --seed {first})\n")
-        } else {
-            format!("seeds {first}..{last}\n")
+    /// Refuses what is said of members that there are not.
+    fn check_numbers(&self, members: usize) -> Result<(), Failure> {
+        let whom = |who: Who| match who {
+            Who::Number(number) => Some(number),
+            Who::Leader | Who::Percent(_) => None,
         };
-        match self.format {
-            Format::Text => self.write(&seeds),
-            Format::Json => remark(&seeds),
-            Format::Csv => {
-                remark(&seeds);
-                self.write(&format!("{CSV_HEADING}\n"));
-            }
+        let crashes = self.crash.iter().chain(&self.vanish).map(|crash| crash.who);
+        let who = crashes
+            .chain(self.pause.iter().map(|pause| pause.who))
+            .chain(self.slow.iter().map(|slow| slow.who))
+            .chain(self.plain.iter().copied());
+        let ends = self.cut.iter().flat_map(|cut| [cut.from, cut.to_whom]);
+        let numbers = who
+            .filter_map(whom)
+            .chain(ends)
+            .chain(self.partition.iter().map(|partition| partition.below));
+        match numbers.max().filter(|number| *number > members) {
+            Some(number) => Err(Failure::usage(
+                format!("there is no member {number}: they are 1 to {members}"),
+                format!("choose one of them, or start more: --members {number}"),
+            )),
+            None => Ok(()),
         }
-    }
-
-    fn add(&mut self, run: &Run) {
-        let mut line = match self.format {
-            // After a trace too: the heading belongs right above the rows.
-            Format::Text if self.summary.runs() == 0 => text_heading() + "\n" + &run.text(),
-            Format::Text => run.text(),
-            Format::Json => run.json(),
-            Format::Csv => run.csv(),
-        };
-        line.push('\n');
-        self.write(&line);
-        self.summary.add(run);
-    }
-
-    fn close(&mut self, wall: Duration) {
-        if self.format == Format::Text {
-            let text = self.summary.text();
-            self.write(&text);
-        }
-        let simulated = self.summary.simulated().as_secs_f64();
-        let cores = self.summary.wall().as_secs_f64();
-        let rate = simulated / cores.max(1e-6);
-        remark(&format!(
-            "simulated {simulated:.0} s in {:.1} s: {rate:.0} s a second on each core\n",
-            wall.as_secs_f64()
-        ));
-    }
-
-    fn write(&mut self, text: &str) {
-        self.output.write(text);
     }
 }
 
@@ -287,11 +342,15 @@ fn traced(scenario: &Scenario, seed: u64) -> Run {
     let mut out = io::BufWriter::new(io::stdout().lock());
     // A reader who leaves is noticed when the row is written.
     let _ = writeln!(out, "{:>12}  {:>6}  what", "time / s", "member");
-    let mut tell = |at: bully::Instant, member: usize, what: &str| {
+    let mut tell = |at: bully::Instant, member: usize, event: &TraceEvent| {
+        // What a row says of its sending and its delay is not repeated when it arrives.
+        if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {
+            return;
+        }
         let at = at.as_micros() as f64 / 1e6;
         let _ = match member {
-            0 => writeln!(out, "{at:>12.6}  {:>6}  {what}", "GCD"),
-            _ => writeln!(out, "{at:>12.6}  {member:>6}  {what}"),
+            0 => writeln!(out, "{at:>12.6}  {:>6}  {event}", "GCD"),
+            _ => writeln!(out, "{at:>12.6}  {member:>6}  {event}"),
         };
     };
     let started = Instant::now();
@@ -301,11 +360,12 @@ fn traced(scenario: &Scenario, seed: u64) -> Run {
         seed,
         result,
         wall: started.elapsed(),
+        peak_rss: runs::peak_rss(),
     }
 }
 
 /// What is to be said of the runs that were not as they should be.
-fn verdict(summary: &Summary) -> Result<(), Failure> {
+fn verdict(summary: &Summary, repeatable: bool) -> Result<(), Failure> {
     let Some((first, _)) = summary.bad().first() else {
         return Ok(());
     };
@@ -321,6 +381,10 @@ fn verdict(summary: &Summary) -> Result<(), Failure> {
     let more = summary.runs() - summary.agreed() - summary.bad().len() as u64;
     if more > 0 {
         let _ = write!(what, "\n       and {more} more");
+    }
+    if !repeatable {
+        let tip = "to watch one, run its shard's command with --seed and --trace, without --shard";
+        return Err(Failure::new(what, tip));
     }
     let repeat = repeat(std::env::args_os().skip(1), *first);
     let tip = if summary.cut() > 0 {
@@ -343,7 +407,7 @@ fn repeat(args: impl Iterator<Item = OsString>, seed: u64) -> String {
         let (flag, value) = arg
             .split_once('=')
             .map_or((&*arg, None), |(flag, value)| (flag, Some(value)));
-        if ["--seed", "--seeds", "--format"].contains(&flag) {
+        if ["--seed", "--seeds", "--shard", "--format"].contains(&flag) {
             skip = value.is_none();
             continue;
         }

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::wire::Wire;
+use super::words::Shard;
 use bully_sim::{Run, Scenario, run};
 
 /// Runs under way. Dropped, it lets each thread end after the run it is at.
@@ -40,15 +41,18 @@ const AHEAD: usize = 256;
 
 impl Runs {
     /// Starts a thread for each core, or for each seed if those are fewer.
-    pub(super) fn start(scenario: &Scenario, seeds: RangeInclusive<u64>) -> Self {
+    pub(super) fn start(scenario: &Scenario, seeds: RangeInclusive<u64>, shard: Shard) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let more = usize::try_from(seeds.end() - seeds.start()).unwrap_or(usize::MAX);
         let count = cores.min(more.saturating_add(1));
+        let skipped = usize::try_from(shard.index - 1).unwrap_or(usize::MAX);
+        let of = usize::try_from(shard.count).unwrap_or(usize::MAX);
         let threads = (0..count).map(|first| {
             let (to, runs) = sync_channel(AHEAD);
             let (scenario, seeds) = (scenario.clone(), seeds.clone());
             // Not scoped: when the reader leaves, nobody waits for what is under way.
             let handle = thread::spawn(move || {
+                let seeds = seeds.skip(skipped).step_by(of);
                 work(scenario, seeds.skip(first).step_by(count), &to);
             });
             Thread {
@@ -100,9 +104,20 @@ fn work(mut scenario: Scenario, seeds: impl Iterator<Item = u64>, to: &SyncSende
             seed,
             result,
             wall: started.elapsed(),
+            peak_rss: peak_rss(),
         };
         if to.send(run).is_err() {
             return;
         }
     }
+}
+
+/// The most memory this process ever had, in bytes; `None` where the system does not tell.
+pub(super) fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }

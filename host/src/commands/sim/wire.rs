@@ -4,7 +4,7 @@ use core::cell::RefCell;
 
 use bully::{Member, Reply, Request, Roster};
 
-use crate::names::{Names, port};
+use crate::names::Names;
 use crate::pickle::writer::{self, Forms};
 
 /// Tells how many bytes the [`writer`] makes of a message, without writing all of it each time.
@@ -12,19 +12,26 @@ use crate::pickle::writer::{self, Forms};
 /// The lists are long and the messages many: a group of a thousand would spend most of its time
 /// pickling. But a list is as long as its parts, for each member adds the same wherever it stands,
 /// so it is enough to have the writer's word on each member once. That holds where all share one
-/// host and each has a port of its own, as in a simulated group.
+/// host, as in a simulated group of up to 40,000; in a larger one the name of its second and third
+/// host, 9 bytes each in a list, is not counted.
 #[derive(Debug)]
 pub(super) struct Wire {
     names: Names,
-    /// What a member adds to a list, by its port; 0 where that was not asked yet.
+    /// What a member adds to a list, by its id; 0 where that was not asked yet.
     parts: RefCell<Vec<u8>>,
 }
+
+/// Members of simulated groups have ids from this one up.
+const FIRST_ID: u32 = 1_000_000;
+
+/// As many as a simulated group may have, and one more.
+const PARTS: usize = bully_sim::MEMBERS_MAX + 1;
 
 impl Wire {
     pub(super) fn new() -> Self {
         Self {
             names: Names::new(),
-            parts: RefCell::new(vec![0; 1 << 16]),
+            parts: RefCell::new(vec![0; PARTS]),
         }
     }
 
@@ -38,8 +45,9 @@ impl Wire {
         let others: usize = others
             .iter()
             .map(|member| {
-                let Some(part) = parts.get_mut(usize::from(port(member.addr))) else {
-                    return 0;
+                let index = member.pid.id.checked_sub(FIRST_ID);
+                let Some(part) = index.and_then(|index| parts.get_mut(index as usize)) else {
+                    return usize::from(self.part(*member));
                 };
                 if *part == 0 {
                     *part = self.part(*member);
