@@ -41,6 +41,7 @@ pub struct Checked<N, const EXCHANGES: usize> {
     exchanges: Table<EXCHANGES>,
     listening: bool,
     failed: bool,
+    resigned: bool,
     /// The list that was lent last, of those that are part of a table.
     lent: Option<Lent>,
 }
@@ -120,16 +121,18 @@ impl<N: Net, const EXCHANGES: usize> Checked<N, EXCHANGES> {
             },
             listening: true,
             failed: false,
+            resigned: false,
             lent: None,
         }
     }
 
     /// Takes note of what the node has reported: between [`Event::Failed`] and [`Event::Recovered`]
-    /// it must open no exchange.
+    /// it must open no exchange, and after [`Event::Resigned`] none but COORDINATOR without itself.
     pub const fn note(&mut self, event: Event) {
         match event {
             Event::Failed { .. } => self.failed = true,
             Event::Recovered => self.failed = false,
+            Event::Resigned { .. } => self.resigned = true,
             _ => {}
         }
     }
@@ -193,7 +196,7 @@ impl<N: Net, const EXCHANGES: usize> Net for Checked<N, EXCHANGES> {
             self.may_lend(roster);
         }
         assert!(
-            self.listening || matches!(self.user, User::Anybody),
+            self.listening || self.resigned || matches!(self.user, User::Anybody),
             "core, rule f: an answer while its listener is closed"
         );
         self.exchanges.reply(on, reply, self.user);
@@ -226,8 +229,8 @@ impl<N, const EXCHANGES: usize> Checked<N, EXCHANGES> {
         // A leader that resigns has closed its listener when it announces the others.
         let resigns = matches!(request, Request::Coordinator(list) if !mine(list));
         assert!(
-            !self.failed && (self.listening || resigns),
-            "core, rule f: {me:?} opens an exchange while it feigns failure"
+            resigns || !self.failed && !self.resigned && self.listening,
+            "core, rule f: {me:?} opens an exchange while it feigns failure, or has resigned"
         );
         if let Some(origin) = list_of(request).and_then(|list| list.origin()) {
             assert!(origin.pid == me.pid, "core, rule e: another's origin");

@@ -98,6 +98,9 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
     use Phase as P;
 
     match (phase, input) {
+        // For good: nothing moves it any more.
+        (P::Resigned, _) => M::Stay,
+
         // Feigned failure: nothing is heard but its end.
         (P::Failed, I::Recover) if rules.joined => M::Elect(C::Recovered),
         (P::Failed, I::Recover) => M::JoinAgain,
@@ -370,7 +373,7 @@ impl NodeView<'_> {
     }
 
     /// Enters a phase that ends at `until`; what was due in the last one no longer is.
-    fn enter(&mut self, stage: Stage, until: Instant) {
+    pub(crate) fn enter(&mut self, stage: Stage, until: Instant) {
         self.state.stage = stage;
         self.state.timers.set(Timer::Phase, until);
         for timer in [Timer::Probe, Timer::Look, Timer::Announce] {

@@ -24,6 +24,12 @@ pub enum Event {
         /// The pause before the next try.
         again_in: Duration,
     },
+    /// This node has left for good.
+    Resigned {
+        /// Who is announced as the next leader: `None` if this node did not lead, or knows nobody
+        /// lesser that may be there.
+        successor: Option<Pid>,
+    },
     /// This node started an election.
     Election {
         /// Why.

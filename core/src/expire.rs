@@ -52,7 +52,8 @@ impl NodeView<'_> {
             self.look_later();
             return true;
         }
-        if self.state.phase() != Phase::Failed && self.state.unblocked() {
+        let sends = !matches!(self.state.phase(), Phase::Failed | Phase::Resigned);
+        if sends && self.state.unblocked() {
             if self.is_due(Timer::Join) {
                 return self.send_join(net);
             }

@@ -30,6 +30,7 @@ mod outcome;
 mod phase;
 mod probing;
 mod receive;
+mod resign;
 mod rng;
 mod roster;
 mod send;

@@ -189,7 +189,9 @@ impl Error for Full {}
 /// * d. It opens no exchange with itself.
 /// * e. It sends JOIN for itself, ELECTION with itself in the list and to greater members only, and
 ///   never an empty COORDINATOR. A coordinator sends PROBE only.
-/// * f. While failure is feigned it opens nothing, and answers nothing while it does not listen.
+/// * f. While failure is feigned it opens nothing, and answers nothing while it does not listen. A
+///   member that has resigned does not listen, sends COORDINATOR without itself and nothing else,
+///   and answers whoever had connected before.
 /// * g. Its lists are strictly ascending: part of its table, with a revision, or of at most 16
 ///   members. Two lists with the same revision and length have the same members, so a network may
 ///   keep the encoding of one for the other; without a revision it must not.

@@ -83,6 +83,17 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
         (earliest != Instant::NEVER).then_some(earliest)
     }
 
+    /// Leaves the group for good: the next [`poll`](Self::poll) closes the listener and ends this
+    /// node's own exchanges; a leader then sends COORDINATOR without itself to every lesser member,
+    /// so that the next one is followed at once. Connections that others have open are served.
+    ///
+    /// Go on polling for as long as [`poll_at`](Self::poll_at) returns a time, and 400 ms at most:
+    /// then everybody has been sent the message, and has closed, or never will. A second call does
+    /// nothing, and there is no way back.
+    pub fn resign(&mut self) {
+        self.view().resign();
+    }
+
     /// Who leads, if known: `None` while joining, electing and feigning failure.
     pub fn leader(&self) -> Option<Pid> {
         self.state.leader()
@@ -99,7 +110,9 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
             Phase::Joining => State::WaitingForMembers,
             Phase::Electing => State::WaitingForOk,
             Phase::Waiting => State::WaitingForVictor,
-            Phase::Failed | Phase::Leading | Phase::Following(_) => State::Quiescent,
+            Phase::Failed | Phase::Leading | Phase::Following(_) | Phase::Resigned => {
+                State::Quiescent
+            }
         }
     }
 
@@ -137,6 +150,7 @@ impl NodeView<'_> {
         }
         // Input comes before deadlines: after a long pause the answers that wait are still read.
         // What is pending comes before input, so that a group that fits is asked whole.
+        self.stop_listening(net);
         let mut inputs_max = 4 * self.slots.0.capacity();
         loop {
             if let Some(event) = self.state.next_event() {

@@ -3,7 +3,7 @@
 use crate::roster::{Member, Pid};
 use crate::time::Instant;
 
-/// Where a node stands. All but the last three have a deadline at which they end.
+/// Where a node stands. All but the last four have a deadline at which they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -20,6 +20,8 @@ pub enum Phase {
     Leading,
     /// This one leads.
     Following(Pid),
+    /// I have left for good, by [`Node::resign`](crate::Node::resign). Nothing follows.
+    Resigned,
 }
 
 /// A [`Phase`] with what is valid in it only.
@@ -50,6 +52,12 @@ pub(crate) enum Stage {
         /// The leader has been probed because of an ELECTION in the present window.
         probed_in_window: bool,
     },
+    Resigned {
+        /// Everyone below this and me has yet to be sent COORDINATOR, without me.
+        unsent: Option<Member>,
+        /// The listener is still open.
+        listening: bool,
+    },
 }
 
 /// Two are said to lead. The greater one is being asked: if it answers it leads, or else the lesser.
@@ -68,6 +76,7 @@ impl Stage {
             Self::Failed => Phase::Failed,
             Self::Leading { .. } => Phase::Leading,
             Self::Following { leader, .. } => Phase::Following(*leader),
+            Self::Resigned { .. } => Phase::Resigned,
         }
     }
 
@@ -89,14 +98,14 @@ impl Stage {
     /// The members that are still to be sent COORDINATOR: everyone below this one.
     pub(crate) const fn unsent_coordinator(&self) -> Option<Member> {
         match self {
-            Self::Leading { unsent, .. } => *unsent,
+            Self::Leading { unsent, .. } | Self::Resigned { unsent, .. } => *unsent,
             _ => None,
         }
     }
 
     /// Moves the cursor over those who are still to be sent COORDINATOR.
     pub(crate) const fn set_unsent_coordinator(&mut self, to: Option<Member>) {
-        if let Self::Leading { unsent, .. } = self {
+        if let Self::Leading { unsent, .. } | Self::Resigned { unsent, .. } = self {
             *unsent = to;
         }
     }

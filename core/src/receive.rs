@@ -19,6 +19,11 @@ impl NodeView<'_> {
         match incoming {
             Incoming::Accepted => self.accept(exchange, net),
             Incoming::Sent => self.sent(exchange),
+            Incoming::Request(request) if self.state.phase() == Phase::Resigned => match request {
+                // It was accepted before, and some programs end without the answer.
+                Request::Election(_) | Request::Probe(_) => self.answer(exchange, net),
+                _ => self.retire(exchange, self.state.config.received_linger),
+            },
             Incoming::Request(request) => match request {
                 Request::Election(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.election);

@@ -90,10 +90,13 @@ impl NodeView<'_> {
                 State::SendJoin => (Request::Join(self.table.me), &mut sent.join),
                 State::SendElection => (Request::Election(self.table.all()), &mut sent.election),
                 State::SendProbe => (Request::Probe(self.table.all()), &mut sent.probe),
-                _ => (
-                    Request::Coordinator(self.table.up_to_me()),
-                    &mut sent.coordinator,
-                ),
+                _ => {
+                    let list = match self.state.stage {
+                        Stage::Resigned { .. } => self.table.successors(),
+                        _ => self.table.up_to_me(),
+                    };
+                    (Request::Coordinator(list), &mut sent.coordinator)
+                }
             };
             net.open(peer.addr, request).inspect(|_| count(counter))
         } else {

@@ -64,6 +64,16 @@ impl Table<'_> {
         Roster::of_table(self.members.get(..end).unwrap_or(&[]), *self.revision)
     }
 
+    /// Everyone below me, but for the greatest of them that were asked in vain: what I announce when
+    /// I resign. The greatest in it leads next.
+    pub(crate) fn successors(&self) -> Roster<'_> {
+        let lesser = count_below(self.members, self.me.pid.first());
+        let mut lesser = self.liveness.iter().take(lesser);
+        let end = lesser.rposition(|liveness| !liveness.is_dead());
+        let end = end.map_or(0, |last| last + 1);
+        Roster::of_table(self.members.get(..end).unwrap_or(&[]), *self.revision)
+    }
+
     /// The greatest entry below `cursor`, and what is known of it.
     pub(crate) fn below(&self, cursor: Member) -> Option<(Member, Liveness)> {
         self.entry(count_below(self.members, cursor).checked_sub(1)?)

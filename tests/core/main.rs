@@ -9,5 +9,6 @@ mod hostile; // whatever the laws of a network allow
 mod join; // getting into the group
 mod laws; // what holds whatever the network does
 mod manners; // what real peers depend on
+mod resign; // a leader that leaves announces the next one
 mod storms; // the five rules, and groups
 mod table; // who stays when there is no room for all

@@ -76,6 +76,10 @@ impl AnyNode for Recorded {
         event
     }
 
+    fn resign(&mut self) {
+        self.node.resign();
+    }
+
     fn poll_at(&self) -> Option<Instant> {
         self.node.poll_at()
     }

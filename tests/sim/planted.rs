@@ -141,6 +141,10 @@ impl AnyNode for Planted {
         event
     }
 
+    fn resign(&mut self) {
+        self.node.resign();
+    }
+
     fn poll_at(&self) -> Option<Instant> {
         let at = self.node.poll_at();
         match (self.bug, self.forgotten()) {

@@ -11,6 +11,8 @@ use crate::scenario::Scenario;
 pub trait AnyNode {
     /// See [`Node::poll`].
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event>;
+    /// See [`Node::resign`].
+    fn resign(&mut self);
     /// See [`Node::poll_at`].
     fn poll_at(&self) -> Option<Instant>;
     /// See [`Node::leader`].
@@ -28,6 +30,10 @@ pub trait AnyNode {
 impl<const MEMBERS: usize, const EXCHANGES: usize> AnyNode for Node<MEMBERS, EXCHANGES> {
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
         Node::poll(self, now, net)
+    }
+
+    fn resign(&mut self) {
+        Node::resign(self);
     }
 
     fn poll_at(&self) -> Option<Instant> {

@@ -1,0 +1,43 @@
+//! Leaving for good, in order: a leader announces the next one before it goes.
+
+use crate::event::Event;
+use crate::net::Net;
+use crate::phase::Stage;
+use crate::roster::TOP;
+use crate::time::Instant;
+use crate::timers::Timer;
+use crate::view::NodeView;
+
+impl NodeView<'_> {
+    /// Leaves the group. As the leader it owes every lesser member a COORDINATOR without itself.
+    pub(crate) fn resign(&mut self) {
+        if let Stage::Resigned { .. } = self.state.stage {
+            return;
+        }
+        self.state.started = true;
+        let leads = matches!(self.state.stage, Stage::Leading { .. });
+        let successor = self.table.successors().greatest().filter(|_| leads);
+        let stage = Stage::Resigned {
+            unsent: successor.map(|_| TOP),
+            listening: true,
+        };
+        self.enter(stage, Instant::NEVER);
+        self.state.timers.stop(Timer::Join);
+        self.state.timers.stop(Timer::Feign);
+        self.emit(Event::Resigned { successor });
+    }
+
+    /// Once resigned, before anything is sent: refuses connections, so that whoever is told of the
+    /// next leader and looks for this one finds nobody, and ends its own exchanges.
+    pub(crate) fn stop_listening(&mut self, net: &mut dyn Net) {
+        let Stage::Resigned { listening, .. } = &mut self.state.stage else {
+            return;
+        };
+        if core::mem::take(listening) {
+            net.set_listening(false);
+            while let Some(ours) = self.slots.opened_by_us() {
+                self.close(ours, net);
+            }
+        }
+    }
+}
