@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p bully --example chip --features postcard`
 //!
-//! The first half is what a chip runs. The second plays the gateway, which on a real line is the
-//! program `bully gateway`: it lets the chip join, lets a greater member announce itself, and stops
-//! that member's answers.
+//! The first half is what a chip runs. The second stands for the gateway, which on a real line is the
+//! program `bully gateway`: it answers the chip's JOIN, announces a greater member, and after ten
+//! seconds refuses connections to that member.
 
 use core::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ struct Chip {
 }
 
 impl Chip {
-    /// A node, once the gateway has said where the others reach it.
+    /// A node, once the gateway has reported where others reach it.
     fn start(link: &mut Link<'static, Pipe>, seed: u64) -> Option<Node<MEMBERS, EXCHANGES>> {
         link.turn();
         let gateway = link.gateway()?;
@@ -58,7 +58,7 @@ fn main() {
     // On a chip: a static, taken once.
     let buffers = Box::leak(Box::new(Buffers::<MEMBERS, EXCHANGES, BYTES>::new()));
     let mut link = Link::new(chip_end, buffers);
-    let mut gateway = Played::new(gateway_end);
+    let mut gateway = Gateway::new(gateway_end);
 
     let mut now = Instant::ZERO;
     let node = loop {
@@ -83,7 +83,7 @@ fn main() {
     println!("{:?}", chip.link.counts());
 }
 
-/// Somebody greater, who lives for ten seconds.
+/// A greater member, which fails after ten seconds.
 const GREATER: Member = Member {
     pid: Pid {
         days: 300,
@@ -92,8 +92,8 @@ const GREATER: Member = Member {
     addr: Addr(3),
 };
 
-/// What the gateway at the other end does: as little as goes.
-struct Played {
+/// The gateway at the other end, with one member behind it.
+struct Gateway {
     line: Pipe,
     encoder: Encoder,
     decoder: Decoder<'static>,
@@ -101,7 +101,7 @@ struct Played {
     announces: bool,
 }
 
-impl Played {
+impl Gateway {
     fn new(line: Pipe) -> Self {
         let bytes = vec![0; 4_096].leak();
         let list = vec![GREATER; 64].leak();
@@ -118,21 +118,21 @@ impl Played {
         let alive = now < Instant::from_micros(10_000_000);
         if core::mem::take(&mut self.announces) {
             let list = [GREATER];
-            let list = Roster::new(&list).unwrap_or(Roster::EMPTY).with_revision(1);
-            let visitor = Exchange(ACCEPTED_FROM);
-            self.say(&Frame::Told(visitor, Incoming::Accepted));
+            let list = Roster::new(&list).unwrap_or(Roster::EMPTY);
+            let accepted = Exchange(ACCEPTED_FROM);
+            self.send(&Frame::Told(accepted, Incoming::Accepted));
             let request = Incoming::Request(Request::Coordinator(list));
-            self.say(&Frame::Told(visitor, request));
+            self.send(&Frame::Told(accepted, request));
         }
         let mut byte = [0];
         while self.line.read(&mut byte) == 1 {
             if self.decoder.push(byte[0]) == Some(Heard::Frame) {
-                self.hear(alive);
+                self.receive(alive);
             }
         }
     }
 
-    fn hear(&mut self, alive: bool) {
+    fn receive(&mut self, alive: bool) {
         let Some(frame) = self.decoder.frame() else {
             return;
         };
@@ -140,10 +140,10 @@ impl Played {
             Frame::Lost => return self.hello(),
             Frame::Open(exchange, _, Request::Join(me)) => {
                 let list = [me, GREATER];
-                let list = Roster::new(&list).unwrap_or(Roster::EMPTY).with_revision(2);
-                self.say(&Frame::Told(exchange, Incoming::Sent));
+                let list = Roster::new(&list).unwrap_or(Roster::EMPTY);
+                self.send(&Frame::Told(exchange, Incoming::Sent));
                 let answer = Incoming::Reply(Reply::Members(list));
-                return self.say(&Frame::Told(exchange, answer));
+                return self.send(&Frame::Told(exchange, answer));
             }
             Frame::Open(exchange, _, request) if alive => {
                 self.announces = matches!(request, Request::Election(_));
@@ -153,16 +153,16 @@ impl Played {
             _ => return,
         };
         if alive {
-            self.say(&Frame::Told(exchange, Incoming::Sent));
+            self.send(&Frame::Told(exchange, Incoming::Sent));
         }
-        self.say(&Frame::Told(exchange, answer));
+        self.send(&Frame::Told(exchange, answer));
     }
 
     fn hello(&mut self) {
         self.session += 1;
         self.encoder.begin(self.session);
         self.decoder.begin(self.session);
-        self.say(&Frame::Hello(Hello {
+        self.send(&Frame::Hello(Hello {
             version: VERSION,
             instance: 1,
             addr: Addr(1),
@@ -170,7 +170,7 @@ impl Played {
         }));
     }
 
-    fn say(&mut self, frame: &Frame<'_>) {
+    fn send(&mut self, frame: &Frame<'_>) {
         let mut bytes = [0; 1_024];
         if let Ok(length) = self.encoder.encode(frame, &mut bytes) {
             self.line.write(&bytes[..length]);

@@ -1,4 +1,4 @@
-//! What a node may be told before it starts.
+//! How a node is configured before it starts.
 
 use core::error::Error;
 use core::fmt;
@@ -15,7 +15,7 @@ use crate::time::Span;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// Who I am and where I listen. Never changes while the node lives.
+    /// The node's own process id and listen address. Never changes while the node lives.
     pub me: Member,
 
     /// Where the group coordinator answers JOIN. Without one a node starts with an election at
@@ -26,12 +26,12 @@ pub struct Config {
     /// Nodes of one group should differ, or they probe and fail in step.
     pub seed: u64,
 
-    /// Whether to play dead now and then, and how. `None` (the default) never does.
+    /// Whether to feign failure now and then, and how. `None` (the default) never does.
     pub feign: Option<Feign>,
 
-    /// Whether to send PROBE to the leader (default: true). Without it a leader's failure goes
-    /// unnoticed until somebody else starts an election, and doubts about a leader are not
-    /// resolved by asking; peers that cannot bear a PROBE get none.
+    /// Whether to send PROBE (default: true). `false` is for peers that fail when they receive one.
+    /// A leader's failure then goes unnoticed until another member starts an election, and of two that
+    /// are announced the last one is followed, without asking.
     pub probing: bool,
 
     /// The assignment's rules to the letter (default: false). It switches off the five rules
@@ -44,8 +44,8 @@ pub struct Config {
     /// this wait and the announcement together should stay below 1.5 s (measured on lab nodes).
     pub ok_within: Duration,
 
-    /// How much longer an OK is still listened for; it no longer holds up the election, but tells
-    /// that its sender is alive. 5 s: the latest seen from lab nodes.
+    /// How much longer an OK is waited for after [`ok_within`](Self::ok_within). It no longer delays
+    /// the election, but shows that its sender is alive. 5 s: the latest seen from lab nodes.
     pub ok_late: Duration,
 
     /// How long to wait for a COORDINATOR once somebody greater answered, before a new election; up
@@ -61,8 +61,8 @@ pub struct Config {
     /// up on each other.
     pub probe_within: Duration,
 
-    /// W: for this long after announcing or hearing COORDINATOR, further ELECTIONs are answered
-    /// but start no election. Shorter lets more of a storm through, longer delays a real election
+    /// The suppression window: for this long after COORDINATOR was sent or received, ELECTIONs are
+    /// answered but start no election. Shorter lets more of a storm through, longer delays a real election
     /// that falls into it. 300 ms: simulated; must stay below [`victor_within`](Self::victor_within).
     pub window: Duration,
 
@@ -98,7 +98,7 @@ pub struct Config {
     /// one lab node dies of a connection that is gone before it has logged the answer.
     pub answer_linger: Duration,
 
-    /// How long a connection is kept after COORDINATOR was sent on it, unless the place is needed.
+    /// How long a connection is kept after COORDINATOR was sent on it, unless its slot is needed.
     /// 400 ms suited every lab node tried.
     pub sent_linger: Duration,
 }
@@ -248,7 +248,7 @@ fn in_order(field: &'static str, (low, high): (Duration, Duration)) -> Result<()
     Ok(())
 }
 
-/// How a node plays dead.
+/// How a node feigns failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Feign {

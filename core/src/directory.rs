@@ -8,8 +8,10 @@ use crate::time::{Instant, Span};
 
 /// The group coordinator (GCD), with slots for `MEMBERS` members and `EXCHANGES` connections.
 ///
-/// It answers JOIN with everyone who ever joined, the newcomer among them. It forgets nobody until
-/// the table is full. Then a newcomer takes the slot of a member whose listener refuses
+/// It answers JOIN with everyone who ever joined, the newcomer among them. As the published
+/// coordinator does, it checks the lab's ranges (days 1 to 365, ids of seven digits), and a member
+/// takes the place of one with the same id, whatever its days, and of one at the same address. It
+/// forgets nobody else until the table is full. Then a newcomer takes the slot of a member whose listener refuses
 /// connections, or does not accept one within 1 s; it waits up to 2 s while the coordinator looks
 /// for one, and is refused if every listener accepts. At least 1 member and 4 exchanges; fewer do
 /// not compile.
@@ -38,7 +40,7 @@ pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
     now: Instant,
 }
 
-/// Something worth reporting to the coordinator's user.
+/// What a [`Directory`] reports to its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What a node tells its user.
+//! What a node reports to its user.
 
 use core::error::Error;
 use core::fmt;
@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::net::{Gone, Refusal};
 use crate::roster::Pid;
 
-/// Something worth telling the user. What a [`Node`](crate::Node) does never depends on whether it is told.
+/// What a [`Node`](crate::Node) reports to its user. What it does never depends on who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
-    /// This node knows who leads: told after every election, and whenever it changes.
+    /// This node knows who leads: reported after every election, and whenever it changes.
     Leader {
         /// Who, perhaps this node itself.
         leader: Pid,
@@ -49,16 +49,16 @@ pub enum Event {
         /// How that was noticed.
         how: Loss,
     },
-    /// This node plays dead from now on.
+    /// This node feigns failure from now on.
     Failed {
         /// For how long.
         length: Duration,
     },
-    /// This node is back from playing dead.
+    /// A feigned failure is over.
     Recovered,
-    /// There is no room for every member. Told when more are left out than ever before.
+    /// The table is too small for all members. Reported when more are left out than ever before.
     RosterFull {
-        /// How many entries found no room at once.
+        /// How many entries were left out at once.
         left_out: u32,
     },
 }
@@ -84,7 +84,7 @@ pub enum Cause {
     NoVictor,
     /// I was probed as if I led.
     Probed,
-    /// The coordinator told of somebody greater than the leader.
+    /// The coordinator's list has somebody greater than the leader.
     GreaterJoined,
     /// Somebody greater than the leader, who was gone, is there again.
     GreaterBack,
@@ -227,11 +227,11 @@ pub struct Counters {
     pub received: Messages,
     /// Exchanges whose bytes were not a message, or not one for a member.
     pub rejected: u64,
-    /// Exchanges closed early to make room for others.
+    /// Exchanges closed early to free a slot for others.
     pub crowded_out: u64,
 }
 
-// Once for all: a call is half as long as the sum.
+// `#[inline(never)]`: a call is half as long as the sum.
 #[inline(never)]
 pub(crate) fn count(counter: &mut u64) {
     *counter += 1;

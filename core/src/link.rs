@@ -14,10 +14,10 @@ use crate::wire::{
 /// Bytes may be damaged, lost, repeated or made up on the way, and the line may be cut for any
 /// time: a [`Link`] counts, drops and recovers.
 pub trait Line {
-    /// Takes what has come, at most as much as `into` holds; how many bytes that was, 0 if none.
+    /// Moves received bytes into `into`, as many as there are and it holds. Returns their number.
     fn read(&mut self, into: &mut [u8]) -> usize;
 
-    /// Hands over as much of `from` as there is room for; how many bytes that was.
+    /// Takes as many bytes of `from` as can be sent without blocking. Returns their number.
     fn write(&mut self, from: &[u8]) -> usize;
 }
 
@@ -33,7 +33,7 @@ impl<L: Line + ?Sized> Line for &mut L {
 
 /// A driver that has the traits of `embedded-io`, as a [`Line`].
 ///
-/// What the driver reports as an error counts as nothing read or written: it tries again.
+/// An error of the driver counts as nothing read or written; it is tried again.
 #[cfg(feature = "embedded-io")]
 #[derive(Clone, Copy, Debug)]
 pub struct Io<T>(pub T);
@@ -108,31 +108,31 @@ impl<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize> Default
     }
 }
 
-/// One exchange that the core has open, or has closed without the gateway knowing.
+/// One exchange that the core has open, or has closed, for which a frame is pending.
 #[derive(Debug)]
 struct Slot {
     exchange: Exchange,
     stage: Stage,
-    /// An answer that found no room yet; its list is the last one sent.
-    owed: Option<Owed>,
+    /// An answer that is still to be sent.
+    pending: Option<Pending>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The gateway has more to tell of it, or may have.
+    /// More input of it may come.
     Open,
-    /// Its session has ended: what became of it is in doubt, and the core is still to be told.
+    /// Its session has ended: what became of it is unknown, and `Gone` is still to be reported.
     InDoubt,
-    /// The core has been told the last of it.
+    /// Its end was reported.
     Over,
-    /// As `Over`, and it was in doubt: the gateway knows nothing of it.
+    /// As `Over`, and it was in doubt: the gateway does not know it any more.
     Forgotten,
-    /// The core has closed it; the gateway is still to be told.
+    /// The core has closed it; the frame that says so is pending.
     Closed,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Owed {
+enum Pending {
     Ok(Option<Origin>),
     Refused(Refusal),
 }
@@ -141,8 +141,8 @@ enum Owed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gateway {
-    /// Another number whenever the gateway is started: then no address that was told before means
-    /// anything, and the node and its link are to be made anew.
+    /// Another number whenever the gateway is started: no address from before means anything then,
+    /// and node and link are to be made anew.
     pub instance: u32,
     /// Where others reach this node: its [`Config::me`](crate::Config::me).
     pub addr: Addr,
@@ -166,8 +166,8 @@ pub struct Link<'b, L> {
     /// The number tried next for an exchange of ours.
     next: u32,
     listening: bool,
-    /// The gateway is still to be told of `listening`.
-    listening_owed: bool,
+    /// The frame with `listening` is pending.
+    listening_pending: bool,
     gateway: Option<Gateway>,
     more: bool,
 }
@@ -197,16 +197,16 @@ impl<'b, L: Line> Link<'b, L> {
             slots,
             next: 0,
             listening: true,
-            listening_owed: false,
+            listening_pending: false,
             gateway: None,
             more: false,
         };
-        link.say(&Frame::Lost);
+        link.send(&Frame::Lost);
         link
     }
 
-    /// Who is at the other end, as far as it has said so. Ask again after each poll: when
-    /// [`instance`](Gateway::instance) changes, node and link are to be made anew.
+    /// The gateway at the other end, or `None` before its first message. Compare after each poll: when
+    /// its [`instance`](Gateway::instance) changes, node and link are to be made anew.
     pub fn gateway(&self) -> Option<Gateway> {
         self.gateway
     }
@@ -214,18 +214,18 @@ impl<'b, L: Line> Link<'b, L> {
     /// Reads and writes the line without a node, until [`gateway`](Self::gateway) is known.
     pub fn turn(&mut self) {
         if self.gateway.is_none() {
-            // Nothing is told before a session begins.
-            self.next_told();
+            // There is no input before a session begins.
+            self.next_input();
         }
     }
 
-    /// Whether to poll again as soon as the line takes more bytes, or at once if it does: bytes
-    /// wait, in or out, whatever `poll_at` says.
+    /// Returns `true` if bytes wait, in or out. Poll again then as soon as the line takes more bytes,
+    /// whatever `poll_at` says.
     pub fn is_busy(&self) -> bool {
         self.more || self.out.from != self.out.to
     }
 
-    /// What has come over the line so far, for those who look after it.
+    /// What has been received over the line so far.
     pub fn counts(&self) -> Counts {
         self.decoder.counts()
     }
@@ -244,15 +244,15 @@ impl<'b, L: Line> Link<'b, L> {
         }
     }
 
-    /// Puts a frame out; whether there was room.
-    fn say(&mut self, frame: &Frame<'_>) -> bool {
-        self.out.make_room();
-        let said = self.encoder.encode(frame, self.out.room());
-        if let Ok(bytes) = said {
+    /// Sends a frame. Returns `false`, and sends nothing, if the buffer is full.
+    fn send(&mut self, frame: &Frame<'_>) -> bool {
+        self.out.move_to_front();
+        let encoded = self.encoder.encode(frame, self.out.free());
+        if let Ok(bytes) = encoded {
             self.out.to += bytes;
         }
         self.flush();
-        said.is_ok()
+        encoded.is_ok()
     }
 
     fn flush(&mut self) {
@@ -260,26 +260,26 @@ impl<'b, L: Line> Link<'b, L> {
         self.out.from = self.out.to.min(self.out.from + taken);
     }
 
-    /// Says what found no room when it was to be said; whether there is room for more.
+    /// Sends what is pending. Returns `true` if there is capacity for more.
     fn catch_up(&mut self) -> bool {
         self.flush();
-        while self.out.has_room() {
-            if self.listening_owed {
-                self.listening_owed = !self.say(&Frame::Listening(self.listening));
+        while self.out.has_capacity() {
+            if self.listening_pending {
+                self.listening_pending = !self.send(&Frame::Listening(self.listening));
                 continue;
             }
-            let owing = |slot: &&mut Slot| slot.owed.is_some() || slot.stage == Stage::Closed;
-            let Some(slot) = self.slots.iter_mut().find(owing) else {
+            let pending = |slot: &&mut Slot| slot.pending.is_some() || slot.stage == Stage::Closed;
+            let Some(slot) = self.slots.iter_mut().find(pending) else {
                 return true;
             };
             let exchange = slot.exchange;
-            match slot.owed.take() {
-                Some(Owed::Ok(origin)) => {
+            match slot.pending.take() {
+                Some(Pending::Ok(origin)) => {
                     self.answer(exchange, Reply::Ok(Roster::EMPTY.with_origin(origin)));
                 }
-                Some(Owed::Refused(why)) => self.answer(exchange, Reply::Refused(why)),
+                Some(Pending::Refused(why)) => self.answer(exchange, Reply::Refused(why)),
                 None => {
-                    self.say(&Frame::Close(exchange));
+                    self.send(&Frame::Close(exchange));
                     self.forget(exchange);
                 }
             }
@@ -288,26 +288,26 @@ impl<'b, L: Line> Link<'b, L> {
     }
 
     fn answer(&mut self, exchange: Exchange, reply: Reply<'_>) {
-        if self.say(&Frame::Reply(exchange, reply)) {
+        if self.send(&Frame::Reply(exchange, reply)) {
             return;
         }
-        let owed = match reply {
-            Reply::Ok(list) => Owed::Ok(list.origin()),
-            Reply::Refused(why) => Owed::Refused(why),
-            // A list cannot wait: the peer is turned away, and asks again.
-            Reply::Members(_) => Owed::Refused(Refusal::Full),
+        let pending = match reply {
+            Reply::Ok(list) => Pending::Ok(list.origin()),
+            Reply::Refused(why) => Pending::Refused(why),
+            // A list cannot wait: the peer is refused, and asks again.
+            Reply::Members(_) => Pending::Refused(Refusal::Full),
         };
         if let Some(slot) = self.slot(exchange) {
-            slot.owed = Some(owed);
+            slot.pending = Some(pending);
         }
     }
 
     /// Ends the session: whatever was open is in doubt.
     fn lose(&mut self) {
         self.out.clear();
-        self.listening_owed = false;
+        self.listening_pending = false;
         self.slots.retain_mut(|slot| {
-            slot.owed = None;
+            slot.pending = None;
             slot.stage = match slot.stage {
                 Stage::Open | Stage::InDoubt => Stage::InDoubt,
                 Stage::Over | Stage::Forgotten => Stage::Forgotten,
@@ -317,13 +317,13 @@ impl<'b, L: Line> Link<'b, L> {
         });
     }
 
-    /// The next frame that tells something of an exchange; which one. It is the decoder's last,
-    /// unless the exchange is in doubt.
-    fn next_told(&mut self) -> Option<Exchange> {
+    /// The exchange of the next input. Its frame is the decoder's last, unless the exchange is in
+    /// doubt.
+    fn next_input(&mut self) -> Option<Exchange> {
         let mut bytes_max = self.out.bytes.len();
         self.more = false;
         loop {
-            // What is told may have to be answered.
+            // An input may have to be answered.
             if !self.catch_up() {
                 return None;
             }
@@ -338,14 +338,14 @@ impl<'b, L: Line> Link<'b, L> {
             let [byte] = byte;
             match self.decoder.push(byte) {
                 Some(Heard::Frame) => {
-                    if let Some(told) = self.hear() {
+                    if let Some(told) = self.take_frame() {
                         return Some(told);
                     }
                 }
                 Some(Heard::Gap) => {
                     self.lose();
                     self.encoder.begin(0);
-                    self.say(&Frame::Lost);
+                    self.send(&Frame::Lost);
                 }
                 None => {}
             }
@@ -358,19 +358,19 @@ impl<'b, L: Line> Link<'b, L> {
         }
     }
 
-    /// Takes in the frame that has just come; the exchange it tells of, if the core is to know.
-    fn hear(&mut self) -> Option<Exchange> {
+    /// Takes the frame that was received last. Returns its exchange if it is input for the core.
+    fn take_frame(&mut self) -> Option<Exchange> {
         match self.decoder.frame()? {
             Frame::Hello(hello) => self.begin(hello),
             Frame::Ping => {
-                self.say(&Frame::Pong);
+                self.send(&Frame::Pong);
             }
             Frame::Told(exchange, incoming) => {
                 let accepted = incoming == Incoming::Accepted;
                 let over = matches!(incoming, Incoming::Done | Incoming::Gone(_));
-                return self.is_news(exchange, accepted, over).then_some(exchange);
+                return self.is_input(exchange, accepted, over).then_some(exchange);
             }
-            // Only a chip says anything else.
+            // Only a chip sends any other.
             _ => {}
         }
         None
@@ -394,11 +394,11 @@ impl<'b, L: Line> Link<'b, L> {
             exchanges_max: u16::try_from(exchanges).unwrap_or(u16::MAX),
             listening: self.listening,
         };
-        self.say(&Frame::Ready(ready));
+        self.send(&Frame::Ready(ready));
     }
 
-    /// Whether the core is to be told; keeps its law that nothing follows the end.
-    fn is_news(&mut self, exchange: Exchange, accepted: bool, over: bool) -> bool {
+    /// Returns `true` if this is input for the core: nothing follows the end of an exchange.
+    fn is_input(&mut self, exchange: Exchange, accepted: bool, over: bool) -> bool {
         match self.slot(exchange) {
             Some(slot) if slot.stage == Stage::Open && !accepted => {
                 if over {
@@ -411,11 +411,11 @@ impl<'b, L: Line> Link<'b, L> {
                 let slot = Slot {
                     exchange,
                     stage: Stage::Open,
-                    owed: None,
+                    pending: None,
                 };
-                let news = accepted && exchange.0 >= ACCEPTED_FROM;
-                // The gateway lets in no more than there are places, as it was told.
-                news && (self.slots.push(slot).is_ok() || !self.say(&Frame::Close(exchange)))
+                let new = accepted && exchange.0 >= ACCEPTED_FROM;
+                // The gateway accepts no more than there are slots; it knows how many.
+                new && (self.slots.push(slot).is_ok() || !self.send(&Frame::Close(exchange)))
             }
         }
     }
@@ -436,20 +436,20 @@ impl<L: Line> Net for Link<'_, L> {
         let stage = match self.decoder.session() {
             // There is no gateway: nobody can be reached.
             0 => Stage::InDoubt,
-            _ if self.say(&Frame::Open(exchange, to, request)) => Stage::Open,
+            _ if self.send(&Frame::Open(exchange, to, request)) => Stage::Open,
             _ => return Err(Full),
         };
         let slot = Slot {
             exchange,
             stage,
-            owed: None,
+            pending: None,
         };
         self.slots.push(slot).map_err(|_| Full)?;
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let exchange = self.next_told()?;
+        let exchange = self.next_input()?;
         if let Some(slot) = self.slot(exchange)
             && slot.stage == Stage::InDoubt
         {
@@ -474,7 +474,7 @@ impl<L: Line> Net for Link<'_, L> {
         };
         let known = matches!(slot.stage, Stage::Open | Stage::Over);
         if known {
-            // An answer that is still owed goes first.
+            // A pending answer goes first.
             slot.stage = Stage::Closed;
             self.catch_up();
         } else {
@@ -485,7 +485,7 @@ impl<L: Line> Net for Link<'_, L> {
     fn set_listening(&mut self, on: bool) {
         if self.listening != on {
             self.listening = on;
-            self.listening_owed = self.decoder.session() != 0;
+            self.listening_pending = self.decoder.session() != 0;
             self.catch_up();
         }
     }
@@ -504,16 +504,16 @@ impl Outbox<'_> {
         self.bytes.get(self.from..self.to).unwrap_or(&[])
     }
 
-    fn room(&mut self) -> &mut [u8] {
+    fn free(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.to..).unwrap_or(&mut [])
     }
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         self.bytes.len() + self.from >= self.to + FRAME_SHORT_MAX
     }
 
     /// Moves what waits to the front.
-    fn make_room(&mut self) {
+    fn move_to_front(&mut self) {
         if self.from == 0 {
             return;
         }

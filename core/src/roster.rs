@@ -85,9 +85,9 @@ impl PartialOrd for Member {
 
 /// Which program of our own kind sent a list.
 ///
-/// Programs of the lab do not say who they are, and nothing depends on being told: it makes an
-/// answer go to whoever asked, and tells a member early that its group is larger than some tables.
-/// Like all that comes from the network it may be a lie.
+/// Programs of the lab do not name the sender, and nothing depends on it: it makes an answer go to the
+/// member that asked, and lets a member learn early that its group is larger than some tables. Like
+/// all that comes from the network it may be false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Origin {

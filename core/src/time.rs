@@ -1,4 +1,4 @@
-//! Time as the caller tells it.
+//! Points in time, which the caller gives.
 
 use core::ops::Add;
 use core::time::Duration;
@@ -53,7 +53,7 @@ impl Add<Duration> for Instant {
 impl Add<Span> for Instant {
     type Output = Self;
 
-    // Once for all: a call is half as long as the sum.
+    // `#[inline(never)]`: a call is half as long as the sum.
     #[inline(never)]
     fn add(self, span: Span) -> Self {
         Self(self.0.saturating_add(u64::from(span.0)))
@@ -98,7 +98,7 @@ impl Add for Span {
 }
 
 impl From<&Duration> for Span {
-    // Once for all: a node converts nineteen when it is made.
+    // `#[inline(never)]`: a node converts nineteen when it is made.
     #[inline(never)]
     fn from(time: &Duration) -> Self {
         let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ pub use decode::{Counts, Decoder, Heard};
 pub use encode::Encoder;
 use framing::{CHECKSUM, framed_max};
 
-/// The version of the format that this crate speaks, told by both ends when a session begins.
+/// The version of the format that this crate speaks; both ends send theirs when a session begins.
 pub const VERSION: u8 = 2;
 
 /// The greatest number of bytes on the line for a list of `members`, both its zeros included:
@@ -30,7 +30,7 @@ pub const fn message_max(members: usize) -> usize {
     frame_max(members) + FRAME_SHORT_MAX
 }
 
-/// The greatest list that `bytes` can hold as it is read, and that a count can tell of.
+/// The greatest list that `bytes` can hold as it is read, and that can be counted.
 const fn members_max(bytes: usize) -> usize {
     let members = bytes.saturating_sub(HEADER_MAX + LENGTH_MAX + CHECKSUM) / MEMBER_MAX;
     if members < u16::MAX as usize {
@@ -51,13 +51,13 @@ const MEMBER_MAX: usize = 20;
 /// watches, and 120 bytes a second on the line.
 pub const HELLO_AGAIN: Duration = Duration::from_millis(250);
 
-/// What a gateway says of itself when it begins a session.
+/// What a gateway sends when it begins a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hello {
     /// The version it speaks, [`VERSION`].
     pub version: u8,
-    /// Another number whenever the gateway is started: then no address told before means anything.
+    /// Another number whenever the gateway is started: no address from before means anything then.
     pub instance: u32,
     /// Where others reach the chip.
     pub addr: Addr,
@@ -73,13 +73,14 @@ pub struct Ready {
     pub version: u8,
     /// How many members a list may have for it.
     pub members_max: u16,
-    /// How many exchanges it has places for.
+    /// How many exchanges it has slots for.
     pub exchanges_max: u16,
-    /// Whether its door is open.
+    /// Whether it listens: see [`Net::set_listening`](crate::Net::set_listening).
     pub listening: bool,
 }
 
-/// What one frame says: the vocabulary of [`Net`](crate::Net), and what keeps the two ends together.
+/// What one frame carries: a call of [`Net`](crate::Net) or its input, and what keeps the two ends
+/// together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Frame<'a> {

@@ -8,7 +8,7 @@ use super::{Frame, GONE, Hello, NOBODY, REFUSALS, Ready, kind, members_max};
 use crate::net::{Exchange, Incoming, Reply, Request};
 use crate::roster::{Addr, Member, Origin, Pid, Roster};
 
-/// What has come over the line, in frames.
+/// What was received over the line, in frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Counts {
@@ -26,10 +26,10 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Heard {
-    /// A frame: [`Decoder::frame`] says which.
+    /// A frame: see [`Decoder::frame`].
     Frame,
-    /// Frames are missing, or one cannot be understood, or there is no session: nothing more can be
-    /// heard before a new session begins.
+    /// Frames are missing, or one cannot be understood, or there is no session: nothing more is
+    /// received before a new session begins.
     Gap,
 }
 
@@ -82,12 +82,12 @@ impl<'b> Decoder<'b> {
         self.session
     }
 
-    /// What has come so far.
+    /// What was received so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Takes one byte; what it completed, if anything.
+    /// Takes one byte. Returns what it completed, if anything.
     pub fn push(&mut self, byte: u8) -> Option<Heard> {
         match self.deframer.push(byte)? {
             Ended::Nothing => return None,
@@ -155,7 +155,7 @@ impl<'b> Decoder<'b> {
         Some(Heard::Gap)
     }
 
-    /// Takes in the list that was completed; whole, or not at all.
+    /// Takes the list that was completed; whole, or not at all.
     fn read_list(&mut self) -> Option<()> {
         let mut read = In::new(self.deframer.payload());
         read.header()?;
@@ -202,7 +202,7 @@ impl<'a> In<'a> {
         T::deserialize(&mut self.0).ok()
     }
 
-    /// Passes session, sequence number and kind; the kind.
+    /// Passes session, sequence number and kind, and returns the kind.
     fn header(&mut self) -> Option<u8> {
         self.take::<u8>()?;
         self.take::<u8>()?;

@@ -35,7 +35,7 @@ impl Encoder {
     }
 
     /// Writes `frame` at the start of `into`, and before it the list that it carries, unless the
-    /// other end has that already; how many bytes that takes.
+    /// other end has that already. Returns the number of bytes.
     ///
     /// Two lists of equal revision and length are taken for equal.
     ///
