@@ -100,7 +100,7 @@ fn what_it_refuses_it_refuses_in_the_published_words() {
         if !reported.insert(expected) {
             continue;
         }
-        let rejected = gcd.next_json();
+        let rejected = gcd.await_event("rejected");
         assert_eq!(rejected["event"], "rejected", "{message:?}: {rejected}");
         assert_eq!(rejected["peer"][0], "127.0.0.1");
         let why = rejected["why"].as_str().expect("a reason");

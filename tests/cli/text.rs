@@ -65,9 +65,9 @@ fn the_log_is_aligned_and_speaks_the_labs_language() {
     for text in [
         "→ coordinator     SEND_JOIN",
         "← coordinator     WAITING_FOR_MEMBERS",
-        "SEND_ELECTION            5 members",
+        "SEND_ELECTION            ELECTION, 5 members",
         "← (292, 1000003)  WAITING_FOR_OK           OK",
-        "SEND_VICTORY             5 members",
+        "SEND_VICTORY             COORDINATOR (292, 1000003)",
         "starts an election: joined",
         "(292, 1000003)   leads",
         "follows (292, 1000003)",

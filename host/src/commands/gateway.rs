@@ -10,7 +10,7 @@ use bully::wire::VERSION;
 use super::wire::{WireArgs, find_directory, host_and_port, port};
 use super::{Failure, Stop, duration, look_up};
 use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
-use crate::log::{Book, Event, HostPort, Log, LogArgs, OnError, Traced};
+use crate::log::{Event, HostPort, Log, LogArgs, OnError, Trace};
 use crate::names;
 use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
 
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let mut bridge = Bridge::new(&mut memory, chip);
     let mut line = Serial::new(&poll, LINE, line_to.clone());
-    let mut book = Book::new(None, Some(directory), true);
+    let mut trace = Trace::new(None, Some(directory), None, clock);
     loop {
         let now = clock.now();
         while let Some(event) = line.turn(now) {
@@ -117,19 +117,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         loop {
             let now = clock.now();
-            let event = if log.traces() {
-                let mut traced = Traced {
-                    net: &mut tcp,
-                    log: &mut log,
-                    book: &mut book,
-                    now,
-                };
-                bridge.poll(now, &mut traced, &mut line)
+            let event = if log.has_messages() {
+                let event = bridge.poll(now, &mut trace.watch(&mut tcp), &mut line);
+                log.messages(&mut trace);
+                event
             } else {
                 bridge.poll(now, &mut tcp, &mut line)
             };
             let Some(event) = event else { break };
-            log.emit(now, None, &event_of_chip(event));
+            log.emit(clock.now(), None, &event_of_chip(event));
         }
         for note in tcp.notes() {
             let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
@@ -140,7 +136,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let now = clock.now();
         log.turn(now);
         if stop.signalled() || stop.expired(now) {
-            log.emit(now, None, &Event::Stopped);
+            if log.has_messages() {
+                trace.finish_sending(&mut tcp);
+                trace.finish(&mut tcp);
+                log.messages(&mut trace);
+            }
+            log.emit(clock.now(), None, &Event::Stopped);
             // A chip's member outlives its log.
             log.close(clock.now(), stop.signalled());
             return Ok(());

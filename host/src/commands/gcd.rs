@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::listen::ip;
 use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration};
-use crate::log::{Event, HostPort, Log, LogArgs, OnError};
+use crate::log::{Event, HostPort, Log, LogArgs, OnError, Ports, Trace};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 fn coordinate(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<(), Failure> {
     let clock = poll.clock();
-    let mut gcd = LocalGcd::open(poll, 0, args.settings())?;
+    let mut gcd = LocalGcd::open(poll, 0, args.settings(), None)?;
     log.emit(clock.now(), None, &gcd.listening());
     if log.is_text() {
         args.advise(names::port(gcd.addr()), log);
@@ -90,7 +90,9 @@ fn coordinate(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Resul
             return Ok(());
         }
         if stop.signalled() || stop.expired(now) {
-            log.emit(now, None, &Event::Stopped);
+            gcd.finish_sending(log);
+            gcd.finish(log);
+            log.emit(clock.now(), None, &Event::Stopped);
             return Ok(());
         }
         poll.wait(stop.or(gcd.until()), |ready| gcd.ready(ready))
@@ -166,6 +168,7 @@ pub(crate) struct LocalGcd {
     directory: Box<Directory<{ CAPACITY_MAX as usize }, EXCHANGES_MAX>>,
     capacity: usize,
     tcp: Tcp,
+    trace: Trace,
 }
 
 /// What the log records of newcomers: in a practice group they do so themselves.
@@ -177,7 +180,14 @@ pub(crate) enum Joins {
 
 impl LocalGcd {
     /// Listens, as owner number `owner` of `poll`.
-    pub(crate) fn open(poll: &Poll, owner: usize, settings: Settings) -> Result<Self, Failure> {
+    ///
+    /// `ports` are the connections of this process if all members are in it.
+    pub(crate) fn open(
+        poll: &Poll,
+        owner: usize,
+        settings: Settings,
+        ports: Option<Ports>,
+    ) -> Result<Self, Failure> {
         let Settings {
             at,
             keyed,
@@ -205,12 +215,24 @@ impl LocalGcd {
             directory: Box::new(Directory::limited(capacity)),
             capacity,
             tcp,
+            trace: Trace::new(None, None, ports, poll.clock()),
         })
     }
 
     /// Does all there is to do at present.
     pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, joins: Joins) {
-        while let Some(event) = self.directory.poll(clock.now(), &mut self.tcp) {
+        loop {
+            let now = clock.now();
+            let event = if log.has_messages() {
+                let event = self
+                    .directory
+                    .poll(now, &mut self.trace.watch(&mut self.tcp));
+                log.messages(&mut self.trace);
+                event
+            } else {
+                self.directory.poll(now, &mut self.tcp)
+            };
+            let Some(event) = event else { break };
             if joins == Joins::Recorded {
                 self.report(event, clock.now(), log);
             }
@@ -221,6 +243,22 @@ impl LocalGcd {
             log.emit(clock.now(), None, &Event::Rejected { peer, why });
         }
         self.tcp.sweep(self.directory.roster());
+    }
+
+    /// Before the end: sends what can be sent at once.
+    pub(crate) fn finish_sending(&mut self, log: &mut Log) {
+        if log.has_messages() {
+            self.trace.finish_sending(&mut self.tcp);
+            log.messages(&mut self.trace);
+        }
+    }
+
+    /// Has the log say what becomes of everything that is under way.
+    pub(crate) fn finish(&mut self, log: &mut Log) {
+        if log.has_messages() {
+            self.trace.finish(&mut self.tcp);
+            log.messages(&mut self.trace);
+        }
     }
 
     /// Takes note of readiness.

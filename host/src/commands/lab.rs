@@ -14,7 +14,7 @@ use super::node::{Mode, su_id};
 use super::wire::{find_directory, host_and_port};
 use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
 use crate::load::load;
-use crate::log::{Event, Log, LogArgs, OnError, Summary, pid_text};
+use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
 use crate::names::{self, Names};
 use crate::net::{Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::writer::Forms;
@@ -166,6 +166,7 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
         })
         .map_err(|error| Failure::system(&error))?;
     };
+    lab.finish(log);
     let (agreed, now) = (summary.agreed, clock.now());
     if !log.is_text() {
         // People have the summary, and thirty more lines would push the end off the screen.
@@ -260,8 +261,10 @@ impl<'a> Directory<'a> {
 impl Lab {
     fn open(args: &Args, poll: &Poll, seed: u64, log: &mut Log) -> Result<Self, Failure> {
         let count = usize::from(args.members);
+        // Members of a group elsewhere have peers that are not in this log.
+        let ports = args.gcd.is_empty().then(Ports::default);
         let (gcd, directory) = if args.gcd.is_empty() {
-            let gcd = LocalGcd::open(poll, count, Settings::default())?;
+            let gcd = LocalGcd::open(poll, count, Settings::default(), ports.clone())?;
             let directory = Directory {
                 host: "127.0.0.1",
                 port: names::port(gcd.addr()),
@@ -272,7 +275,7 @@ impl Lab {
             (None, Directory::elsewhere(args, log)?)
         };
         let members = (0..args.members)
-            .map(|number| Self::member(args, poll, number, seed, directory))
+            .map(|number| Self::member(args, poll, number, seed, directory, ports.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         let start = poll.clock().now();
         let mut agenda = Agenda::new(count + 1);
@@ -295,6 +298,7 @@ impl Lab {
         number: u16,
         seed: u64,
         directory: Directory<'_>,
+        ports: Option<Ports>,
     ) -> Result<LocalMember, Failure> {
         let bind = args.listen().at;
         let tcp = TcpConfig {
@@ -323,7 +327,7 @@ impl Lab {
             capacity: args.capacity,
             connections: EXCHANGES,
         };
-        LocalMember::new(config, capacities, tcp, false)
+        LocalMember::new(config, capacities, tcp, poll.clock(), ports)
     }
 
     /// Gives a turn to everyone who has something to do.
@@ -347,6 +351,23 @@ impl Lab {
             self.agenda.set(number, until);
         }
         self.round = round;
+    }
+
+    /// Has the log say what becomes of everything that is under way.
+    fn finish(&mut self, log: &mut Log) {
+        // What is sent now is not received any more: first all that, and then what that means.
+        if let Some(gcd) = &mut self.gcd {
+            gcd.finish_sending(log);
+        }
+        for member in &mut self.members {
+            member.finish_sending(log);
+        }
+        if let Some(gcd) = &mut self.gcd {
+            gcd.finish(log);
+        }
+        for member in &mut self.members {
+            member.finish(log);
+        }
     }
 
     /// When the next turn is due.

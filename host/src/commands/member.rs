@@ -9,7 +9,7 @@ use bully::{
 use super::Failure;
 use super::capacity::Capacities;
 use super::listen::is_here;
-use crate::log::{self, Book, HostPort, Log, Passing, Tone, Traced, printable};
+use crate::log::{self, HostPort, Log, Ports, Trace, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
@@ -21,7 +21,7 @@ pub(crate) struct LocalMember {
     node: Box<dyn AnyNode>,
     capacities: Capacities,
     tcp: Tcp,
-    book: Book,
+    trace: Trace,
     /// Where the coordinator is, as the user wrote it.
     directory: Option<HostPort>,
     /// Where that is, as far as it is known.
@@ -82,13 +82,14 @@ fn refusal_tip(why: &str) -> &'static str {
 }
 
 impl LocalMember {
-    /// A member that has done nothing yet. `alone`: no other member is in this process, so the log
-    /// records messages from others too.
+    /// A member that has done nothing yet. `ports` are the connections of this process if all
+    /// others are in it.
     pub(crate) fn new(
         config: Config,
         capacities: Capacities,
         tcp: Tcp,
-        alone: bool,
+        clock: Clock,
+        ports: Option<Ports>,
     ) -> Result<Self, Failure> {
         let Capacities {
             capacity,
@@ -100,7 +101,7 @@ impl LocalMember {
             directory.map(|addr| HostPort(tcp.names().host(addr).into(), names::port(addr)));
         Ok(Self {
             me: config.me,
-            book: Book::new(Some(config.me.pid), directory, alone),
+            trace: Trace::new(Some(config.me.pid), directory, ports, clock),
             directory_at: directory.and_then(|addr| tcp.names().endpoint(addr)),
             directory: place,
             node: machine::node(capacity, connections, config).ok_or_else(|| {
@@ -135,19 +136,18 @@ impl LocalMember {
         loop {
             let now = clock.now();
             let before = self.node.state();
-            let event = if log.traces() {
-                self.book.learn(self.node.roster());
-                let mut traced = Traced {
-                    net: &mut self.tcp,
-                    log,
-                    book: &mut self.book,
-                    now,
-                };
-                self.node.poll(now, &mut traced)
+            let event = if log.has_messages() {
+                self.trace.learn(self.node.roster());
+                let event = self.node.poll(now, &mut self.trace.watch(&mut self.tcp));
+                log.messages(&mut self.trace);
+                event
             } else {
                 self.node.poll(now, &mut self.tcp)
             };
-            self.log_state(now, before, log);
+            let (now, state) = (clock.now(), self.node.state());
+            if state == State::WaitingForVictor && state != before {
+                log.emit(now, Some(self.me.pid), &log::Event::Waiting);
+            }
             let Some(event) = event else { break };
             if let Some(recorded) = self.recorded(event) {
                 log.emit(now, Some(self.me.pid), &recorded);
@@ -166,6 +166,22 @@ impl LocalMember {
         if self.swept != revision {
             self.swept = revision;
             self.tcp.sweep(self.node.roster());
+        }
+    }
+
+    /// Before the end: sends what can be sent at once.
+    pub(crate) fn finish_sending(&mut self, log: &mut Log) {
+        if log.has_messages() {
+            self.trace.finish_sending(&mut self.tcp);
+            log.messages(&mut self.trace);
+        }
+    }
+
+    /// Has the log say what becomes of everything that is under way.
+    pub(crate) fn finish(&mut self, log: &mut Log) {
+        if log.has_messages() {
+            self.trace.finish(&mut self.tcp);
+            log.messages(&mut self.trace);
         }
     }
 
@@ -198,21 +214,6 @@ impl LocalMember {
 
     pub(crate) fn joining(&self) -> &Joining {
         &self.joining
-    }
-
-    /// The one state of the lab's that a node has by itself.
-    fn log_state(&self, now: Instant, before: State, log: &mut Log) {
-        let state = self.node.state();
-        if log.traces() && state == State::WaitingForVictor && before != state {
-            let passing = Passing {
-                incoming: true,
-                peer: "anybody",
-                state,
-                what: "",
-                tone: Tone::Election,
-            };
-            log.message(now, Some(self.me.pid), &passing);
-        }
     }
 
     /// Returns what the log records of `event`; `None` for one that this version does not know.

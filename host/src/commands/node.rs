@@ -156,19 +156,22 @@ fn take_part(
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut member = LocalMember::new(config, args.capacities, tcp, true)?;
+    let mut member = LocalMember::new(config, args.capacities, tcp, clock, None)?;
     member.introduce(clock.now(), log);
     loop {
         member.turn(clock, log);
         if let Joining::Refused(_) = member.joining() {
             let failure = args.not_joined(member.joining());
+            member.finish(log);
             log.emit(clock.now(), Some(pid), &Event::Stopped);
             return failure;
         }
         let now = clock.now();
         log.turn(now);
         if stop.signalled() || stop.expired(now) {
-            log.emit(now, Some(pid), &Event::Stopped);
+            member.finish_sending(log);
+            member.finish(log);
+            log.emit(clock.now(), Some(pid), &Event::Stopped);
             break;
         }
         poll.wait(stop.or(member.until()), |ready| member.ready(ready))

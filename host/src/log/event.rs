@@ -7,6 +7,7 @@ use core::time::Duration;
 use bully::{Loss, Messages, Pid, Reason};
 use serde::{Serialize, Serializer};
 
+use super::message::Message;
 use crate::gateway::Lost;
 
 /// Something that happened.
@@ -103,10 +104,14 @@ pub(crate) enum Event {
     ListCut { left_out: u32 },
     /// Lines of this log that were dropped, since nobody read it or it could not be written.
     LogLost { lines: u64 },
+    /// A greater member has answered; its COORDINATOR is awaited.
+    Waiting,
     /// The end, in order.
     Stopped,
     /// How the practice group ended.
     Summary(Summary),
+    /// A message, seen from one of its ends.
+    Message(Message),
 }
 
 /// A host as its owner wrote it, and a port. In JSON: `[host, port]`.
@@ -170,6 +175,11 @@ pub(crate) fn is_printable(letter: char) -> bool {
     matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().len() == 1
 }
 
+#[expect(clippy::ref_option, reason = "serde hands fields over like this")]
+pub(super) fn is_absent<T>(field: &Option<T>) -> bool {
+    field.is_none()
+}
+
 pub(super) fn pair<S: Serializer>(pid: &Pid, to: S) -> Result<S::Ok, S::Error> {
     (pid.days, pid.id).serialize(to)
 }
@@ -178,7 +188,7 @@ pub(super) fn maybe_pair<S: Serializer>(pid: &Option<Pid>, to: S) -> Result<S::O
     pid.map(|pid| (pid.days, pid.id)).serialize(to)
 }
 
-fn shown<T: fmt::Display, S: Serializer>(what: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown<T: fmt::Display, S: Serializer>(what: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(what)
 }
 

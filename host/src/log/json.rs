@@ -69,8 +69,228 @@ impl Formatter for Printable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::HostPort;
+    use core::net::SocketAddr;
+    use core::time::Duration;
+
+    use bully::{Loss, Messages, Reason};
+
+    use super::super::event::{HostPort, Summary};
+    use super::super::message::{Conn, Direction, Kind, Message, Party, Problem};
     use super::*;
+    use crate::gateway::Lost;
+    use crate::net::Ends;
+
+    fn pid(days: u32, id: u32) -> Pid {
+        Pid { days, id }
+    }
+
+    fn at(port: u16) -> HostPort {
+        HostPort("127.0.0.1".to_owned(), port)
+    }
+
+    fn message(dir: Direction, kind: Option<Kind>, conn: Option<(u16, u16)>) -> Message {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let ends = |(initiator, listener)| Ends {
+            initiator: local(initiator),
+            listener: local(listener),
+        };
+        Message {
+            at: bully::Instant::ZERO,
+            node: None,
+            dir,
+            kind,
+            conn: conn.map(|conn| Conn::Tcp(ends(conn), None)),
+            peer: None,
+            leader: None,
+            members: None,
+            bytes: 0,
+            error: None,
+            request: None,
+            party: Party::Caller,
+            alone: true,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Every event that there is, as the page has them.
+    fn events() -> Vec<Event> {
+        let election = Message {
+            members: Some(3),
+            bytes: 97,
+            ..message(
+                Direction::Send,
+                Some(Kind::Election),
+                Some((40_112, 37_609)),
+            )
+        };
+        let messages = Messages {
+            join: 5,
+            election: 9,
+            ok: 17,
+            coordinator: 14,
+            probe: 11,
+        };
+        let summary = |agreed: bool| Summary {
+            agreed,
+            leader: agreed.then_some(pid(292, 1_000_003)),
+            members: 5,
+            up: 5,
+            messages,
+            elapsed_s: 5.000_371,
+            load: agreed.then_some(0.25),
+        };
+        vec![
+            Event::Listening {
+                address: at(40_001),
+                capacity: 1_024,
+                connections: 64,
+            },
+            Event::Joined { members: 3 },
+            Event::Election { cause: "joined" },
+            Event::Waiting,
+            Event::Leader {
+                leader: pid(292, 1_000_003),
+                reason: Reason::Announced,
+            },
+            Event::LeaderLost {
+                leader: pid(292, 1_000_003),
+                how: Loss::Refused,
+            },
+            Event::Failed {
+                length: Duration::from_micros(2_417_205),
+            },
+            Event::Recovered,
+            Event::RosterFull { left_out: 36 },
+            Event::Rejected {
+                peer: at(50_211),
+                why: "Unexpected message: LEAVE".to_owned(),
+            },
+            Event::RejectedMore {
+                host: Some("127.0.0.1".to_owned()),
+                count: 998,
+            },
+            Event::RejectedMore {
+                host: None,
+                count: 12,
+            },
+            Event::Stopped,
+            Event::Message(Message {
+                peer: Some(pid(292, 1_000_003)),
+                ..election.clone()
+            }),
+            Event::Message(Message {
+                dir: Direction::Recv,
+                ..election
+            }),
+            Event::Message(Message {
+                peer: Some(pid(292, 1_000_003)),
+                leader: Some(pid(292, 1_000_003)),
+                members: Some(3),
+                bytes: 97,
+                ..message(
+                    Direction::Recv,
+                    Some(Kind::Coordinator),
+                    Some((40_118, 40_001)),
+                )
+            }),
+            Event::Message(Message {
+                peer: Some(pid(292, 1_000_003)),
+                bytes: 16,
+                error: Some(Problem::Refused),
+                ..message(Direction::Send, Some(Kind::Probe), None)
+            }),
+            Event::Message(Message {
+                bytes: 12,
+                error: Some(Problem::Malformed),
+                ..message(Direction::Recv, None, Some((40_120, 23_600)))
+            }),
+            Event::Message(Message {
+                conn: Some(Conn::Number(17)),
+                bytes: 10,
+                ..message(Direction::Send, Some(Kind::Ok), None)
+            }),
+            Event::Registered {
+                member: pid(98, 1_000_001),
+                address: at(40_001),
+                members: 3,
+            },
+            Event::Moved {
+                member: pid(98, 1_000_001),
+                address: at(40_007),
+                before: at(40_001),
+            },
+            Event::Removed {
+                member: pid(98, 1_000_001),
+                address: at(40_007),
+            },
+            Event::Summary(summary(true)),
+            Event::Summary(summary(false)),
+            Event::LineOpen {
+                line: "/dev/ttyACM0".to_owned(),
+            },
+            Event::LineLost {
+                line: "/dev/ttyACM0".to_owned(),
+                why: "No such file or directory".to_owned(),
+            },
+            Event::ChipReady {
+                members: 32,
+                exchanges: 8,
+            },
+            Event::ChipLost { why: Lost::Silent },
+            Event::ChipVersion { theirs: 1, ours: 2 },
+            Event::ListCut { left_out: 4 },
+            Event::LogLost { lines: 1_380 },
+        ]
+    }
+
+    /// Does not compile with an event that is missing above.
+    fn is_listed(event: &Event) {
+        match event {
+            Event::Listening { .. }
+            | Event::Joined { .. }
+            | Event::Registered { .. }
+            | Event::Moved { .. }
+            | Event::Removed { .. }
+            | Event::Election { .. }
+            | Event::Leader { .. }
+            | Event::LeaderLost { .. }
+            | Event::Failed { .. }
+            | Event::Recovered
+            | Event::Rejected { .. }
+            | Event::RejectedMore { .. }
+            | Event::JoinFailed { .. }
+            | Event::RosterFull { .. }
+            | Event::LineOpen { .. }
+            | Event::LineLost { .. }
+            | Event::ChipReady { .. }
+            | Event::ChipLost { .. }
+            | Event::ChipVersion { .. }
+            | Event::ListCut { .. }
+            | Event::LogLost { .. }
+            | Event::Waiting
+            | Event::Stopped
+            | Event::Summary(_)
+            | Event::Message(_) => {}
+        }
+    }
+
+    #[test]
+    fn the_page_shows_every_event_as_it_is_written() {
+        let page = include_str!("schema.md");
+        let examples: Vec<_> = page.lines().filter(|line| line.starts_with('{')).collect();
+        let events = events();
+        assert_eq!(examples.len(), events.len());
+        for (example, event) in examples.into_iter().zip(events) {
+            is_listed(&event);
+            let value: serde_json::Value = serde_json::from_str(example).expect("JSON");
+            let number = |name: &str| value[name].as_f64().expect("a number");
+            let node = value["node"].as_array().map(|pair| {
+                let half = |at: usize| pair[at].as_u64().and_then(|half| u32::try_from(half).ok());
+                pid(half(0).expect("days"), half(1).expect("an id"))
+            });
+            assert_eq!(line(number("t"), number("time"), node, &event), example);
+        }
+    }
 
     #[test]
     fn a_line_is_ascii_where_a_terminal_could_be_misled_and_means_the_same() {

@@ -2,9 +2,10 @@
 
 use core::fmt::Write as _;
 
-use bully::Pid;
+use bully::{Pid, State};
 
 use super::event::{Event, Summary, pid_text, printable};
+use super::message::{Direction, Kind, Message, Party, Problem};
 use crate::gateway::Lost;
 use crate::load::processors;
 
@@ -56,7 +57,26 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::Recovered
         | Event::LineOpen { .. }
         | Event::ChipReady { .. }
+        | Event::Waiting
         | Event::Stopped => Detail::Normal,
+        Event::Message(message) => message_detail(message),
+    }
+}
+
+/// What a member does itself is shown, and what others send if that is not in this log already. Not
+/// shown are PROBEs that are answered, which would drown the rest, and what events of their own say.
+fn message_detail(message: &Message) -> Detail {
+    let ours = message.party != Party::Caller;
+    let fails = message.error.is_some();
+    let shown = match message.request {
+        Some(Kind::Join) => ours && !fails,
+        Some(Kind::Probe) => ours && fails,
+        _ => ours || (message.alone && !fails),
+    };
+    if shown {
+        Detail::Normal
+    } else {
+        Detail::Verbose
     }
 }
 
@@ -164,8 +184,108 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             let text = format!("{lines} of this log lost: nobody read them in time");
             (text, Tone::Trouble)
         }
+        Event::Waiting => {
+            let text = "waits for COORDINATOR: a greater member has answered";
+            (text.to_owned(), Tone::Election)
+        }
         Event::Stopped => ("stopped".to_owned(), Tone::Plain),
         Event::Summary(summary) => (summary_text(summary), Tone::Plain),
+        Event::Message(message) => message_text(message),
+    }
+}
+
+/// Returns the names of the columns. `time` and `who` head what is before the sentence.
+pub(super) fn heading(time: &str, who: &str) -> String {
+    let (peer, state) = ("peer", "state");
+    let who = name_column(who);
+    format!("{time:<TIME_WIDTH$}  {who}   {peer:<WHO_WIDTH$}  {state:<STATE_WIDTH$}  message")
+}
+
+/// Returns `who` as it stands in its column.
+pub(super) fn name_column(who: &str) -> String {
+    format!("{who:>WHO_WIDTH$}")
+}
+
+/// As wide as a time of day.
+const TIME_WIDTH: usize = "07:21:06.123".len();
+
+/// As wide as the widest process id of the lab's ranges, `(365, 1234567)`.
+const WHO_WIDTH: usize = 14;
+
+/// As wide as the lab's longest name of a state.
+const STATE_WIDTH: usize = State::WaitingForAnyMessage.name().len();
+
+/// Direction, peer, the lab's state, and the message or what became of it.
+fn message_text(message: &Message) -> (String, Tone) {
+    let peer = match (&message.party, message.peer) {
+        (Party::Coordinator, _) => "coordinator".to_owned(),
+        (_, Some(pid)) => pid_text(pid),
+        (Party::Caller, None) => "unknown".to_owned(),
+        (Party::Member(shown), None) => shown.clone(),
+    };
+    let arrow = match message.dir {
+        Direction::Send => '→',
+        Direction::Recv => '←',
+    };
+    let (what, tone) = match message.error {
+        Some(problem) => (problem_text(message, problem), Tone::Trouble),
+        None if message.request == Some(Kind::Probe) => (message_name(message), Tone::Faint),
+        None => (message_name(message), Tone::Plain),
+    };
+    let state = state(message).map_or("", State::name);
+    let text = format!("{arrow} {peer:<WHO_WIDTH$}  {state:<STATE_WIDTH$}  {what}");
+    (text.trim_end().to_owned(), tone)
+}
+
+/// What the member is doing with this peer, if the lab has a name for it.
+fn state(message: &Message) -> Option<State> {
+    let ours = message.party != Party::Caller;
+    Some(match (message.dir, ours, &message.request) {
+        (Direction::Send, false, _) if message.kind != Some(Kind::Ok) => return None,
+        (Direction::Send, false, _) => State::SendOk,
+        (Direction::Recv, false, _) => State::WaitingForAnyMessage,
+        (Direction::Send, true, Some(Kind::Join)) => State::SendJoin,
+        (Direction::Send, true, Some(Kind::Coordinator)) => State::SendVictory,
+        (Direction::Send, true, Some(Kind::Probe)) => State::SendProbe,
+        (Direction::Send, true, _) => State::SendElection,
+        (Direction::Recv, true, Some(Kind::Join)) => State::WaitingForMembers,
+        (Direction::Recv, true, Some(Kind::Probe)) => State::WaitingForProbeOk,
+        (Direction::Recv, true, _) => State::WaitingForOk,
+    })
+}
+
+/// A message and what matters in it.
+fn message_name(message: &Message) -> String {
+    let name = message.kind.as_ref().map_or("a message", Kind::name);
+    let name = printable(name);
+    let members = message.members.and_then(|count| u32::try_from(count).ok());
+    match (message.leader, members) {
+        (Some(leader), _) => format!("{name} {}", pid_text(leader)),
+        (None, Some(members)) => format!("{name}, {}", members_text(members)),
+        _ => name,
+    }
+}
+
+/// What became of a message that did not arrive, or of one that did not come.
+fn problem_text(message: &Message, problem: Problem) -> String {
+    let name = message.kind.as_ref().map_or("message", Kind::name);
+    let name = printable(name);
+    let seconds = message.waited.as_secs_f64();
+    let why = match (problem, message.dir) {
+        (Problem::Refused, _) => "nobody listens there".to_owned(),
+        (Problem::Reset, _) => "the connection was reset".to_owned(),
+        (Problem::Closed, Direction::Send) => "the peer has closed the connection".to_owned(),
+        (Problem::Closed, Direction::Recv) => "closed without it".to_owned(),
+        (Problem::TimedOut, _) => format!("not within {seconds:.1} s"),
+        (Problem::GivenUp, _) => format!("given up after {seconds:.1} s"),
+        (Problem::Malformed, _) => "what came is not a lab message".to_owned(),
+        (Problem::Rejected, _) => return format!("{name} is not served here"),
+        (Problem::Stopped, _) => "stopped before".to_owned(),
+        (Problem::Lost, _) => "lost by the network".to_owned(),
+    };
+    match message.dir {
+        Direction::Send => format!("{name} not sent: {why}"),
+        Direction::Recv => format!("no {name}: {why}"),
     }
 }
 

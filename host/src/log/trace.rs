@@ -1,264 +1,476 @@
-//! A network that tells of every message that passes.
+//! Watches what the network of a member or of the coordinator does, and records each message.
+//!
+//! Of a message or answer of ours there is one record: that it was sent whole, or why it was not. Of
+//! an answer that is due to us, and of each connection that others open, there is one as well: what
+//! came, or why nothing did.
 
 use std::collections::HashMap;
 
 use bully::{
-    Addr, Exchange, Full, Gone, Incoming, Instant, Member, Net, Pid, Reply, Request, Roster, State,
+    Addr, Config, Exchange, Full, Gone, Incoming, Instant, Member, Net, Pid, Refusal, Reply,
+    Request, Roster,
 };
 
-use super::event::pid_text;
-use super::text::members_text;
-use super::{Log, Passing, Tone};
+use super::message::{Conn, Direction, Kind, Message, Party, Problem};
+use super::ports::Ports;
 use crate::names::Names;
+use crate::net::{Clock, Ends, Seen, Tcp};
 
-/// Any [`Net`] with somebody watching: what passes goes on unchanged, and into the log.
-pub(crate) struct Traced<'a> {
-    pub(crate) net: &'a mut dyn Net,
-    pub(crate) log: &'a mut Log,
-    pub(crate) book: &'a mut Book,
-    pub(crate) now: Instant,
-}
-
-/// What has to be remembered between the messages of one member in order to tell of them.
+/// What is remembered between the messages of one network.
 #[derive(Debug)]
-pub(crate) struct Book {
-    /// Whose exchanges they are; a chip says so when it joins.
+pub(crate) struct Trace {
+    /// Whose network it is; a chip says so when it joins.
     me: Option<Pid>,
     directory: Option<Addr>,
-    /// Whether messages are told that others opened. In a practice group the sender tells.
-    of_others: bool,
+    /// The connections of this process, if all peers are in it, and in the same log.
+    ports: Option<Ports>,
+    clock: Clock,
+    config: Config,
+    /// The table that `known` was made of.
     revision: Option<u32>,
-    pids: HashMap<Addr, Pid>,
-    talks: HashMap<Exchange, Talk>,
+    /// Who is at which address; `None` if several are said to be.
+    known: HashMap<Addr, Option<Pid>>,
+    /// Who has answered from there, and said so.
+    met: HashMap<Addr, Pid>,
+    exchanges: HashMap<Exchange, Talk>,
+    records: Vec<Message>,
+}
+
+/// An exchange.
+#[derive(Debug)]
+struct Talk {
+    /// Where we connected to; `None` if they connected to us.
+    to: Option<Addr>,
+    conn: Option<Conn>,
+    peer: Option<Pid>,
+    since: Instant,
+    stage: Stage,
+    /// What it was opened with, once that is known.
+    request: Option<Kind>,
 }
 
 #[derive(Debug)]
-struct Talk {
-    peer: String,
-    state: State,
-    since: Instant,
+enum Stage {
+    /// Ours: our message has not been sent whole.
+    Sending(Content),
+    /// Ours: the answer is due.
+    Awaiting,
+    /// Theirs: their message is due.
+    Reading,
+    /// Theirs: our answer has not been sent whole.
+    Answering(Content),
+    /// Nothing more is awaited.
+    Over,
 }
 
-impl Book {
-    pub(crate) fn new(me: Option<Pid>, directory: Option<Addr>, of_others: bool) -> Self {
+/// What is in a message.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    kind: Option<Kind>,
+    leader: Option<Pid>,
+    members: Option<usize>,
+    bytes: u64,
+}
+
+impl Trace {
+    /// Remembers nothing yet. `me` is whose network it is, `None` for the coordinator's; `directory`
+    /// is the coordinator's address. `ports` are the connections of this process if all peers are in it,
+    /// and in the same log.
+    pub(crate) fn new(
+        me: Option<Pid>,
+        directory: Option<Addr>,
+        ports: Option<Ports>,
+        clock: Clock,
+    ) -> Self {
+        let anybody = Member {
+            pid: Pid { days: 0, id: 0 },
+            addr: Addr(0),
+        };
         Self {
             me,
             directory,
-            of_others,
+            ports,
+            clock,
+            // No command changes how long is waited.
+            config: Config::new(anybody),
             revision: None,
-            pids: HashMap::new(),
-            talks: HashMap::new(),
+            known: HashMap::new(),
+            met: HashMap::new(),
+            exchanges: HashMap::new(),
+            records: Vec::new(),
         }
     }
 
-    /// Learns who is where. Costs nothing unless the table has changed.
+    /// Takes note of who is where. Costs nothing unless the table has changed.
     pub(crate) fn learn(&mut self, roster: Roster<'_>) {
-        if self.revision != roster.revision() {
-            self.revision = roster.revision();
-            self.pids.clear();
-            let known = roster.members().iter();
-            self.pids
-                .extend(known.map(|member| (member.addr, member.pid)));
+        if self.revision.is_some() && self.revision == roster.revision() {
+            return;
+        }
+        self.revision = roster.revision();
+        self.known.clear();
+        for member in roster.members() {
+            self.known
+                .entry(member.addr)
+                .and_modify(|pid| *pid = None)
+                .or_insert(Some(member.pid));
+        }
+        let known = &self.known;
+        self.met.retain(|addr, _| known.contains_key(addr));
+    }
+
+    /// Returns a network that does what `tcp` does, and records it here.
+    pub(crate) fn watch<'a>(&'a mut self, tcp: &'a mut Tcp) -> Traced<'a> {
+        Traced { tcp, trace: self }
+    }
+
+    /// Takes what was recorded, the oldest first.
+    pub(super) fn take(&mut self) -> Vec<Message> {
+        core::mem::take(&mut self.records)
+    }
+
+    /// Before everything ends: sends what can be sent at once.
+    pub(crate) fn finish_sending(&mut self, tcp: &mut Tcp) {
+        for exchange in self.open() {
+            self.watch(tcp).finish_sending(exchange);
         }
     }
 
-    /// Who is at `addr`; the message to them tells of members met since the table was last seen.
-    fn name(&self, addr: Addr, request: &Request<'_>) -> String {
-        if self.directory == Some(addr) {
-            return "coordinator".to_owned();
-        }
-        let listed = |roster: &Roster<'_>| {
-            let members = roster.members().iter();
-            let found = members.rev().find(|member| member.addr == addr);
-            found.map(|member: &Member| member.pid)
-        };
-        let pid = self.pids.get(&addr).copied().or_else(|| match request {
-            Request::Election(roster) | Request::Coordinator(roster) | Request::Probe(roster) => {
-                listed(roster)
+    /// Records what becomes of everything that is not over, for nobody waits for it any more.
+    pub(crate) fn finish(&mut self, tcp: &mut Tcp) {
+        self.reject_backlog(tcp);
+        for exchange in self.open() {
+            let received = tcp.received(exchange);
+            if let Some(mut talk) = self.exchanges.remove(&exchange) {
+                self.end(&mut talk, Problem::Stopped, received);
             }
-            Request::Join(_) => None,
+        }
+    }
+
+    fn open(&self) -> Vec<Exchange> {
+        let mut open: Vec<_> = self.exchanges.keys().copied().collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// Ends the connections that wait to be accepted, as closing the listener does.
+    fn reject_backlog(&mut self, tcp: &mut Tcp) {
+        for ends in tcp.reject_backlog() {
+            let mut talk = self.accepted(Some(ends));
+            self.end(&mut talk, Problem::Stopped, 0);
+        }
+    }
+
+    fn opened(&self, ends: Option<Ends>) -> Option<Conn> {
+        let number = |ends| self.ports.as_ref().and_then(|ports| ports.open(ends));
+        ends.map(|ends| Conn::Tcp(ends, number(ends)))
+    }
+
+    fn accepted(&self, ends: Option<Ends>) -> Talk {
+        let number = |ends| self.ports.as_ref().and_then(|ports| ports.accept(ends));
+        Talk {
+            to: None,
+            conn: ends.map(|ends| Conn::Tcp(ends, number(ends))),
+            peer: None,
+            since: self.clock.now(),
+            stage: Stage::Reading,
+            request: None,
+        }
+    }
+
+    /// Who is at `addr`, if that is certain: two processes may be listed at one address.
+    fn who(&self, addr: Addr) -> Option<Pid> {
+        let met = self.met.get(&addr).copied();
+        met.or_else(|| self.known.get(&addr).copied().flatten())
+    }
+
+    /// Takes note of who sent `list`, if it says so.
+    fn meet(&mut self, talk: &mut Talk, list: Option<Roster<'_>>) {
+        let Some(origin) = list.and_then(|list| list.origin()) else {
+            return;
+        };
+        talk.peer = Some(origin.pid);
+        if let Some(to) = talk.to
+            && self.known.contains_key(&to)
+        {
+            self.met.insert(to, origin.pid);
+        }
+    }
+
+    fn record(
+        &mut self,
+        talk: &Talk,
+        dir: Direction,
+        at: Instant,
+        content: Content,
+        error: Option<Problem>,
+    ) {
+        let party = match talk.to {
+            None => Party::Caller,
+            to if to == self.directory => Party::Coordinator,
+            // Its owner knows the spelling of a host; here the number has to do.
+            Some(to) => Party::Member(Names::new().show(to).to_string()),
+        };
+        self.records.push(Message {
+            at,
+            node: self.me,
+            dir,
+            kind: content.kind,
+            // Whoever is refused has no connection.
+            conn: talk.conn.filter(|_| error != Some(Problem::Refused)),
+            peer: talk.peer,
+            leader: content.leader,
+            members: content.members,
+            bytes: content.bytes,
+            error,
+            request: talk.request.clone(),
+            party,
+            alone: self.ports.is_none(),
+            waited: at.since(talk.since),
         });
-        // Its owner knows the spelling of a host; here the number has to do.
-        pid.map_or_else(|| Names::new().show(addr).to_string(), pid_text)
+    }
+
+    /// Records what does not happen on an exchange that ends for the reason `why`.
+    fn end(&mut self, talk: &mut Talk, why: Problem, received: u64) {
+        let at = self.clock.now();
+        match core::mem::replace(&mut talk.stage, Stage::Over) {
+            Stage::Sending(content) | Stage::Answering(content) => {
+                self.record(talk, Direction::Send, at, content, Some(why));
+            }
+            Stage::Awaiting => {
+                let content = Content {
+                    kind: Some(match talk.request {
+                        Some(Kind::Join) => Kind::Members,
+                        _ => Kind::Ok,
+                    }),
+                    bytes: received,
+                    ..Content::default()
+                };
+                self.record(talk, Direction::Recv, at, content, Some(why));
+            }
+            Stage::Reading => {
+                let content = Content {
+                    bytes: received,
+                    ..Content::default()
+                };
+                self.record(talk, Direction::Recv, at, content, Some(why));
+            }
+            Stage::Over => {}
+        }
+    }
+
+    /// Records that a message was sent whole; its last piece, after `at`.
+    fn sent(&mut self, talk: &mut Talk, at: Instant) {
+        let answered = talk.request != Some(Kind::Coordinator);
+        match core::mem::replace(&mut talk.stage, Stage::Over) {
+            Stage::Sending(content) => {
+                self.record(talk, Direction::Send, at, content, None);
+                if answered {
+                    talk.stage = Stage::Awaiting;
+                }
+            }
+            Stage::Answering(content) => self.record(talk, Direction::Send, at, content, None),
+            before => talk.stage = before,
+        }
+    }
+
+    /// Records that a message came whole.
+    fn received(&mut self, talk: &mut Talk, content: Content, error: Option<Problem>) {
+        if talk.to.is_none() {
+            talk.request = content.kind.clone();
+        }
+        talk.stage = Stage::Over;
+        let at = self.clock.now();
+        self.record(talk, Direction::Recv, at, content, error);
+    }
+
+    /// Takes note of what the network reports. Whatever it did for it, it did after `before`.
+    fn note(&mut self, exchange: Exchange, incoming: &Incoming<'_>, seen: Seen, before: Instant) {
+        if let Incoming::Accepted = incoming {
+            let talk = self.accepted(seen.ends);
+            self.exchanges.insert(exchange, talk);
+            return;
+        }
+        let Some(mut talk) = self.exchanges.remove(&exchange) else {
+            return;
+        };
+        let bytes = seen.received;
+        match incoming {
+            Incoming::Accepted => {}
+            Incoming::Sent => self.sent(&mut talk, before),
+            Incoming::Request(request) => {
+                let list = match request {
+                    Request::Join(member) => {
+                        talk.peer = Some(member.pid);
+                        None
+                    }
+                    Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => {
+                        Some(*list)
+                    }
+                };
+                self.meet(&mut talk, list);
+                self.received(&mut talk, Content::of_request(request, bytes), None);
+            }
+            Incoming::Unfit(refusal) => {
+                let content = Content {
+                    kind: match refusal {
+                        Refusal::Pid | Refusal::Port | Refusal::NotLocal => Some(Kind::Join),
+                        _ => seen.name.map(Kind::Other),
+                    },
+                    bytes,
+                    ..Content::default()
+                };
+                let error = match refusal {
+                    Refusal::NotAMessage => Problem::Malformed,
+                    _ => Problem::Rejected,
+                };
+                self.received(&mut talk, content, Some(error));
+            }
+            Incoming::Reply(reply) => {
+                let list = match reply {
+                    Reply::Ok(list) => Some(*list),
+                    Reply::Members(_) | Reply::Refused(_) => None,
+                };
+                self.meet(&mut talk, list);
+                self.received(&mut talk, Content::of_reply(reply, bytes), None);
+            }
+            Incoming::Done => self.end(&mut talk, Problem::Closed, bytes),
+            Incoming::Gone(gone) => {
+                let why = match gone {
+                    Gone::Refused => Problem::Refused,
+                    Gone::Reset => Problem::Reset,
+                    Gone::Malformed => Problem::Malformed,
+                };
+                self.end(&mut talk, why, bytes);
+            }
+        }
+        self.exchanges.insert(exchange, talk);
+    }
+
+    /// Why the core ends an exchange in this state by itself.
+    fn why_closed(&self, talk: &Talk, at: Instant) -> Problem {
+        let limit = match (&talk.stage, &talk.request) {
+            (Stage::Reading, _) => self.config.message_within,
+            (_, Some(Kind::Join)) => self.config.join_within,
+            (_, Some(Kind::Probe)) => self.config.probe_within,
+            _ => self.config.ok_within,
+        };
+        if at.since(talk.since) < limit {
+            Problem::GivenUp
+        } else {
+            Problem::TimedOut
+        }
+    }
+}
+
+impl Content {
+    fn of_request(request: &Request<'_>, bytes: u64) -> Self {
+        let (kind, leader, members) = match request {
+            Request::Join(_) => (Kind::Join, None, None),
+            Request::Election(list) => (Kind::Election, None, Some(list.len())),
+            Request::Coordinator(list) => (Kind::Coordinator, list.greatest(), Some(list.len())),
+            Request::Probe(_) => (Kind::Probe, None, None),
+        };
+        Self {
+            kind: Some(kind),
+            leader,
+            members,
+            bytes,
+        }
+    }
+
+    fn of_reply(reply: &Reply<'_>, bytes: u64) -> Self {
+        let (kind, members) = match reply {
+            Reply::Ok(_) => (Kind::Ok, None),
+            Reply::Members(list) => (Kind::Members, Some(list.len())),
+            Reply::Refused(_) => (Kind::Refused, None),
+        };
+        Self {
+            kind: Some(kind),
+            leader: None,
+            members,
+            bytes,
+        }
+    }
+}
+
+/// A [`Tcp`] that is watched: what passes goes on unchanged.
+#[derive(Debug)]
+pub(crate) struct Traced<'a> {
+    tcp: &'a mut Tcp,
+    trace: &'a mut Trace,
+}
+
+impl Traced<'_> {
+    /// Sends what is left to send on `exchange`, if that is possible at once.
+    fn finish_sending(&mut self, exchange: Exchange) {
+        let at = self.trace.clock.now();
+        let Some(mut talk) = self.trace.exchanges.remove(&exchange) else {
+            return;
+        };
+        let sending = matches!(talk.stage, Stage::Sending(_) | Stage::Answering(_));
+        if sending && self.tcp.finish_sending(exchange) {
+            self.trace.sent(&mut talk, at);
+        }
+        self.trace.exchanges.insert(exchange, talk);
     }
 }
 
 impl Net for Traced<'_> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
-        let exchange = self.net.open(to, request)?;
+        let (since, before) = (self.trace.clock.now(), self.tcp.counters().bytes);
+        let exchange = self.tcp.open(to, request)?;
         if let Request::Join(member) = request {
-            self.book.me = Some(member.pid);
+            self.trace.me = Some(member.pid);
         }
-        let peer = self.book.name(to, &request);
-        let (state, what) = match request {
-            Request::Join(_) => (State::SendJoin, String::new()),
-            Request::Election(roster) => (State::SendElection, list_text(roster)),
-            Request::Coordinator(roster) => (State::SendVictory, list_text(roster)),
-            Request::Probe(_) => (State::SendProbe, String::new()),
+        let content = Content::of_request(&request, self.tcp.counters().bytes - before);
+        let talk = Talk {
+            to: Some(to),
+            conn: self.trace.opened(self.tcp.ends(exchange)),
+            peer: self.trace.who(to),
+            since,
+            request: content.kind.clone(),
+            stage: Stage::Sending(content),
         };
-        // A PROBE is told by its outcome, or the leader's calm life would drown the rest; a JOIN
-        // once there is a coordinator to take it.
-        if !matches!(state, State::SendProbe | State::SendJoin) {
-            let passing = Passing {
-                incoming: false,
-                peer: &peer,
-                state,
-                what: &what,
-                tone: Tone::Plain,
-            };
-            self.log.message(self.now, self.book.me, &passing);
-        }
-        let since = self.now;
-        self.book
-            .talks
-            .insert(exchange, Talk { peer, state, since });
+        self.trace.exchanges.insert(exchange, talk);
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let (exchange, incoming) = self.net.recv()?;
-        if incoming == Incoming::Accepted {
-            let peer = "somebody".to_owned();
-            let (state, since) = (State::WaitingForAnyMessage, self.now);
-            self.book
-                .talks
-                .insert(exchange, Talk { peer, state, since });
-        } else if let Some(talk) = self.book.talks.get_mut(&exchange) {
-            let theirs = talk.state == State::WaitingForAnyMessage || talk.state == State::SendOk;
-            if let Some((what, tone)) = hear(talk.state, &incoming)
-                && (self.book.of_others || !theirs)
-            {
-                let passing = Passing {
-                    incoming: incoming != Incoming::Sent,
-                    peer: &talk.peer,
-                    state: talk.state,
-                    what: &what,
-                    tone,
-                };
-                self.log.message(self.now, self.book.me, &passing);
-            }
-            talk.state = after(talk.state, &incoming);
-        }
+        let before = self.trace.clock.now();
+        let (exchange, incoming, seen) = self.tcp.recv_seen()?;
+        self.trace.note(exchange, &incoming, seen, before);
         Some((exchange, incoming))
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
-        self.net.reply(on, reply);
-        if let Some(talk) = self.book.talks.get_mut(&on) {
-            talk.state = State::SendOk;
-            if self.book.of_others {
-                let passing = Passing {
-                    incoming: false,
-                    peer: &talk.peer,
-                    state: State::SendOk,
-                    what: "",
-                    tone: Tone::Faint,
-                };
-                self.log.message(self.now, self.book.me, &passing);
-            }
+        let before = self.tcp.counters().bytes;
+        self.tcp.reply(on, reply);
+        let bytes = self.tcp.counters().bytes - before;
+        let Some(mut talk) = self.trace.exchanges.remove(&on) else {
+            return;
+        };
+        talk.stage = Stage::Answering(Content::of_reply(&reply, bytes));
+        if bytes == 0 {
+            // The connection is gone, and nothing will be sent.
+            self.trace.end(&mut talk, Problem::Closed, 0);
         }
+        self.trace.exchanges.insert(on, talk);
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.net.close(exchange);
-        let Some(talk) = self.book.talks.remove(&exchange) else {
-            return;
-        };
-        let ours = !matches!(
-            talk.state,
-            State::Quiescent
-                | State::WaitingForAnyMessage
-                | State::SendOk
-                | State::SendJoin
-                | State::WaitingForMembers
-        );
-        if ours {
-            let waited = self.now.since(talk.since).as_secs_f64();
-            let passing = Passing {
-                incoming: true,
-                peer: &talk.peer,
-                state: talk.state,
-                what: &format!("given up after {waited:.1} s"),
-                tone: Tone::Trouble,
-            };
-            self.log.message(self.now, self.book.me, &passing);
+        self.finish_sending(exchange);
+        let received = self.tcp.received(exchange);
+        self.tcp.close(exchange);
+        if let Some(mut talk) = self.trace.exchanges.remove(&exchange) {
+            let why = self.trace.why_closed(&talk, self.trace.clock.now());
+            self.trace.end(&mut talk, why, received);
         }
     }
 
     fn set_listening(&mut self, on: bool) {
-        self.net.set_listening(on);
-    }
-}
-
-/// What is to be told of news on an exchange in `state`.
-fn hear(state: State, incoming: &Incoming<'_>) -> Option<(String, Tone)> {
-    let told = |what: &str, tone| Some((what.to_owned(), tone));
-    let routine = match state {
-        State::WaitingForProbeOk => Tone::Faint,
-        _ => Tone::Plain,
-    };
-    match incoming {
-        Incoming::Sent if state == State::SendJoin => told("", Tone::Plain),
-        Incoming::Accepted | Incoming::Sent => None,
-        // The member tells it itself, with the reason and what to do.
-        Incoming::Reply(Reply::Refused(_)) | Incoming::Done | Incoming::Gone(_)
-            if matches!(state, State::SendJoin | State::WaitingForMembers) =>
-        {
-            None
+        if !on {
+            self.trace.reject_backlog(self.tcp);
         }
-        Incoming::Request(request) => match request {
-            Request::Join(_) => told("JOIN", Tone::Plain),
-            Request::Election(roster) => {
-                Some((format!("ELECTION, {}", list_text(*roster)), Tone::Plain))
-            }
-            Request::Coordinator(roster) => {
-                let leader = roster
-                    .greatest()
-                    .map_or_else(|| "nobody".to_owned(), pid_text);
-                Some((format!("COORDINATOR {leader}"), Tone::Plain))
-            }
-            Request::Probe(_) => told("PROBE", Tone::Faint),
-        },
-        Incoming::Unfit(_) => told("a message not for us", Tone::Trouble),
-        Incoming::Reply(reply) => match reply {
-            Reply::Ok(_) => told("OK", routine),
-            Reply::Members(roster) => Some((list_text(*roster), routine)),
-            Reply::Refused(_) => told("a refusal", Tone::Trouble),
-        },
-        Incoming::Done if awaits(state) => told("closed without answer", Tone::Trouble),
-        Incoming::Done => None,
-        // Nothing is awaited any more: they may well not read to the end.
-        Incoming::Gone(Gone::Reset) if matches!(state, State::Quiescent | State::SendOk) => None,
-        Incoming::Gone(gone) => told(
-            match gone {
-                Gone::Refused => "nobody listens there",
-                Gone::Reset => "connection broken off",
-                Gone::Malformed => "not a lab message",
-            },
-            Tone::Trouble,
-        ),
+        self.tcp.set_listening(on);
     }
-}
-
-fn awaits(state: State) -> bool {
-    matches!(
-        state,
-        State::WaitingForOk | State::WaitingForMembers | State::WaitingForProbeOk
-    )
-}
-
-/// The state after that news.
-fn after(state: State, incoming: &Incoming<'_>) -> State {
-    match (incoming, state) {
-        (Incoming::Sent, State::SendElection) => State::WaitingForOk,
-        (Incoming::Sent, State::SendJoin) => State::WaitingForMembers,
-        (Incoming::Sent, State::SendProbe) => State::WaitingForProbeOk,
-        (Incoming::Sent, _) => State::Quiescent,
-        (Incoming::Reply(_) | Incoming::Done | Incoming::Gone(_), _) => State::Quiescent,
-        (Incoming::Accepted | Incoming::Request(_) | Incoming::Unfit(_), same) => same,
-    }
-}
-
-fn list_text(roster: Roster<'_>) -> String {
-    members_text(u32::try_from(roster.len()).unwrap_or(u32::MAX))
 }

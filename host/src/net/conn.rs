@@ -1,6 +1,7 @@
 //! One connection: the message one way, the answer the other.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use polling::Poller;
 
 use super::poll::{Interest, Registered};
 use super::socket;
+use super::tcp::Ends;
 use crate::pickle::message::Due;
 
 /// What a connection is about to do, or waits for.
@@ -248,6 +250,33 @@ impl Conn {
                 .stream
                 .as_ref()
                 .is_some_and(|stream| stream.get().shutdown(Shutdown::Write).is_ok())
+    }
+
+    /// The two ends of it; `None` if it never came to be, or the system does not tell.
+    pub(super) fn ends(&self) -> Option<Ends> {
+        let ours = self.stream.as_ref()?.get().local_addr().ok()?;
+        let (initiator, listener) = match self.theirs {
+            true => (self.peer, ours),
+            false => (ours, self.peer),
+        };
+        (initiator.port() != 0).then_some(Ends {
+            initiator,
+            listener,
+        })
+    }
+
+    /// Ends it with a reset: the peer sees that it was not served.
+    pub(super) fn reset(self) {
+        if let Some(stream) = &self.stream {
+            let socket = socket2::SockRef::from(stream.get());
+            // Without it the peer sees an end in order, unless it has sent something.
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Returns `true` if the message, or the answer, has been sent whole.
+    pub(super) fn finish_sending(&mut self) -> bool {
+        matches!(self.stage, Stage::Connecting | Stage::Sending) && self.send() == Progress::Done
     }
 
     /// Whether readiness is told, so that it may have been told already.

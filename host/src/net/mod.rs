@@ -17,4 +17,4 @@ pub use clock::Clock;
 pub use poll::{Poll, Ready, Waker};
 pub use serial::{LineEvent, LineTo, Serial};
 pub(crate) use shared::LIMITS;
-pub use tcp::{Note, Tcp, TcpConfig, TcpCounters};
+pub use tcp::{Ends, Note, Seen, Tcp, TcpConfig, TcpCounters};

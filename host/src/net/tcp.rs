@@ -83,6 +83,26 @@ pub struct TcpCounters {
     pub bytes: u64,
 }
 
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ends {
+    /// Who connected.
+    pub initiator: SocketAddr,
+    /// Who listened.
+    pub listener: SocketAddr,
+}
+
+/// What a watcher can see beside what is reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The ends of a connection that was accepted, if the system tells.
+    pub ends: Option<Ends>,
+    /// How many bytes have been received on it so far.
+    pub received: u64,
+    /// The name of a message that is not served.
+    pub name: Option<String>,
+}
+
 /// A [`Net`] over TCP.
 ///
 /// Nothing here blocks; [`Poll::wait`] does. Beyond what the core has open, at most 64 connections
@@ -283,6 +303,78 @@ impl Tcp {
         self.refusal.take()
     }
 
+    /// The ends of the connection of an open exchange; `None` if there is none, or the system does
+    /// not tell. Costs a system call.
+    pub fn ends(&self, exchange: Exchange) -> Option<Ends> {
+        let slot = self.slots.get(exchange.0 as usize)?;
+        slot.conn.as_ref()?.ends()
+    }
+
+    /// How many bytes have been received on an open exchange.
+    pub fn received(&self, exchange: Exchange) -> u64 {
+        let slot = self.slots.get(exchange.0 as usize);
+        let conn = slot.and_then(|slot| slot.conn.as_ref());
+        conn.map_or(0, |conn| conn.received as u64)
+    }
+
+    /// As [`recv`](Net::recv), for a watcher.
+    pub fn recv_seen(&mut self) -> Option<(Exchange, Incoming<'_>, Seen)> {
+        self.list = None;
+        self.origin = None;
+        let (slot, told) = self.next_told()?;
+        let conn = self.conn(slot);
+        let seen = conn.map_or_else(Seen::default, |conn| Seen {
+            ends: conn.ends().filter(|_| matches!(told, Told::Accepted)),
+            received: conn.received as u64,
+            name: conn
+                .detail
+                .clone()
+                .filter(|_| matches!(told, Told::Unfit(Refusal::Unexpected))),
+        });
+        let exchange = Exchange(u32::try_from(slot).unwrap_or(u32::MAX));
+        Some((exchange, self.incoming(told), seen))
+    }
+
+    /// Sends what is left to send on an exchange that is about to be closed, as far as the system
+    /// takes it at once. Returns `true` if something was sent whole by this.
+    pub fn finish_sending(&mut self, exchange: Exchange) -> bool {
+        let conn = self.conn(exchange.0 as usize);
+        conn.is_some_and(Conn::finish_sending)
+    }
+
+    /// Accepts all who wait to be accepted, and resets their connections, as closing the listener
+    /// does. Returns whose they were.
+    pub fn reject_backlog(&mut self) -> Vec<Ends> {
+        let mut rejected = Vec::new();
+        while let Ok((stream, peer)) = self.door.accept() {
+            let conn = Conn::accepted(&self.poller, stream, peer, self.owner, 0);
+            rejected.extend(conn.ends());
+            conn.reset();
+        }
+        rejected
+    }
+
+    /// What is told, with the list that came with it.
+    fn incoming(&self, told: Told) -> Incoming<'_> {
+        let list = self.list.as_ref();
+        let list = list.map_or(Roster::EMPTY, |known| known.roster());
+        let list = list.with_origin(self.origin);
+        match told {
+            Told::Accepted => Incoming::Accepted,
+            Told::Sent => Incoming::Sent,
+            Told::Join(member) => Incoming::Request(Request::Join(member)),
+            Told::Election => Incoming::Request(Request::Election(list)),
+            Told::Coordinator => Incoming::Request(Request::Coordinator(list)),
+            Told::Probe => Incoming::Request(Request::Probe(list)),
+            Told::Unfit(refusal) => Incoming::Unfit(refusal),
+            Told::Ok => Incoming::Reply(Reply::Ok(list)),
+            Told::Members => Incoming::Reply(Reply::Members(list)),
+            Told::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),
+            Told::Done => Incoming::Done,
+            Told::Gone(gone) => Incoming::Gone(gone),
+        }
+    }
+
     fn admits(&self) -> bool {
         self.open < self.config.exchanges + SPARE
     }
@@ -471,24 +563,8 @@ impl Net for Tcp {
         self.list = None;
         self.origin = None;
         let (slot, told) = self.next_told()?;
-        let list = self.list.as_ref();
-        let list = list.map_or(Roster::EMPTY, |known| known.roster());
-        let list = list.with_origin(self.origin);
-        let incoming = match told {
-            Told::Accepted => Incoming::Accepted,
-            Told::Sent => Incoming::Sent,
-            Told::Join(member) => Incoming::Request(Request::Join(member)),
-            Told::Election => Incoming::Request(Request::Election(list)),
-            Told::Coordinator => Incoming::Request(Request::Coordinator(list)),
-            Told::Probe => Incoming::Request(Request::Probe(list)),
-            Told::Unfit(refusal) => Incoming::Unfit(refusal),
-            Told::Ok => Incoming::Reply(Reply::Ok(list)),
-            Told::Members => Incoming::Reply(Reply::Members(list)),
-            Told::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),
-            Told::Done => Incoming::Done,
-            Told::Gone(gone) => Incoming::Gone(gone),
-        };
-        Some((Exchange(u32::try_from(slot).unwrap_or(u32::MAX)), incoming))
+        let exchange = Exchange(u32::try_from(slot).unwrap_or(u32::MAX));
+        Some((exchange, self.incoming(told)))
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
