@@ -4,10 +4,10 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bully_sim::{Breach, Scenario, node, run};
+use bully_sim::{Breach, Scenario, node};
 
-use crate::shrink::report;
-use crate::text::{Story, everywhere, tell, unmeasured};
+use crate::shrink::{report, verdict};
+use crate::text::{Story, everywhere, tell};
 
 /// Runs all these seeds; the longest time that any group took to agree.
 fn all_agree(seeds: Range<u64>, scenario: fn(u64) -> Scenario) -> Duration {
@@ -39,11 +39,8 @@ fn all_agree(seeds: Range<u64>, scenario: fn(u64) -> Scenario) -> Duration {
 
 /// How long a group took from its last fault.
 fn agrees(scenario: &Scenario) -> Result<Duration, Breach> {
-    let outcome = run(scenario, &unmeasured, None)?;
-    // Feigned failures do not end, so there may be no agreement at the very end.
-    let never = scenario.feign.is_some().then_some(Duration::ZERO);
-    let took = outcome.last_fault_to_leader.or(never);
-    Ok(took.expect("at rest all agree"))
+    let outcome = verdict(scenario, &node)?;
+    Ok(outcome.last_fault_to_leader.unwrap_or_default())
 }
 
 /// Five members with room for all in every table.

@@ -2,8 +2,10 @@
 
 mod faults; // random faults, many seeds
 mod groups; // partitions that heal, and tables that are too small
+mod matrix; // groups larger than their tables under every fault
 mod oracles; // what theory says
 mod planted; // bugs that must be found
 mod scenarios; // stories with their whole trace
 mod shrink; // failing scenarios, cut down
 mod text; // scenarios as text
+mod twelve; // twelve faults that make real elections fail

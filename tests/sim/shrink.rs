@@ -3,18 +3,39 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use bully_sim::{BackAs, Breach, Build, Delay, Failure, Kind, Scenario, Start, Who, run_built};
+use bully_sim::{
+    BackAs, Breach, Build, Delay, Failure, Kind, Outcome, Scenario, Start, Who, run_built,
+};
 
 use crate::text::{read, unmeasured, write};
+
+/// Runs a scenario; that it ends in disagreement, or is cut off, is a breach, too.
+pub(crate) fn verdict(scenario: &Scenario, build: Build<'_>) -> Result<Outcome, Breach> {
+    let outcome = run_built(scenario, &unmeasured, None, build)?;
+    // Feigned failures do not end: the very end may fall on an election.
+    if outcome.cut || !outcome.agreed && scenario.feign.is_none() {
+        return Err(Breach {
+            invariant: match outcome.cut {
+                true => "a run sends no more messages than it may",
+                false => "at the end everyone names the greatest member up",
+            },
+            member: 0,
+            at: bully::Instant::ZERO + outcome.simulated,
+            seen: format!("{:?}", outcome.messages),
+            seed: scenario.seed,
+        });
+    }
+    Ok(outcome)
+}
 
 /// The smallest scenario found that breaks the same invariant as `scenario` does, and how; `None`
 /// if it breaks nothing.
 pub(crate) fn shrunk(scenario: &Scenario, build: Build<'_>) -> Option<(Scenario, Breach)> {
-    let breach_of = |scenario: &Scenario| run_built(scenario, &unmeasured, None, build).err();
+    let breach_of = |scenario: &Scenario| verdict(scenario, build).err();
     let mut best = scenario.clone();
     let mut breach = breach_of(&best)?;
     // Nothing matters that comes after the breach.
-    best.duration = breach.at.since(bully::Instant::ZERO);
+    best.duration = best.duration.min(breach.at.since(bully::Instant::ZERO));
     loop {
         let smaller = simpler(&best).into_iter().find_map(|candidate| {
             let found =

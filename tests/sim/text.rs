@@ -189,6 +189,7 @@ fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
         ["mute", number] => to.mute.push(number.parse().ok()?),
         ["strict"] => to.strict = true,
         ["for", duration] => to.duration = span(duration)?,
+        ["messages", "at", "most", count] => to.messages_max = count.parse().ok()?,
         ["seed", seed] => to.seed = seed.parse().ok()?,
         ["show", "probes"] => story.probes = true,
         ["show", "from", from] => story.from = span(from)?,
@@ -355,6 +356,9 @@ pub(crate) fn write(scenario: &Scenario) -> String {
     lines.extend(scenario.prober.map(|prober| format!("prober {prober}")));
     lines.extend(scenario.mute.iter().map(|mute| format!("mute {mute}")));
     lines.extend(scenario.strict.then(|| "strict".to_owned()));
+    if scenario.messages_max != Scenario::default().messages_max {
+        lines.push(format!("messages at most {}", scenario.messages_max));
+    }
     lines.push(format!("for {}", spelled(scenario.duration)));
     lines.push(format!("seed {}", scenario.seed));
     lines.join("\n") + "\n"

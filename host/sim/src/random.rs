@@ -99,6 +99,8 @@ impl Scenario {
             capacities: vec![64.max(members.next_power_of_two())],
             start: *pick(rng, &starts),
             delay: *pick(rng, &delays),
+            // Some hundred times what the worst of these days costs a group that keeps the rules.
+            messages_max: 300_000,
             seed,
             ..Self::default()
         };
