@@ -42,6 +42,11 @@ pub const fn port(addr: Addr) -> u16 {
     (addr.0 & 0xFFFF) as u16
 }
 
+/// The address with that port, on the host of `addr`.
+pub(crate) const fn with_port(addr: Addr, port: u16) -> Addr {
+    Addr(addr.0 & !0xFFFF | port as u64)
+}
+
 /// Whether `addr` means the same in every table: it is an IPv4 address.
 pub(crate) const fn is_plain(addr: Addr) -> bool {
     addr.0 & INTERNED == 0

@@ -68,10 +68,10 @@ impl Group {
     fn turn(&mut self) {
         let clock = self.poll.clock();
         let (gcd, net) = &mut self.gcd;
-        while gcd.poll(clock.now(), net).is_some() {}
+        while gcd.poll(net.inner().now(), net).is_some() {}
         let mut until = net.inner().until(gcd.poll_at());
         for (node, net) in &mut self.members {
-            while let Some(event) = node.poll(clock.now(), net) {
+            while let Some(event) = node.poll(net.inner().now(), net) {
                 net.note(event);
                 self.failures += usize::from(matches!(event, Event::Failed { .. }));
                 self.recoveries += usize::from(event == Event::Recovered);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::sockets::bare;
 use super::{Bench, Job, Section, Trouble, cost, members};
 use crate::load::load;
-use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
+use crate::net::{Poll, Ready, Tcp, TcpConfig};
 
 /// How many members, and in how many groups one after the other: chance has a part in each.
 const GROUPS: [(usize, usize); 3] = [(10, 5), (100, 5), (1_000, 1)];
@@ -237,8 +237,8 @@ impl One {
         })
     }
 
-    fn turn(&mut self, clock: Clock) {
-        while self.node.poll(clock.now(), &mut self.tcp).is_some() {}
+    fn turn(&mut self) {
+        while self.node.poll(self.tcp.now(), &mut self.tcp).is_some() {}
         self.due = self.tcp.until(self.node.poll_at());
     }
 
@@ -373,10 +373,10 @@ impl Group {
     /// Gives a turn to everyone who has something to do, and waits for more.
     fn turn(&mut self, end: Option<CoreInstant>) -> Result<(), Trouble> {
         let clock = self.poll.clock();
-        while self.directory.poll(clock.now(), &mut self.tcp).is_some() {}
+        while self.directory.poll(self.tcp.now(), &mut self.tcp).is_some() {}
         for one in self.members.iter_mut().flatten() {
             if one.due.is_some_and(|due| due <= clock.now()) {
-                one.turn(clock);
+                one.turn();
             }
         }
         let until = self.tcp.until(self.directory.poll_at());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bully::wire::VERSION;
 
 use super::wire::{WireArgs, find_directory, host_and_port, port};
-use super::{Failure, Stop, duration, look_up};
+use super::{Failure, Stop, duration, files, look_up};
 use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError, Trace};
 use crate::names;
@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (gcd_host, gcd_port) = host_and_port(&args.gcd)?;
     let line_to = args.link.find()?;
 
+    let scarce = files::for_exchanges(EXCHANGES_MAX);
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
@@ -88,7 +89,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         )
     })?;
     let directory = find_directory(tcp.names_mut(), gcd_host, gcd_port)?;
-    for warning in args.wire.listen().warnings(tcp.names(), directory) {
+    let warnings = args.wire.listen().warnings(tcp.names(), directory);
+    for warning in warnings.into_iter().chain(scarce) {
         log.remark(&format!("warning: {warning}"));
     }
     log.heading();
@@ -127,10 +129,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let Some(event) = event else { break };
             log.emit(clock.now(), None, &event_of_chip(event));
         }
-        for note in tcp.notes() {
-            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
-            let why = note.why;
-            log.emit(clock.now(), None, &Event::Rejected { peer, why });
+        while let Some(note) = tcp.note() {
+            let event = Event::noted(note, tcp.names());
+            log.emit(clock.now(), None, &event);
         }
         bridge.sweep(tcp.names_mut());
         let now = clock.now();

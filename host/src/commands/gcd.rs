@@ -7,7 +7,7 @@ use bully::{Addr, Directory, DirectoryEvent, Instant};
 use clap::ValueEnum;
 
 use super::listen::ip;
-use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration};
+use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, files};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError, Ports, Trace};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
@@ -66,11 +66,15 @@ enum KeyedBy {
 
 /// Coordinates until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let scarce = files::for_exchanges(EXCHANGES_MAX);
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
         .map_err(|error| Failure::system(&error))?;
+    if let Some(scarce) = scarce {
+        log.remark(&format!("warning: {scarce}"));
+    }
     let outcome = coordinate(args, &mut poll, &stop, &mut log);
     super::close(log, clock.now(), &stop, outcome)
 }
@@ -222,7 +226,7 @@ impl LocalGcd {
     /// Does all there is to do at present.
     pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log, joins: Joins) {
         loop {
-            let now = clock.now();
+            let now = self.tcp.now();
             let event = if log.has_messages() {
                 let event = self
                     .directory
@@ -237,10 +241,9 @@ impl LocalGcd {
                 self.report(event, clock.now(), log);
             }
         }
-        for note in self.tcp.notes() {
-            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
-            let why = note.why;
-            log.emit(clock.now(), None, &Event::Rejected { peer, why });
+        while let Some(note) = self.tcp.note() {
+            let event = Event::noted(note, self.tcp.names());
+            log.emit(clock.now(), None, &event);
         }
         self.tcp.sweep(self.directory.roster());
     }

@@ -12,7 +12,9 @@ use super::listen::{Listen, advertise, ip};
 use super::member::{Joining, LocalMember};
 use super::node::{Mode, su_id};
 use super::wire::{find_directory, host_and_port};
-use super::{Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed};
+use super::{
+    EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed,
+};
 use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
 use crate::names::{self, Names};
@@ -104,8 +106,13 @@ const STATUS_EACH: Duration = Duration::from_millis(100);
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.check()?;
-    let scarce = files::room_for(args.members.into())?;
+    let group = files::Group {
+        members: args.members.into(),
+        coordinator: EXCHANGES_MAX,
+    };
+    let scarce = group.raise_limit()?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
+    poll.allow_connections(group.connections_max());
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)

@@ -134,15 +134,15 @@ impl LocalMember {
     /// Does all there is to do at present.
     pub(crate) fn turn(&mut self, clock: Clock, log: &mut Log) {
         loop {
-            let now = clock.now();
+            let looked = self.tcp.now();
             let before = self.node.state();
             let event = if log.has_messages() {
                 self.trace.learn(self.node.roster());
-                let event = self.node.poll(now, &mut self.trace.watch(&mut self.tcp));
+                let event = self.node.poll(looked, &mut self.trace.watch(&mut self.tcp));
                 log.messages(&mut self.trace);
                 event
             } else {
-                self.node.poll(now, &mut self.tcp)
+                self.node.poll(looked, &mut self.tcp)
             };
             let (now, state) = (clock.now(), self.node.state());
             if state == State::WaitingForVictor && state != before {
@@ -153,14 +153,9 @@ impl LocalMember {
                 log.emit(now, Some(self.me.pid), &recorded);
             }
         }
-        for note in self.tcp.notes() {
-            let peer = HostPort(note.peer.ip().to_string(), note.peer.port());
-            let why = note.why;
-            log.emit(
-                clock.now(),
-                Some(self.me.pid),
-                &log::Event::Rejected { peer, why },
-            );
+        while let Some(note) = self.tcp.note() {
+            let event = log::Event::noted(note, self.tcp.names());
+            log.emit(clock.now(), Some(self.me.pid), &event);
         }
         let revision = self.node.roster().revision();
         if self.swept != revision {

@@ -9,7 +9,7 @@ use super::birthday::{self, Birthday};
 use super::capacity::Capacities;
 use super::member::{Joining, LocalMember};
 use super::wire::{WireArgs, find_directory, port};
-use super::{Failure, Stop, drawn_seed, duration, seed};
+use super::{Failure, Stop, drawn_seed, duration, files, seed};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::net::{Poll, Tcp};
 
@@ -106,11 +106,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         id: args.su_id,
     };
     args.wire.listen().check()?;
+    let scarce = files::for_exchanges(args.capacities.connections);
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let mut log = Log::open(args.log, "coordinator", OnError::GoOn, &poll)
         .map_err(|error| Failure::system(&error))?;
+    if let Some(scarce) = scarce {
+        log.remark(&format!("warning: {scarce}"));
+    }
     let outcome = take_part(args, pid, &mut poll, &stop, &mut log);
     // A member outlives its log.
     log.close(clock.now(), stop.signalled());

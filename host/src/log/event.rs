@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 
 use super::message::Message;
 use crate::gateway::Lost;
+use crate::names::{self, Names};
+use crate::net::Note;
 
 /// Something that happened.
 #[derive(Debug, Serialize)]
@@ -74,6 +76,11 @@ pub(crate) enum Event {
     /// So many more were rejected, and not reported one by one. No host: of those that were too
     /// many to be remembered.
     RejectedMore { host: Option<String>, count: u64 },
+    /// A member cannot be connected to from here, whether it lives or not; with port 0 no member
+    /// on that host. Reported once for each.
+    Unreachable { member: HostPort, why: String },
+    /// Connections cannot be accepted at present.
+    ListenerFailed { why: String },
     /// The coordinator did not answer this member's JOIN with a list of members.
     #[serde(rename = "rejected")]
     JoinFailed {
@@ -148,6 +155,23 @@ pub(crate) struct Summary {
     pub(crate) elapsed_s: f64,
     /// How busy the machine was at the end, by [`load`](crate::load::load): that time depends on it.
     pub(crate) load: Option<f64>,
+}
+
+impl Event {
+    /// Returns what the network has noted; `names` are its own.
+    pub(crate) fn noted(note: Note, names: &Names) -> Self {
+        match note {
+            Note::Rejected { peer, why } => Self::Rejected {
+                peer: HostPort(peer.ip().to_string(), peer.port()),
+                why,
+            },
+            Note::Unreachable { to, why } => Self::Unreachable {
+                member: HostPort(names.host(to).into(), names::port(to)),
+                why,
+            },
+            Note::Listener { why } => Self::ListenerFailed { why },
+        }
+    }
 }
 
 /// Returns `(days, id)` as Python shows it.

@@ -173,6 +173,13 @@ mod tests {
                 host: None,
                 count: 12,
             },
+            Event::Unreachable {
+                member: HostPort("cs2.example.edu".to_owned(), 0),
+                why: "hosts are not looked up while running".to_owned(),
+            },
+            Event::ListenerFailed {
+                why: "cannot accept connections: Operation not permitted".to_owned(),
+            },
             Event::Stopped,
             Event::Message(Message {
                 peer: Some(pid(292, 1_000_003)),
@@ -258,6 +265,8 @@ mod tests {
             | Event::Recovered
             | Event::Rejected { .. }
             | Event::RejectedMore { .. }
+            | Event::Unreachable { .. }
+            | Event::ListenerFailed { .. }
             | Event::JoinFailed { .. }
             | Event::RosterFull { .. }
             | Event::LineOpen { .. }

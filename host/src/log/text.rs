@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use bully::{Pid, State};
 
-use super::event::{Event, Summary, pid_text, printable};
+use super::event::{Event, HostPort, Summary, pid_text, printable};
 use super::message::{Direction, Kind, Message, Party, Problem};
 use crate::gateway::Lost;
 use crate::load::processors;
@@ -39,6 +39,8 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::LeaderLost { .. }
         | Event::Rejected { .. }
         | Event::RejectedMore { .. }
+        | Event::Unreachable { .. }
+        | Event::ListenerFailed { .. }
         | Event::Moved { .. }
         | Event::JoinFailed { .. }
         | Event::RosterFull { .. }
@@ -131,6 +133,15 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             format!("rejects a message of {peer}: {}", printable(why)),
             Tone::Trouble,
         ),
+        Event::Unreachable { member, why } => {
+            let HostPort(host, port) = member;
+            let whom = match port {
+                0 => format!("members at {}", printable(host)),
+                _ => member.to_string(),
+            };
+            (format!("cannot connect to {whom}: {why}"), Tone::Trouble)
+        }
+        Event::ListenerFailed { why } => (why.clone(), Tone::Trouble),
         Event::RejectedMore { host, count } => {
             let more = counted(*count, "more message");
             let host = host.as_deref().map_or("others".into(), printable);

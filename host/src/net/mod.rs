@@ -1,20 +1,20 @@
 //! A [`bully::Net`] over TCP: one thread, non-blocking sockets, and one place that waits.
 
-mod begun;
 mod clock;
-mod conn;
-mod door;
-mod encoded;
-mod known;
+mod connection;
+mod connections;
+pub(crate) mod descriptors;
+mod encoder;
+mod inbox;
+mod listener;
 mod poll;
-mod receive;
 mod serial;
 mod shared;
-mod socket;
+mod source;
 mod tcp;
 
 pub use clock::Clock;
+pub(crate) use inbox::LIMITS;
 pub use poll::{Poll, Ready, Waker};
 pub use serial::{LineEvent, LineTo, Serial};
-pub(crate) use shared::LIMITS;
 pub use tcp::{Ends, Note, Seen, Tcp, TcpConfig, TcpCounters};

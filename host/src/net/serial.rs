@@ -4,14 +4,19 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
+#[cfg(unix)]
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use bully::{Instant, Line};
-use polling::{AsRawSource, AsSource, Poller};
-use socket2::{Domain, SockAddr, Socket, Type};
+use mio::event::Source;
+use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
+use mio::{Interest, Registry};
 
-use super::poll::{Interest, Poll, Ready, Registered};
+use super::poll::{Poll, Ready};
+use super::source::{Registered, Socket};
 
 /// Where a line leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ pub enum LineEvent {
 /// nothing and brings nothing, as one with a dead chip on it.
 #[derive(Debug)]
 pub struct Serial {
-    poller: Arc<Poller>,
+    registry: Rc<Registry>,
     owner: usize,
     to: LineTo,
     state: State,
@@ -71,7 +76,8 @@ pub struct Serial {
 #[derive(Debug)]
 enum State {
     Absent,
-    Connecting(Registered<Socket>),
+    /// It is open once this is writable.
+    Connecting(Box<dyn Stream>),
     Open(Box<dyn Stream>),
 }
 
@@ -83,7 +89,7 @@ impl Serial {
     /// [`turn`](Self::turn).
     pub fn new(poll: &Poll, owner: usize, to: LineTo) -> Self {
         Self {
-            poller: Arc::clone(poll.poller()),
+            registry: Rc::clone(poll.registry()),
             owner,
             to,
             state: State::Absent,
@@ -122,61 +128,54 @@ impl Serial {
         }
     }
 
-    /// Takes note of readiness that [`Poll::wait`] told for this owner.
+    /// Takes note of readiness that [`Poll::wait`] reported for this owner.
     pub fn ready(&mut self, _: Ready) {
-        if let State::Connecting(socket) = &self.state {
-            match connected(socket) {
-                Ok(true) => {
-                    let State::Connecting(socket) =
-                        core::mem::replace(&mut self.state, State::Absent)
-                    else {
-                        return;
-                    };
-                    self.enter(State::Open(Box::new(socket)));
+        let State::Connecting(stream) = &mut self.state else {
+            return;
+        };
+        match stream.is_connected() {
+            Ok(true) => {
+                if let State::Connecting(stream) =
+                    core::mem::replace(&mut self.state, State::Absent)
+                {
+                    self.enter(State::Open(stream));
                 }
-                Ok(false) => {}
-                Err(error) => self.lose(&error),
             }
+            // The next readiness tells.
+            Ok(false) => {}
+            Err(error) => self.lose(&error),
         }
     }
 
     fn open(&self) -> io::Result<State> {
-        let (socket, to) = match &self.to {
+        Ok(match &self.to {
             #[cfg(unix)]
-            LineTo::Device { path, baud } => {
-                let device = device(path, *baud)?;
-                let device = Registered::new(&self.poller, device, self.owner, 0);
-                return Ok(State::Open(Box::new(device)));
-            }
+            LineTo::Device { path, baud } => State::Open(self.stream(Device(device(path, *baud)?))),
             LineTo::Tcp(at) => {
-                let socket = Socket::new(Domain::for_address(*at), Type::STREAM, None)?;
+                let stream = TcpStream::connect(*at)?;
                 // A frame must not wait for an acknowledgement of the one before.
-                let _ = socket.set_tcp_nodelay(true);
-                (socket, SockAddr::from(*at))
+                let _ = stream.set_nodelay(true);
+                let mut stream = self.stream(stream);
+                stream.wait_for(Interest::WRITABLE)?;
+                State::Connecting(stream)
             }
             #[cfg(unix)]
-            LineTo::Unix(path) => {
-                let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-                (socket, SockAddr::unix(path)?)
-            }
-        };
-        socket.set_nonblocking(true)?;
-        let under_way = match socket.connect(&to) {
-            Ok(()) => false,
-            Err(error) if is_under_way(&error) => true,
-            Err(error) => return Err(error),
-        };
-        let socket = Registered::new(&self.poller, socket, self.owner, 0);
-        if under_way {
-            socket.wait_for(Interest::Write)?;
-            return Ok(State::Connecting(socket));
-        }
-        Ok(State::Open(Box::new(socket)))
+            LineTo::Unix(path) => State::Open(self.stream(UnixStream::connect(path)?)),
+        })
     }
 
-    fn enter(&mut self, state: State) {
-        if let State::Open(stream) = &state {
-            if let Err(error) = stream.wait_for(Interest::Read) {
+    fn stream<S>(&self, source: S) -> Box<dyn Stream>
+    where
+        S: Source + Connect + fmt::Debug + 'static,
+        for<'a> &'a S: Read + Write,
+    {
+        let socket = Socket::Listener;
+        Box::new(Registered::new(&self.registry, source, self.owner, socket))
+    }
+
+    fn enter(&mut self, mut state: State) {
+        if let State::Open(stream) = &mut state {
+            if let Err(error) = stream.wait_for(Interest::READABLE) {
                 return self.lose(&error);
             }
             self.full = false;
@@ -193,11 +192,11 @@ impl Serial {
     /// Asks to be told when there is more to do.
     fn watch(&mut self) {
         let interest = if self.full {
-            Interest::Both
+            Interest::READABLE | Interest::WRITABLE
         } else {
-            Interest::Read
+            Interest::READABLE
         };
-        if let State::Open(stream) = &self.state
+        if let State::Open(stream) = &mut self.state
             && let Err(error) = stream.wait_for(interest)
         {
             self.lose(&error);
@@ -243,12 +242,13 @@ impl Line for Serial {
 trait Stream: fmt::Debug {
     fn get(&self, into: &mut [u8]) -> io::Result<usize>;
     fn put(&self, from: &[u8]) -> io::Result<usize>;
-    fn wait_for(&self, interest: Interest) -> io::Result<()>;
+    fn wait_for(&mut self, interest: Interest) -> io::Result<()>;
+    fn is_connected(&self) -> io::Result<bool>;
 }
 
-impl<S: AsSource + fmt::Debug> Stream for Registered<S>
+impl<S: Source + Connect + fmt::Debug> Stream for Registered<S>
 where
-    for<'a> &'a S: AsRawSource + Read + Write,
+    for<'a> &'a S: Read + Write,
 {
     fn get(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut source = self.get();
@@ -260,36 +260,95 @@ where
         source.write(from)
     }
 
-    fn wait_for(&self, interest: Interest) -> io::Result<()> {
+    fn wait_for(&mut self, interest: Interest) -> io::Result<()> {
         self.wait_for(interest)
+    }
+
+    fn is_connected(&self) -> io::Result<bool> {
+        self.get().is_connected()
     }
 }
 
-/// Whether a handshake is over.
-fn connected(socket: &Registered<Socket>) -> io::Result<bool> {
-    if let Some(error) = socket.get().take_error()? {
-        return Err(error);
+/// Something that may take time to connect.
+trait Connect {
+    /// Returns `true` once it is connected.
+    fn is_connected(&self) -> io::Result<bool> {
+        Ok(true)
     }
-    match socket.get().peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotConnected => {
-            socket.wait_for(Interest::Write)?;
-            Ok(false)
+}
+
+impl Connect for TcpStream {
+    fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.take_error()? {
+            return Err(error);
         }
-        Err(error) => Err(error),
+        match self.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Connect for UnixStream {}
+
+#[cfg(unix)]
+impl Connect for Device {}
+
+/// A serial device, as the poller knows it.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Device(std::fs::File);
+
+#[cfg(unix)]
+impl Source for Device {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: mio::Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+        mio::unix::SourceFd(&self.0.as_raw_fd()).register(registry, token, interest)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: mio::Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+        mio::unix::SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+        mio::unix::SourceFd(&self.0.as_raw_fd()).deregister(registry)
+    }
+}
+
+#[cfg(unix)]
+impl Read for &Device {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&self.0).read(into)
+    }
+}
+
+#[cfg(unix)]
+impl Write for &Device {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        (&self.0).write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// Whether a handshake has begun: only over TCP does it take time.
-fn is_under_way(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
-    #[cfg(not(unix))]
-    return error.kind() == ErrorKind::WouldBlock;
 }
 
 /// Opens a serial device, and leaves every byte alone from then on.

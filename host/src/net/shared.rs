@@ -1,108 +1,75 @@
-//! What all [`Tcp`](super::Tcp)s of one [`Poll`](super::Poll) have in common: a thousand members in
-//! one process read one after the other, and mostly the same.
+//! What all who wait at one [`Poll`](super::Poll) have in common.
 
-use std::rc::Rc;
+use bully::Instant;
 
-use bully::Member;
+use super::connections::Connections;
+use super::encoder::Pool;
+use super::inbox::{Inbox, Partial};
+use crate::pickle::message::Due;
 
-use super::known::KnownLists;
-use crate::pickle::{Limits, Reader};
-
-/// Memory that is needed by one connection at a time, and what was read and written last.
+/// The connections, the memory in which messages are read and written, and the time.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) connections: Connections<Exchanged>,
+    pub(super) inbox: Inbox,
+    pub(super) pool: Pool,
     /// Where everything is read to.
     pub(super) buffer: Box<[u8]>,
-    pub(super) readers: Readers,
-    pub(super) known: KnownLists,
-    /// Where lists are decoded to.
-    pub(super) members: Vec<Member>,
-    /// Where messages are encoded to.
-    pub(super) scratch: Vec<u8>,
-    pub(super) encodings: Encodings,
-    owners: u64,
+    /// When the poller last looked: nothing that came before has been missed.
+    pub(super) now: Instant,
+    users: u64,
+}
+
+/// What a connection is used for: one message and its answer.
+#[derive(Debug)]
+pub(super) struct Exchanged {
+    /// Whose it is: see [`Shared::user`].
+    pub(super) user: u64,
+    /// The answer that is due to a message of ours.
+    pub(super) due: Option<Due>,
+    /// As much of the message or answer as has come.
+    pub(super) partial: Partial,
+    /// The name of their message, if it is one that a member serves.
+    pub(super) name: Option<&'static str>,
+    /// What is wrong with their message, for the answer.
+    pub(super) detail: Option<String>,
+    /// It is in its user's queue.
+    pub(super) queued: bool,
 }
 
 /// How much is read at once: a list of some 4,000 members.
 const BUFFER: usize = 64 * 1024;
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    /// No connections yet, and never more than `descriptors`.
+    pub(super) fn new(descriptors: usize, now: Instant) -> Self {
         Self {
+            connections: Connections::new(descriptors),
+            inbox: Inbox::new(),
+            pool: Pool::default(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
-            readers: Readers::default(),
-            known: KnownLists::default(),
-            members: Vec::new(),
-            scratch: Vec::new(),
-            encodings: Encodings::default(),
-            owners: 0,
+            now,
+            users: 0,
         }
     }
 
-    /// A number that no other `Tcp` of this poll ever has.
-    pub(super) fn number(&mut self) -> u64 {
-        self.owners += 1;
-        self.owners
+    /// A number that no other user ever has.
+    pub(super) fn user(&mut self) -> u64 {
+        self.users += 1;
+        self.users
     }
 }
 
-/// Readers that nobody uses, with the memory of their last message.
-#[derive(Debug, Default)]
-pub(super) struct Readers(Vec<Reader>);
-
-/// What a message may hold at most. A quarter of what the reader takes by itself: 2,500 members in
-/// any protocol, well above any lab, and less than 2 MiB of memory for each connection.
-pub(crate) const LIMITS: Limits = Limits {
-    bytes: 1 << 18,
-    text: 4096,
-    marks: 64,
-    values: 1 << 14,
-    members: 1 << 12,
-};
-
-/// How many readers are kept: most messages come in one piece, so that one is enough.
-const READERS_MAX: usize = 4;
-
-/// From this message size on a reader's memory is given back instead of being kept.
-const KEEP_MAX: usize = BUFFER;
-
-impl Readers {
-    pub(super) fn take(&mut self) -> Reader {
-        self.0.pop().unwrap_or_else(|| Reader::new(LIMITS))
-    }
-
-    /// Takes `reader` back after a message of `bytes`.
-    pub(super) fn give(&mut self, mut reader: Reader, bytes: usize) {
-        if bytes <= KEEP_MAX && self.0.len() < READERS_MAX {
-            reader.clear();
-            self.0.push(reader);
+impl Exchanged {
+    /// An exchange of `user` in which nothing has been received.
+    pub(super) fn new(user: u64, due: Option<Due>) -> Self {
+        Self {
+            user,
+            due,
+            partial: Partial::Nothing,
+            name: None,
+            detail: None,
+            queued: false,
         }
-    }
-}
-
-/// The latest encodings of lists, whoever's: members that agree send the same bytes.
-#[derive(Debug, Default)]
-pub(super) struct Encodings {
-    kept: Vec<Rc<[u8]>>,
-    next: usize,
-}
-
-/// How many encodings are kept.
-const ENCODINGS_MAX: usize = 16;
-
-impl Encodings {
-    /// `bytes`, shared with whoever wrote the same lately.
-    pub(super) fn share(&mut self, bytes: &[u8]) -> Rc<[u8]> {
-        if let Some(kept) = self.kept.iter().find(|kept| ***kept == *bytes) {
-            return Rc::clone(kept);
-        }
-        let shared: Rc<[u8]> = Rc::from(bytes);
-        let place = self.next % ENCODINGS_MAX;
-        match self.kept.get_mut(place) {
-            Some(kept) => *kept = Rc::clone(&shared),
-            None => self.kept.push(Rc::clone(&shared)),
-        }
-        self.next = place + 1;
-        shared
     }
 }

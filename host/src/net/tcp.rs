@@ -3,25 +3,25 @@
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bully::{
-    Addr, Exchange, Full, Incoming, Instant, Net, Origin, Refusal, Reply, Request, Roster,
+    Addr, Exchange, Full, Gone, Incoming, Instant, Member, Net, Origin, Refusal, Reply, Request,
+    Roster,
 };
-use polling::Poller;
+use mio::Registry;
+use mio::net::TcpStream;
 
-use super::begun::Begun;
-use super::clock::Clock;
-use super::conn::{self, Conn, Progress, Stage};
-use super::door::Door;
-use super::encoded::Encoded;
-use super::known::{Known, Scope};
+use super::connection::{self, Connection, Next, Step};
+use super::connections::Opened;
+use super::encoder::Encoder;
+use super::inbox::{Arrival, Context, Kind, List, Obtained, Scope};
+use super::listener::{Accepted, Listener};
 use super::poll::{Poll, Ready};
-use super::receive::Told;
-use super::shared::Shared;
+use super::shared::{Exchanged, Shared};
+use super::source::{Registered, Socket};
 use crate::names::{self, Names};
 use crate::pickle::message::{self, Due, Keyed};
 use crate::pickle::writer::Forms;
@@ -29,11 +29,12 @@ use crate::pickle::writer::Forms;
 /// What a [`Tcp`] may be told before it listens.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
-    /// Where to listen; port 0 takes any that is free.
+    /// Where to listen; port 0 takes any that is free. A loopback address keeps it from connecting
+    /// to any other.
     pub bind: SocketAddr,
     /// The host to tell others instead of the one in `bind`.
     pub advertise: Option<String>,
-    /// How many exchanges the core has places for.
+    /// How many exchanges the core has slots for.
     pub exchanges: usize,
     /// Which forms of the messages to send.
     pub forms: Forms,
@@ -61,14 +62,29 @@ impl Default for TcpConfig {
 
 /// Something that a person watching should know, and the core need not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Who caused it, as far as their address tells.
-    pub peer: SocketAddr,
-    /// What it was.
-    pub why: String,
+pub enum Note {
+    /// What a peer sent was not accepted.
+    Rejected {
+        /// Who sent it, as far as their address tells.
+        peer: SocketAddr,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// A member cannot be connected to, whether it lives or not. Reported once for each.
+    Unreachable {
+        /// Its address, or all on its host if the port is 0.
+        to: Addr,
+        /// What keeps us from it, and what to do.
+        why: String,
+    },
+    /// The listener does not work at present; it is tried again.
+    Listener {
+        /// What it cannot do, and why.
+        why: String,
+    },
 }
 
-/// What a [`Tcp`] has saved itself and what not, since it was made.
+/// What a [`Tcp`] has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpCounters {
     /// Messages that were encoded.
@@ -81,6 +97,10 @@ pub struct TcpCounters {
     pub recognised: u64,
     /// Bytes handed to connections to be written.
     pub bytes: u64,
+    /// Exchanges with members that cannot be connected to: see [`Note::Unreachable`].
+    pub unreachable: u64,
+    /// Connections that gave way to others for want of descriptors, of all who share the poll.
+    pub evicted: u64,
 }
 
 /// The two ends of a connection.
@@ -105,67 +125,59 @@ pub struct Seen {
 
 /// A [`Net`] over TCP.
 ///
-/// Nothing here blocks; [`Poll::wait`] does. Beyond what the core has open, at most 64 connections
-/// live on for their last bytes, and a flood of connections waits outside, in the system's queue.
+/// Nothing here blocks; [`Poll::wait`] does. A flood of connections waits outside, in the system's
+/// queue.
 #[derive(Debug)]
 pub struct Tcp {
-    pub(super) poller: Arc<Poller>,
-    clock: Clock,
+    registry: Rc<Registry>,
+    shared: Rc<RefCell<Shared>>,
+    /// Its number among those who share `shared`.
+    user: u64,
     owner: usize,
-    pub(super) config: TcpConfig,
+    config: TcpConfig,
     addr: Addr,
-    pub(super) names: Names,
-    door: Door,
-    /// Whether the door should be open.
-    listening: bool,
-    /// Somebody may be at the door.
-    knocked: bool,
-    /// No descriptors are left for the door or whoever is at it: try again then.
-    starved_until: Option<Instant>,
-    pub(super) slots: Vec<Slot>,
+    names: Names,
+    listener: Listener,
     /// Exchanges the core has not closed.
     open: usize,
     /// Slots to look at, each at most once.
     queue: VecDeque<usize>,
-    /// Slots of connections the core has closed, the oldest first.
-    lingering: VecDeque<usize>,
-    /// Those of them that the poller does not know, and when they were closed: most peers end
-    /// before it is worth telling it.
-    unwatched: VecDeque<(usize, Instant)>,
-    /// Slots without a connection.
-    free: Vec<usize>,
-    encoded: Encoded,
-    pub(super) shared: Rc<RefCell<Shared>>,
-    number: u64,
-    /// The list of what was told last.
-    pub(super) list: Option<Rc<Known>>,
-    /// Who sent what was told last, if it was a program of our own kind.
-    pub(super) origin: Option<Origin>,
-    pub(super) counters: TcpCounters,
+    encoder: Encoder,
+    /// The list of what was reported last.
+    list: Option<Rc<List>>,
+    /// Who sent what was reported last, if it was a program of our own kind.
+    origin: Option<Origin>,
+    counters: TcpCounters,
     notes: VecDeque<Note>,
-    pub(super) refusal: Option<String>,
+    /// Who has been reported as unreachable.
+    unreachable: HashSet<Addr>,
+    refusal: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Slot {
-    pub(super) conn: Option<Conn>,
-    /// The beginning of a message that is not whole yet.
-    pub(super) begun: Begun,
-    queued: bool,
+/// What [`Net::recv`] is about to report; the list of members is apart.
+#[derive(Clone, Copy, Debug)]
+enum Report {
+    Accepted,
+    Sent,
+    Join(Member),
+    List(Kind),
+    Unfit(Refusal),
+    Refused,
+    Done,
+    Gone(Gone),
 }
 
-/// How many connections may live on after the core has closed them, so that their last bytes
-/// arrive. Peers that never close are held here; the oldest gives way.
-const LINGERING_MAX: usize = 64;
-
-/// How many more than the core has places for are let in: the core decides whom to turn out.
+/// How many more than the core has slots for are accepted: the core decides whom to turn out.
 const SPARE: usize = 4;
+
+/// How many connections of each `Tcp` may wait for their peer's end after the core has closed them.
+const LINGERING_MAX: usize = 64;
 
 /// How many notes are held for somebody to fetch.
 const NOTES_MAX: usize = 64;
 
-/// How long to leave those at the door alone when descriptors have run out.
-const STARVED_PAUSE: Duration = Duration::from_millis(100);
+/// How many unreachable members are told apart.
+const UNREACHABLE_MAX: usize = 1_024;
 
 impl Tcp {
     /// Listens, as owner number `owner` of `poll`.
@@ -175,43 +187,37 @@ impl Tcp {
     /// The system's, if `bind` is in use, not of this machine or not permitted, or no descriptors
     /// are left; [`io::ErrorKind::InvalidInput`] if `advertise` is no usable host.
     pub fn bind(poll: &Poll, owner: usize, config: TcpConfig) -> io::Result<Self> {
-        let door = Door::open(poll.poller(), owner, DOOR, config.bind)?;
+        let listener = Listener::open(poll.registry(), owner, config.bind)?;
         let mut names = Names::new();
-        let host = config
-            .advertise
-            .clone()
-            .unwrap_or_else(|| door.at().ip().to_string());
+        let (ip, port) = (listener.at().ip(), listener.at().port());
+        let host = config.advertise.clone().unwrap_or_else(|| ip.to_string());
         // Known for good: no sweep may forget what we call ourselves.
-        names.know(&host, door.at().ip());
-        let addr = names
-            .addr(&host, door.at().port())
-            .ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(Self {
-            poller: Arc::clone(poll.poller()),
-            clock: poll.clock(),
+        names.know(&host, ip);
+        let addr = names.addr(&host, port).ok_or(io::ErrorKind::InvalidInput)?;
+        let shared = Rc::clone(poll.shared());
+        let user = shared.borrow_mut().user();
+        let tcp = Self {
+            registry: Rc::clone(poll.registry()),
+            shared,
+            user,
             owner,
             config,
             addr,
             names,
-            door,
-            listening: true,
-            knocked: false,
-            starved_until: None,
-            slots: Vec::new(),
+            listener,
             open: 0,
             queue: VecDeque::new(),
-            lingering: VecDeque::new(),
-            unwatched: VecDeque::new(),
-            free: Vec::new(),
-            encoded: Encoded::default(),
-            shared: Rc::clone(poll.shared()),
-            number: poll.shared().borrow_mut().number(),
+            encoder: Encoder::default(),
             list: None,
             origin: None,
             counters: TcpCounters::default(),
             notes: VecDeque::new(),
+            unreachable: HashSet::new(),
             refusal: None,
-        })
+        };
+        let wanted = tcp.connections_max();
+        tcp.shared.borrow_mut().connections.add_owner(wanted);
+        Ok(tcp)
     }
 
     /// Where others are told to connect.
@@ -229,27 +235,28 @@ impl Tcp {
         &mut self.names
     }
 
-    /// Takes note of readiness that [`Poll::wait`] told for this owner.
+    /// The time to poll the core with: when [`Poll::wait`] looked at the sockets last.
+    ///
+    /// Whatever came before that is reported by [`recv`](Net::recv), so that no deadline passes
+    /// unseen between an answer's arrival and its being read, however late the process is.
+    pub fn now(&self) -> Instant {
+        self.shared.borrow().now
+    }
+
+    /// Takes note of readiness that [`Poll::wait`] reported for this owner.
     pub fn ready(&mut self, ready: Ready) {
-        match ready.slot.checked_sub(1) {
-            None => self.knocked = true,
-            Some(slot) => {
-                if let Some(conn) = self.conn(slot) {
-                    conn.ready = true;
-                }
-                self.enqueue(slot);
+        match ready.socket {
+            Socket::Listener => self.listener.note_ready(),
+            Socket::Connection(slot) => {
+                let shared = Rc::clone(&self.shared);
+                self.enqueue(slot, &mut shared.borrow_mut());
             }
         }
     }
 
-    /// Whether there is something to tell at once: the next wait must not block.
+    /// Returns `true` if there is something to report at once: the next wait must not block.
     pub fn pending(&self) -> bool {
-        !self.queue.is_empty()
-            || self.knocked
-                && self.admits()
-                && self
-                    .starved_until
-                    .is_none_or(|until| until <= self.clock.now())
+        !self.queue.is_empty() || self.admits() && self.listener.is_ready(self.now())
     }
 
     /// Until when to wait, if the core need not be polled before `poll_at`.
@@ -257,45 +264,88 @@ impl Tcp {
         if self.pending() {
             return Some(Instant::ZERO);
         }
-        let starved = self.starved_until.filter(|_| self.knocked && self.admits());
-        let look = self
-            .unwatched
-            .front()
-            .map(|(_, closed)| *closed + LOOK_PAUSE);
-        poll_at.into_iter().chain(starved).chain(look).min()
+        let retry = self.listener.paused_until().filter(|_| self.admits());
+        poll_at.into_iter().chain(retry).min()
     }
 
-    /// What was saved and what not.
+    /// What it has done.
     pub fn counters(&self) -> TcpCounters {
         TcpCounters {
-            encoded: self.encoded.encoded,
-            reused: self.encoded.reused,
+            encoded: self.encoder.encoded(),
+            reused: self.encoder.reused(),
+            evicted: self.shared.borrow().connections.evicted(),
             ..self.counters
         }
     }
 
-    /// Whose names these are, and since when.
-    pub(super) fn scope(&self) -> Scope {
-        Scope {
-            number: self.number,
-            sweeps: self.names.sweeps(),
+    /// The ends of the connection of an open exchange; `None` if there is none, or the system does
+    /// not tell. Costs a system call.
+    pub fn ends(&self, exchange: Exchange) -> Option<Ends> {
+        let shared = self.shared.borrow();
+        ends(&shared.connections.get(exchange.0 as usize)?.connection)
+    }
+
+    /// How many bytes have been received on an open exchange.
+    pub fn received(&self, exchange: Exchange) -> u64 {
+        let shared = self.shared.borrow();
+        let entry = shared.connections.get(exchange.0 as usize);
+        entry.map_or(0, |entry| entry.connection.received() as u64)
+    }
+
+    /// As [`recv`](Net::recv), for a watcher.
+    pub fn recv_seen(&mut self) -> Option<(Exchange, Incoming<'_>, Seen)> {
+        let (slot, report) = self.next_report()?;
+        let seen = match self.shared.borrow().connections.get(slot) {
+            None => Seen::default(),
+            Some(entry) => Seen {
+                ends: ends(&entry.connection).filter(|_| matches!(report, Report::Accepted)),
+                received: entry.connection.received() as u64,
+                name: match report {
+                    Report::Unfit(Refusal::Unexpected) => entry.state.detail.clone(),
+                    _ => None,
+                },
+            },
+        };
+        Some((exchange(slot), self.incoming(report), seen))
+    }
+
+    /// Sends what is left to send on an exchange that is about to be closed, as far as the system
+    /// takes it at once. Returns `true` if something was sent whole by this.
+    pub fn finish_sending(&mut self, exchange: Exchange) -> bool {
+        let connections = &mut self.shared.borrow_mut().connections;
+        let entry = connections.get_mut(exchange.0 as usize);
+        entry.is_some_and(|entry| entry.connection.finish_sending())
+    }
+
+    /// Accepts all who wait to be accepted, and resets their connections, as closing the listener
+    /// does. Returns whose they were.
+    pub fn reject_backlog(&mut self) -> Vec<Ends> {
+        let now = self.now();
+        let mut rejected = Vec::new();
+        while let Accepted::Connection(stream, peer) = self.listener.accept(now) {
+            let connection = Connection::accepted(self.registered(stream, 0), peer);
+            rejected.extend(ends(&connection));
+            connection.reset();
         }
+        rejected
     }
 
     /// Forgets what is of no use any more once the table is `roster`: encodings of former ones,
     /// and hosts that nobody in it has.
     pub fn sweep(&mut self, roster: Roster<'_>) {
-        self.encoded.forget_all_but(roster.revision());
+        self.encoder.forget_all_but(roster.revision());
         if self.names.hosts() > names::HOSTS_MAX / 2 {
             let ours = core::iter::once(self.addr);
             let theirs = roster.members().iter().map(|member| member.addr);
             self.names.sweep(ours.chain(theirs));
+            // Their numbers may mean other hosts from now on.
+            self.unreachable.clear();
         }
     }
 
-    /// What has happened that a person watching should know, the oldest first.
-    pub fn notes(&mut self) -> impl Iterator<Item = Note> {
-        self.notes.drain(..)
+    /// Takes the oldest note of what a person watching should know.
+    pub fn note(&mut self) -> Option<Note> {
+        self.notes.pop_front()
     }
 
     /// The coordinator's own words when it last turned us down.
@@ -303,216 +353,373 @@ impl Tcp {
         self.refusal.take()
     }
 
-    /// The ends of the connection of an open exchange; `None` if there is none, or the system does
-    /// not tell. Costs a system call.
-    pub fn ends(&self, exchange: Exchange) -> Option<Ends> {
-        let slot = self.slots.get(exchange.0 as usize)?;
-        slot.conn.as_ref()?.ends()
+    /// How many descriptors a `Tcp` for so many exchanges has at most.
+    pub const fn descriptors_max(exchanges: usize) -> usize {
+        1 + exchanges + SPARE + LINGERING_MAX
     }
 
-    /// How many bytes have been received on an open exchange.
-    pub fn received(&self, exchange: Exchange) -> u64 {
-        let slot = self.slots.get(exchange.0 as usize);
-        let conn = slot.and_then(|slot| slot.conn.as_ref());
-        conn.map_or(0, |conn| conn.received as u64)
+    /// How many connections it has at most.
+    fn connections_max(&self) -> usize {
+        Self::descriptors_max(self.config.exchanges) - 1
     }
 
-    /// As [`recv`](Net::recv), for a watcher.
-    pub fn recv_seen(&mut self) -> Option<(Exchange, Incoming<'_>, Seen)> {
-        self.list = None;
-        self.origin = None;
-        let (slot, told) = self.next_told()?;
-        let conn = self.conn(slot);
-        let seen = conn.map_or_else(Seen::default, |conn| Seen {
-            ends: conn.ends().filter(|_| matches!(told, Told::Accepted)),
-            received: conn.received as u64,
-            name: conn
-                .detail
-                .clone()
-                .filter(|_| matches!(told, Told::Unfit(Refusal::Unexpected))),
-        });
-        let exchange = Exchange(u32::try_from(slot).unwrap_or(u32::MAX));
-        Some((exchange, self.incoming(told), seen))
-    }
-
-    /// Sends what is left to send on an exchange that is about to be closed, as far as the system
-    /// takes it at once. Returns `true` if something was sent whole by this.
-    pub fn finish_sending(&mut self, exchange: Exchange) -> bool {
-        let conn = self.conn(exchange.0 as usize);
-        conn.is_some_and(Conn::finish_sending)
-    }
-
-    /// Accepts all who wait to be accepted, and resets their connections, as closing the listener
-    /// does. Returns whose they were.
-    pub fn reject_backlog(&mut self) -> Vec<Ends> {
-        let mut rejected = Vec::new();
-        while let Ok((stream, peer)) = self.door.accept() {
-            let conn = Conn::accepted(&self.poller, stream, peer, self.owner, 0);
-            rejected.extend(conn.ends());
-            conn.reset();
-        }
-        rejected
-    }
-
-    /// What is told, with the list that came with it.
-    fn incoming(&self, told: Told) -> Incoming<'_> {
-        let list = self.list.as_ref();
-        let list = list.map_or(Roster::EMPTY, |known| known.roster());
-        let list = list.with_origin(self.origin);
-        match told {
-            Told::Accepted => Incoming::Accepted,
-            Told::Sent => Incoming::Sent,
-            Told::Join(member) => Incoming::Request(Request::Join(member)),
-            Told::Election => Incoming::Request(Request::Election(list)),
-            Told::Coordinator => Incoming::Request(Request::Coordinator(list)),
-            Told::Probe => Incoming::Request(Request::Probe(list)),
-            Told::Unfit(refusal) => Incoming::Unfit(refusal),
-            Told::Ok => Incoming::Reply(Reply::Ok(list)),
-            Told::Members => Incoming::Reply(Reply::Members(list)),
-            Told::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),
-            Told::Done => Incoming::Done,
-            Told::Gone(gone) => Incoming::Gone(gone),
-        }
-    }
-
+    /// Returns `true` if the core may have another exchange.
     fn admits(&self) -> bool {
         self.open < self.config.exchanges + SPARE
     }
 
-    pub(super) fn enqueue(&mut self, slot: usize) {
-        if let Some(entry) = self.slots.get_mut(slot)
-            && entry.conn.is_some()
-            && !entry.queued
+    fn scope(&self) -> Scope {
+        Scope {
+            user: self.user,
+            sweeps: self.names.sweeps(),
+        }
+    }
+
+    fn enqueue(&mut self, slot: usize, shared: &mut Shared) {
+        if let Some(entry) = shared.connections.get_mut(slot)
+            && entry.state.user == self.user
+            && !entry.state.queued
         {
-            entry.queued = true;
+            entry.state.queued = true;
             self.queue.push_back(slot);
         }
     }
 
-    pub(super) fn note(&mut self, peer: SocketAddr, why: String) {
+    fn add_note(&mut self, note: Note) {
         if self.notes.len() < NOTES_MAX {
-            self.notes.push_back(Note { peer, why });
+            self.notes.push_back(note);
         }
     }
 
-    /// A free slot; the oldest connection that only lingers gives way if there is no other.
-    fn free_slot(&mut self) -> usize {
-        if self.free.is_empty()
-            && self.lingering.len() >= LINGERING_MAX
-            && let Some(oldest) = self.lingering.front().copied()
-        {
-            self.release(oldest);
-        }
-        self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() - 1
-        })
-    }
-
-    /// Ends a connection for good.
-    pub(super) fn release(&mut self, slot: usize) {
-        self.forget_message(slot);
-        let Some(entry) = self.slots.get_mut(slot) else {
-            return;
+    /// Where to connect for `addr`; if that cannot be, it is noted once.
+    fn endpoint(&mut self, to: Addr) -> Result<SocketAddr, SocketAddr> {
+        let (whom, why) = match self.names.endpoint(to) {
+            None => {
+                let host = names::with_port(to, 0);
+                (
+                    host,
+                    "hosts are not looked up while running: members have to give localhost or an \
+                     IP address",
+                )
+            }
+            Some(peer) if self.listener.at().ip().is_loopback() && !is_here(peer) => (
+                to,
+                "this listens on a loopback address, which other machines cannot reach: to take \
+                 part in a group of several machines, give --bind an address they can",
+            ),
+            Some(peer) => return Ok(peer),
         };
-        let stage = entry.conn.take().map(|conn| conn.stage);
-        self.free.extend(stage.map(|_| slot));
-        if stage == Some(Stage::Lingering) {
-            if self.lingering.front() == Some(&slot) {
-                self.lingering.pop_front();
-            } else {
-                self.lingering.retain(|other| *other != slot);
-            }
+        self.counters.unreachable += 1;
+        if self.unreachable.len() < UNREACHABLE_MAX && self.unreachable.insert(whom) {
+            let why = why.to_owned();
+            self.add_note(Note::Unreachable { to: whom, why });
         }
+        Err(SocketAddr::from(([0, 0, 0, 0], names::port(to))))
     }
 
-    /// Gives back what a message took that will not become whole.
-    fn forget_message(&mut self, slot: usize) {
-        if let Some(entry) = self.slots.get_mut(slot)
-            && let Begun::Read(reader) = core::mem::take(&mut entry.begun)
+    /// Connects to `peer`; connections that are needed less give way.
+    fn connect(peer: SocketAddr, shared: &mut Shared) -> Result<Option<TcpStream>, Full> {
+        if !shared.connections.admits_initiated() {
+            return Err(Full);
+        }
+        let mut connected = TcpStream::connect(peer);
+        if connected.as_ref().is_err_and(connection::is_exhausted)
+            && shared.connections.make_room(Opened::ByAnybody)
         {
-            let received = entry.conn.as_ref().map_or(0, |conn| conn.received);
-            self.shared.borrow_mut().readers.give(*reader, received);
+            connected = TcpStream::connect(peer);
+        }
+        match connected {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) if connection::is_exhausted(&error) => Err(Full),
+            Err(_) => Ok(None),
         }
     }
 
-    fn next_told(&mut self) -> Option<(usize, Told)> {
-        // Those inside come before those at the door.
+    fn next_report(&mut self) -> Option<(usize, Report)> {
+        self.list = None;
+        self.origin = None;
+        let shared = Rc::clone(&self.shared);
+        let shared = &mut *shared.borrow_mut();
+        // Those who are connected come before those who wait for it.
         while let Some(slot) = self.queue.pop_front() {
-            if let Some(entry) = self.slots.get_mut(slot) {
-                entry.queued = false;
-            }
-            if let Some(told) = self.step(slot) {
-                return Some((slot, told));
+            if let Some(report) = self.step(slot, shared) {
+                return Some((slot, report));
             }
         }
-        let accepted = self.accept();
-        if accepted.is_none() && !self.unwatched.is_empty() {
-            self.look_after(PEERS_PAUSE);
-        }
-        accepted.map(|slot| (slot, Told::Accepted))
-    }
-
-    /// Releases those who have ended of the connections closed so long ago, and lets the poller
-    /// watch the others.
-    fn look_after(&mut self, pause: Duration) {
-        let now = self.clock.now();
-        while let Some((slot, closed)) = self.unwatched.front().copied()
-            && closed + pause <= now
-        {
-            self.unwatched.pop_front();
-            let lingers = self
-                .conn(slot)
-                .is_some_and(|conn| conn.stage == Stage::Lingering && !conn.waited());
-            if lingers && self.discard(slot) {
-                self.release(slot);
+        while self.listener.is_ready(shared.now) {
+            if !self.admits() {
+                // Some of these may be over without anybody knowing.
+                let Shared {
+                    connections,
+                    buffer,
+                    ..
+                } = shared;
+                connections.tidy(shared.now, Duration::ZERO, buffer);
+                break;
             }
-        }
-    }
-
-    fn accept(&mut self) -> Option<usize> {
-        while self.knocked && self.admits() {
-            if self
-                .starved_until
-                .is_some_and(|until| until > self.clock.now())
-            {
-                return None;
+            if !shared.connections.admits_accepted() {
+                self.listener.pause(shared.now);
+                break;
             }
-            self.starved_until = None;
-            if self.listening && self.door.is_closed() && self.door.set_open(true).is_err() {
-                self.starved_until = Some(self.clock.now() + STARVED_PAUSE);
-                return None;
-            }
-            match self.door.accept() {
-                Ok((stream, peer)) => {
-                    let slot = self.free_slot();
-                    let conn = Conn::accepted(&self.poller, stream, peer, self.owner, slot + 1);
-                    self.place(slot, conn);
+            match self.listener.accept(shared.now) {
+                Accepted::Connection(stream, peer) => {
+                    let slot = shared.connections.next_slot();
+                    let stream = self.registered(stream, slot);
+                    let connection = Connection::accepted(stream, peer);
+                    self.insert(connection, None, shared);
                     // Its message has come along with it, more often than not.
-                    self.enqueue(slot);
-                    return Some(slot);
+                    self.enqueue(slot, shared);
+                    return Some((slot, Report::Accepted));
                 }
-                Err(error) if conn::is_want_of_room(&error) => {
-                    self.look_after(Duration::ZERO);
-                    self.starved_until = Some(self.clock.now() + STARVED_PAUSE);
+                Accepted::Nobody => break,
+                Accepted::Exhausted if shared.connections.make_room(Opened::ByAnybody) => {}
+                Accepted::Exhausted => self.listener.pause(shared.now),
+                Accepted::Failed(error) => {
+                    let why = format!("cannot accept connections: {error}");
+                    self.add_note(Note::Listener { why });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.knocked = self.door.watch().is_err();
-                    return None;
-                }
-                // A connection that broke off before it was accepted; there may be others.
-                Err(_) => {}
             }
         }
         None
     }
 
-    fn place(&mut self, slot: usize, conn: Conn) {
-        if let Some(entry) = self.slots.get_mut(slot) {
-            entry.conn = Some(conn);
-            entry.queued = false;
+    /// What is reported, with the list that came with it.
+    fn incoming(&self, report: Report) -> Incoming<'_> {
+        let list = self.list.as_ref();
+        let list = list.map_or(Roster::EMPTY, |list| list.roster());
+        let list = list.with_origin(self.origin);
+        match report {
+            Report::Accepted => Incoming::Accepted,
+            Report::Sent => Incoming::Sent,
+            Report::Join(member) => Incoming::Request(Request::Join(member)),
+            Report::List(kind) => match kind {
+                Kind::Election => Incoming::Request(Request::Election(list)),
+                Kind::Coordinator => Incoming::Request(Request::Coordinator(list)),
+                Kind::Probe => Incoming::Request(Request::Probe(list)),
+                Kind::Ok => Incoming::Reply(Reply::Ok(list)),
+                Kind::Members => Incoming::Reply(Reply::Members(list)),
+            },
+            Report::Unfit(refusal) => Incoming::Unfit(refusal),
+            Report::Refused => Incoming::Reply(Reply::Refused(Refusal::Other)),
+            Report::Done => Incoming::Done,
+            Report::Gone(gone) => Incoming::Gone(gone),
         }
+    }
+
+    fn registered(&self, stream: TcpStream, slot: usize) -> Registered<TcpStream> {
+        Registered::new(&self.registry, stream, self.owner, Socket::Connection(slot))
+    }
+
+    fn insert(&mut self, connection: Connection, due: Option<Due>, shared: &mut Shared) -> usize {
         self.open += 1;
+        let exchanged = Exchanged::new(self.user, due);
+        shared.connections.insert(self.owner, connection, exchanged)
+    }
+
+    /// Goes on with one connection up to the next thing to report.
+    fn step(&mut self, slot: usize, shared: &mut Shared) -> Option<Report> {
+        let entry = shared.connections.get_mut(slot)?;
+        if entry.state.user != self.user {
+            return None;
+        }
+        entry.state.queued = false;
+        match entry.connection.step(&mut shared.buffer)? {
+            Step::Sent(next) => {
+                match next {
+                    Next::Now => self.enqueue(slot, shared),
+                    Next::Later => shared.connections.look_later(slot, shared.now),
+                    Next::Ready => {}
+                }
+                Some(Report::Sent)
+            }
+            Step::Piece(count) => self.receive(slot, count, shared),
+            Step::ClosedEarly => Some(self.closed_early(slot, shared)),
+            Step::Done => Some(Report::Done),
+            Step::Gone(gone) => Some(Report::Gone(gone)),
+        }
+    }
+
+    /// So many bytes of a message or an answer are in the buffer.
+    fn receive(&mut self, slot: usize, count: usize, shared: &mut Shared) -> Option<Report> {
+        let scope = self.scope();
+        let entry = shared.connections.get_mut(slot)?;
+        let piece = shared.buffer.get(..count).unwrap_or(&[]);
+        let due = entry.state.due;
+        let context = Context {
+            due,
+            received: entry.connection.received(),
+            names: &mut self.names,
+            scope,
+        };
+        let partial = &mut entry.state.partial;
+        let (arrival, origin) = shared.inbox.take(partial, piece, context);
+        self.origin = origin;
+        let report = match arrival {
+            Arrival::Partial => {
+                // There is more, or there will be; others have their turn first.
+                self.enqueue(slot, shared);
+                return None;
+            }
+            Arrival::List(list, obtained) => {
+                match obtained {
+                    Obtained::Decoded => self.counters.decoded += 1,
+                    Obtained::Recognised => self.counters.recognised += 1,
+                }
+                self.learn_keys(due, list.keyed());
+                let kind = list.kind();
+                self.list = Some(list);
+                Report::List(kind)
+            }
+            Arrival::Plain(kind, keyed) => {
+                self.learn_keys(due, keyed);
+                Report::List(kind)
+            }
+            Arrival::Join(member) => match self.join(member, &entry.connection) {
+                Ok(member) => Report::Join(member),
+                Err(Refusal::Other) => {
+                    let peer = entry.connection.peer();
+                    entry.state.detail = Some(ELSEWHERE.to_owned());
+                    let why = ELSEWHERE.to_owned();
+                    self.add_note(Note::Rejected { peer, why });
+                    Report::Unfit(Refusal::Other)
+                }
+                Err(refusal) => Report::Unfit(refusal),
+            },
+            Arrival::Unfit { refusal, detail } => {
+                let why = message::refusal_text(refusal, Some(&detail));
+                let peer = entry.connection.peer();
+                entry.state.detail = Some(detail);
+                self.add_note(Note::Rejected { peer, why });
+                Report::Unfit(refusal)
+            }
+            Arrival::Refused(text) => {
+                self.refusal = Some(message::raw_text(text.as_bytes()));
+                Report::Refused
+            }
+            Arrival::NotAnAnswer(shown) => {
+                let peer = entry.connection.peer();
+                let why = format!("not an answer: {shown}");
+                self.add_note(Note::Rejected { peer, why });
+                Report::Gone(Gone::Malformed)
+            }
+            Arrival::NotAMessage(why, beginning) => {
+                self.not_a_message(slot, &beginning, &why, shared)
+            }
+        };
+        self.deliver(slot, report, shared);
+        Some(report)
+    }
+
+    /// The peer closed its end before its message was whole.
+    fn closed_early(&mut self, slot: usize, shared: &mut Shared) -> Report {
+        let Some(entry) = shared.connections.get_mut(slot) else {
+            return Report::Done;
+        };
+        let received = entry.connection.received();
+        let report = if received == 0 {
+            // It chose to say nothing.
+            Report::Done
+        } else {
+            let partial = core::mem::take(&mut entry.state.partial);
+            let why = format!("it ends after {received} bytes, in the middle of a message");
+            self.not_a_message(slot, partial.beginning(), &why, shared)
+        };
+        self.deliver(slot, report, shared);
+        report
+    }
+
+    /// What came, and begins with `beginning`, is no message, for the reason `why`.
+    fn not_a_message(
+        &mut self,
+        slot: usize,
+        beginning: &[u8],
+        why: &str,
+        shared: &mut Shared,
+    ) -> Report {
+        let Some(entry) = shared.connections.get_mut(slot) else {
+            return Report::Gone(Gone::Malformed);
+        };
+        if entry.state.due == Some(Due::Members) {
+            // A coordinator that cannot read us says so without pickling it.
+            self.refusal = Some(message::raw_text(beginning));
+            return Report::Refused;
+        }
+        let shown = message::bytes_repr(beginning);
+        let peer = entry.connection.peer();
+        let why = format!("not a lab message: {why}: {shown}");
+        entry.state.detail = Some(shown);
+        let theirs = entry.state.due.is_none();
+        self.add_note(Note::Rejected { peer, why });
+        if theirs {
+            Report::Unfit(Refusal::NotAMessage)
+        } else {
+            Report::Gone(Gone::Malformed)
+        }
+    }
+
+    /// A whole message or answer is about to be reported: what is next on its connection.
+    fn deliver(&mut self, slot: usize, report: Report, shared: &mut Shared) {
+        let Some(entry) = shared.connections.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut entry.connection;
+        match (report, entry.state.due) {
+            (Report::Done | Report::Gone(_), _) => connection.over(),
+            (_, Some(_)) => {
+                connection.answered();
+                self.enqueue(slot, shared);
+            }
+            (Report::List(kind), None) => {
+                entry.state.name = match kind {
+                    Kind::Election => Some("ELECTION"),
+                    Kind::Coordinator => Some("COORDINATOR"),
+                    Kind::Probe => Some("PROBE"),
+                    Kind::Ok | Kind::Members => None,
+                };
+                connection.delivered(kind != Kind::Coordinator);
+            }
+            (_, None) => connection.delivered(true),
+        }
+    }
+
+    /// Who wants to join, by the coordinator's rules.
+    fn join(&mut self, member: Member, connection: &Connection) -> Result<Member, Refusal> {
+        let names = &mut self.names;
+        if self.config.local_only {
+            // By the address that all programs read.
+            let here = names
+                .is_local(member.addr)
+                .then(|| names.addr("127.0.0.1", names::port(member.addr)))
+                .flatten();
+            let here = here.ok_or(Refusal::NotLocal)?;
+            return Ok(Member {
+                addr: here,
+                ..member
+            });
+        }
+        // A loopback address of another machine's, or no address in particular.
+        let is_elsewhere = names.endpoint(member.addr).is_some_and(|at| {
+            let ip = at.ip().to_canonical();
+            ip.is_unspecified() || ip.is_loopback() && !connection.is_from_here()
+        });
+        if is_elsewhere {
+            return Err(Refusal::Other);
+        }
+        Ok(member)
+    }
+
+    /// A list came that was keyed in some way, as an answer to what was `due`.
+    fn learn_keys(&mut self, due: Option<Due>, keyed: Option<Keyed>) {
+        if due == Some(Due::Members) {
+            if self.config.keyed.is_none() {
+                self.config.keyed = keyed;
+            }
+            self.config.forms.keyed = self.config.keyed.unwrap_or(self.config.forms.keyed);
+        } else if let (None, Some(keyed)) = (self.config.keyed, keyed) {
+            // Until the coordinator has shown its way, that of the last list received: the first
+            // member of a group may be told of nobody.
+            self.config.forms.keyed = keyed;
+        }
     }
 }
 
@@ -521,136 +728,125 @@ impl Net for Tcp {
         if !self.admits() {
             return Err(Full);
         }
-        let slot = self.free_slot();
-        let conn = match self.names.endpoint(to) {
-            Some(peer) => {
-                let shared = &mut *self.shared.borrow_mut();
-                let forms = &self.config.forms;
-                let out = self.encoded.request(&request, forms, &self.names, shared);
-                self.counters.bytes += out.len() as u64;
-                let due = match request {
-                    Request::Join(_) => Some(Due::Members),
-                    Request::Election(_) | Request::Probe(_) => Some(Due::Ok),
-                    Request::Coordinator(_) => None,
-                };
-                match Conn::open(&self.poller, peer, out, due, self.owner, slot + 1) {
-                    Ok(conn) => conn,
-                    Err(_) => {
-                        self.free.push(slot);
-                        return Err(Full);
-                    }
-                }
-            }
-            None => {
-                let peer = SocketAddr::from(([0, 0, 0, 0], names::port(to)));
-                let host = self.names.show(to).to_string();
-                self.note(
-                    peer,
-                    format!(
-                        "{host} is not looked up while running: only localhost and IP addresses are"
-                    ),
-                );
-                Conn::refused(peer)
-            }
+        let shared = Rc::clone(&self.shared);
+        let shared = &mut *shared.borrow_mut();
+        let due = match request {
+            Request::Join(_) => Some(Due::Members),
+            Request::Election(_) | Request::Probe(_) => Some(Due::Ok),
+            Request::Coordinator(_) => None,
         };
-        self.place(slot, conn);
-        self.enqueue(slot);
-        // There are far fewer slots than that.
-        Ok(Exchange(u32::try_from(slot).unwrap_or(u32::MAX)))
+        let connection = match self.endpoint(to) {
+            Err(peer) => Connection::refused(peer),
+            Ok(peer) => match Self::connect(peer, shared)? {
+                None => Connection::refused(peer),
+                Some(stream) => {
+                    let (forms, names, pool) = (&self.config.forms, &self.names, &mut shared.pool);
+                    let out = self.encoder.request(&request, forms, names, pool);
+                    self.counters.bytes += out.len() as u64;
+                    let stream = self.registered(stream, shared.connections.next_slot());
+                    Connection::initiated(stream, peer, out, due.is_some())
+                }
+            },
+        };
+        let slot = self.insert(connection, due, shared);
+        self.enqueue(slot, shared);
+        Ok(exchange(slot))
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        self.list = None;
-        self.origin = None;
-        let (slot, told) = self.next_told()?;
-        let exchange = Exchange(u32::try_from(slot).unwrap_or(u32::MAX));
-        Some((exchange, self.incoming(told)))
+        let (slot, report) = self.next_report()?;
+        Some((exchange(slot), self.incoming(report)))
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        let shared = Rc::clone(&self.shared);
+        let shared = &mut *shared.borrow_mut();
         let slot = on.0 as usize;
-        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
+        let Some(entry) = shared.connections.get_mut(slot) else {
             return;
         };
-        if conn.stage == Stage::Told {
-            let detail = conn.detail.take();
-            let (peer, heard) = (conn.peer, Some(conn.heard).filter(|name| !name.is_empty()));
-            // What has a detail was noted when it came; this is turned down by the core.
-            let unnoted = match reply {
-                Reply::Refused(refusal) if detail.is_none() => Some(refusal),
-                _ => None,
-            };
-            let detail = detail.as_deref().or(heard);
-            let out = self.encoded.reply(
-                &reply,
-                &self.config.forms,
-                &self.names,
-                detail,
-                &mut self.shared.borrow_mut(),
-            );
-            self.counters.bytes += out.len() as u64;
-            conn.answer(out);
-            self.enqueue(slot);
-            if let Some(refusal) = unnoted {
-                self.note(peer, message::refusal_text(refusal, heard));
-            }
+        if entry.state.user != self.user || !entry.connection.takes_answer() {
+            return;
+        }
+        let (detail, name) = (entry.state.detail.take(), entry.state.name);
+        // What has a detail was noted when it came; this is turned down by the core.
+        let unnoted = match reply {
+            Reply::Refused(refusal) if detail.is_none() => Some(refusal),
+            _ => None,
+        };
+        let (forms, names, pool) = (&self.config.forms, &self.names, &mut shared.pool);
+        let detail = detail.as_deref().or(name);
+        let out = self.encoder.reply(&reply, detail, forms, names, pool);
+        self.counters.bytes += out.len() as u64;
+        entry.connection.answer(out);
+        let peer = entry.connection.peer();
+        self.enqueue(slot, shared);
+        if let Some(refusal) = unnoted {
+            let why = message::refusal_text(refusal, name);
+            self.add_note(Note::Rejected { peer, why });
         }
     }
 
     fn close(&mut self, exchange: Exchange) {
+        let shared = &mut *self.shared.borrow_mut();
         let slot = exchange.0 as usize;
-        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
+        let Some(entry) = shared.connections.get_mut(slot) else {
             return;
         };
-        if conn.stage == Stage::Lingering {
+        if entry.state.user != self.user {
             return;
         }
-        // Whoever was waited for may have ended already; then there is nothing to wait for.
-        let unread = conn.waited()
-            && !matches!(conn.stage, Stage::Connecting | Stage::Sending)
-            && conn.read(&mut self.shared.borrow_mut().buffer) != Err(Progress::Blocked);
-        let (lingers, waited) = (conn.shut(), conn.waited());
         self.open -= 1;
-        if !lingers {
-            self.release(slot);
-            return;
-        }
-        self.forget_message(slot);
-        self.lingering.push_back(slot);
-        if !waited {
-            if self.unwatched.len() >= LINGERING_MAX {
-                self.look_after(Duration::ZERO);
-            }
-            self.unwatched.push_back((slot, self.clock.now()));
-        }
-        if let Some(conn) = self.conn(slot) {
-            conn.ready = unread;
-            self.enqueue(slot);
-        }
-        if self.lingering.len() > LINGERING_MAX
-            && let Some(oldest) = self.lingering.front().copied()
-        {
-            self.release(oldest);
-        }
+        let received = entry.connection.received();
+        shared.inbox.forget(&mut entry.state.partial, received);
+        shared
+            .connections
+            .close(slot, shared.now, &mut shared.buffer);
     }
 
     fn set_listening(&mut self, on: bool) {
-        if let Err(error) = self.door.set_open(on) {
+        if let Err(error) = self.listener.set_open(on) {
             let verb = if on { "listen again" } else { "keep the port" };
-            let at = self.door.at();
-            self.note(at, format!("cannot {verb}: {error}"));
+            let why = format!("cannot {verb}: {error}");
+            self.add_note(Note::Listener { why });
         }
-        self.listening = on;
-        // A door that could not be opened is tried again.
-        self.knocked = on;
     }
 }
 
-/// What time peers on this machine are given to end before they are looked after.
-const PEERS_PAUSE: Duration = Duration::from_millis(1);
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        let connections = &mut self.shared.borrow_mut().connections;
+        connections.remove_all(|exchanged| exchanged.user == self.user);
+        connections.remove_owner(self.connections_max());
+    }
+}
 
-/// After what time they are, even if nothing else happens.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// The two ends of `connection`, if it has come to be and the system tells.
+fn ends(connection: &Connection) -> Option<Ends> {
+    let (local, peer) = (connection.local_addr()?, connection.peer());
+    let (initiator, listener) = if connection.is_initiated() {
+        (local, peer)
+    } else {
+        (peer, local)
+    };
+    (initiator.port() != 0).then_some(Ends {
+        initiator,
+        listener,
+    })
+}
 
-/// The slot number of the door; connections follow it.
-const DOOR: usize = 0;
+/// The number of the exchange on the connection in `slot`.
+fn exchange(slot: usize) -> Exchange {
+    // There are far fewer slots than that.
+    Exchange(u32::try_from(slot).unwrap_or(u32::MAX))
+}
+
+/// What a member is told whose listen address nobody else can reach.
+const ELSEWHERE: &str = "Unreachable listen address: it means another machine to every other \
+                         member; listen at an address of your network";
+
+/// Returns `true` if connecting to `peer` is connecting to this machine by its loopback interface.
+fn is_here(peer: SocketAddr) -> bool {
+    let ip = peer.ip().to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
+}

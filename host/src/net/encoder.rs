@@ -1,21 +1,19 @@
-//! Messages as bytes, each encoded once and shared by all who are sent the same.
+//! From messages to bytes: each encoded once, and shared by all who are sent the same.
 
 use std::rc::Rc;
 
 use bully::{Origin, Reply, Request, Roster};
 
-use super::shared::Shared;
 use crate::names::Names;
 use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 
-/// The latest encodings: one of each kind of message that is the same for everyone.
+/// Encodes for one user, and keeps the last message of each kind that is the same to everyone: a
+/// leader tells a thousand members of itself in the bytes of one message.
 #[derive(Debug, Default)]
-pub(super) struct Encoded {
+pub(super) struct Encoder {
     kept: Vec<Kept>,
-    /// How many messages were encoded.
-    pub(super) encoded: u64,
-    /// How many were sent again as they were.
-    pub(super) reused: u64,
+    encoded: u64,
+    reused: u64,
 }
 
 #[derive(Debug)]
@@ -37,13 +35,28 @@ enum Kind {
     Members,
 }
 
-impl Encoded {
+/// What the encoders of a process have in common: members that agree send the same bytes, which
+/// are held once.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    /// Where messages are encoded to.
+    scratch: Vec<u8>,
+    /// The last encodings, in a ring.
+    recent: Vec<Rc<[u8]>>,
+    next: usize,
+}
+
+/// How many encodings the pool keeps.
+const RECENT_MAX: usize = 16;
+
+impl Encoder {
+    /// The bytes of `request`.
     pub(super) fn request(
         &mut self,
         request: &Request<'_>,
         forms: &Forms,
         names: &Names,
-        shared: &mut Shared,
+        pool: &mut Pool,
     ) -> Rc<[u8]> {
         let key = match request {
             Request::Election(roster) => Some((Kind::Election, *roster)),
@@ -54,18 +67,19 @@ impl Encoded {
             Request::Probe(roster) => Some((Kind::Probe, without_members(*roster))),
             Request::Join(_) => None,
         };
-        self.once(key, forms, shared, |out| {
+        self.encode(key, forms, pool, |out| {
             writer::request(out, request, forms, names);
         })
     }
 
+    /// The bytes of `reply`; `detail` is for the text of a refusal.
     pub(super) fn reply(
         &mut self,
         reply: &Reply<'_>,
+        detail: Option<&str>,
         forms: &Forms,
         names: &Names,
-        detail: Option<&str>,
-        shared: &mut Shared,
+        pool: &mut Pool,
     ) -> Rc<[u8]> {
         let key = match reply {
             Reply::Ok(roster) if forms.ok_form() == OkForm::Members => Some((Kind::Ok, *roster)),
@@ -73,7 +87,7 @@ impl Encoded {
             Reply::Members(roster) => Some((Kind::Members, *roster)),
             Reply::Refused(_) => None,
         };
-        self.once(key, forms, shared, |out| {
+        self.encode(key, forms, pool, |out| {
             writer::reply(out, reply, forms, names, detail);
         })
     }
@@ -86,12 +100,22 @@ impl Encoded {
         });
     }
 
+    /// How many messages were encoded.
+    pub(super) fn encoded(&self) -> u64 {
+        self.encoded
+    }
+
+    /// How many were sent again as they were.
+    pub(super) fn reused(&self) -> u64 {
+        self.reused
+    }
+
     /// What `write` writes, or what it wrote before for the same key.
-    fn once(
+    fn encode(
         &mut self,
         key: Option<(Kind, Roster<'_>)>,
         forms: &Forms,
-        shared: &mut Shared,
+        pool: &mut Pool,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Rc<[u8]> {
         let roster = key.map_or((None, 0), |(_, roster)| (roster.revision(), roster.len()));
@@ -107,9 +131,7 @@ impl Encoded {
             return Rc::clone(&kept.bytes);
         }
         self.encoded += 1;
-        shared.scratch.clear();
-        write(&mut shared.scratch);
-        let bytes = shared.encodings.share(&shared.scratch);
+        let bytes = pool.encode(write);
         if let Some((kind, _)) = key {
             self.kept.retain(|kept| kept.kind != kind);
             self.kept.push(Kept {
@@ -120,6 +142,25 @@ impl Encoded {
                 bytes: Rc::clone(&bytes),
             });
         }
+        bytes
+    }
+}
+
+impl Pool {
+    /// What `write` writes, shared with whoever wrote the same lately.
+    fn encode(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Rc<[u8]> {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        if let Some(same) = self.recent.iter().find(|kept| ***kept == *self.scratch) {
+            return Rc::clone(same);
+        }
+        let bytes: Rc<[u8]> = Rc::from(&*self.scratch);
+        let place = self.next % RECENT_MAX;
+        match self.recent.get_mut(place) {
+            Some(oldest) => *oldest = Rc::clone(&bytes),
+            None => self.recent.push(Rc::clone(&bytes)),
+        }
+        self.next = place + 1;
         bytes
     }
 }

@@ -1,0 +1,385 @@
+//! All connections of one poller, whoever's they are: bounded, and the least needed give way.
+//!
+//! They share the descriptors of the process. A group in one process would otherwise lock up when
+//! it runs out of them: one member's peers wait to be accepted by others, who have no descriptors
+//! left because their own peers wait.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bully::Instant;
+
+use super::connection::{Connection, Need};
+
+/// The connections, numbered by slots, each with its owner's `T`.
+#[derive(Debug)]
+pub(super) struct Connections<T> {
+    slots: Vec<Option<Entry<T>>>,
+    free: Vec<usize>,
+    /// How many there may be, as their users and the system allow.
+    limit: Limit,
+    /// How many hold a descriptor.
+    connected: usize,
+    /// How many of these we opened, and the core has not closed.
+    initiated: usize,
+    next_number: u64,
+    /// Those that the poller does not watch, and since when; the oldest first.
+    unwatched: VecDeque<(Instant, usize, u64)>,
+    /// When those that linger are looked through next.
+    sweep_at: Option<Instant>,
+    /// Whose slots have something to report that the poller does not know of.
+    notices: VecDeque<(usize, usize)>,
+    /// Memory for [`make_room`](Self::make_room).
+    candidates: Vec<(Need, u64, usize)>,
+    evicted: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Entry<T> {
+    pub(super) connection: Connection,
+    /// What its owner keeps with it.
+    pub(super) state: T,
+    owner: usize,
+    /// Never used twice; a greater one is younger.
+    number: u64,
+    /// When the core closed it.
+    closed_at: Option<Instant>,
+}
+
+/// Whose connections are to give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    ByUs,
+    ByAnybody,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    /// What the owners ask for, together.
+    wanted: usize,
+    /// What the user of the poller allows.
+    allowed: usize,
+    /// What the system lets us have.
+    descriptors: usize,
+}
+
+impl<T> Connections<T> {
+    /// No connections. At most `descriptors` can be held.
+    pub(super) fn new(descriptors: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            limit: Limit {
+                wanted: 0,
+                allowed: usize::MAX,
+                descriptors,
+            },
+            connected: 0,
+            initiated: 0,
+            next_number: 0,
+            unwatched: VecDeque::new(),
+            sweep_at: None,
+            notices: VecDeque::new(),
+            candidates: Vec::new(),
+            evicted: 0,
+        }
+    }
+
+    /// Allows so many at most, whatever their owners ask for.
+    pub(super) fn allow(&mut self, connections: usize) {
+        self.limit.allowed = connections;
+    }
+
+    /// Makes a place for an owner that listens and wants up to `connections`.
+    pub(super) fn add_owner(&mut self, connections: usize) {
+        self.limit.wanted += connections;
+        self.limit.descriptors = self.limit.descriptors.saturating_sub(1);
+    }
+
+    /// The reverse of [`add_owner`](Self::add_owner).
+    pub(super) fn remove_owner(&mut self, connections: usize) {
+        self.limit.wanted = self.limit.wanted.saturating_sub(connections);
+        self.limit.descriptors += 1;
+    }
+
+    /// How many may be held.
+    fn limit(&self) -> usize {
+        let Limit {
+            wanted,
+            allowed,
+            descriptors,
+        } = self.limit;
+        wanted.min(allowed).min(descriptors).max(LIMIT_MIN)
+    }
+
+    /// How many connections have given way to others.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Makes sure that there is room for one more that somebody else opens. Returns `false` if all
+    /// there are are waited for.
+    pub(super) fn admits_accepted(&mut self) -> bool {
+        self.connected < self.limit() || self.make_room(Opened::ByAnybody)
+    }
+
+    /// Makes sure that there is room for one more that we open. At most half of all may be ours, so
+    /// that there always are some with which to accept those that wait for us.
+    pub(super) fn admits_initiated(&mut self) -> bool {
+        let has_share = self.initiated < self.limit().div_ceil(2) || self.make_room(Opened::ByUs);
+        has_share && self.admits_accepted()
+    }
+
+    /// Has the connections that are needed least give way: one, or a sixteenth of those that can,
+    /// since finding them is what costs. Returns `false` if all are waited for.
+    pub(super) fn make_room(&mut self, opened: Opened) -> bool {
+        let mut candidates = core::mem::take(&mut self.candidates);
+        candidates.clear();
+        let given = self.slots.iter().enumerate().filter_map(|(slot, entry)| {
+            let entry = entry.as_ref()?;
+            let need = entry.connection.need();
+            let gives_way = need < Need::Waited
+                && entry.connection.is_connected()
+                && match opened {
+                    Opened::ByAnybody => true,
+                    Opened::ByUs => entry.connection.is_initiated() && entry.closed_at.is_none(),
+                };
+            gives_way.then_some((need, entry.number, slot))
+        });
+        candidates.extend(given);
+        candidates.sort_unstable();
+        let share = candidates.len().div_ceil(EVICTED_SHARE);
+        let mut evicted = 0;
+        for (need, _, slot) in &candidates {
+            if evicted == share {
+                break;
+            }
+            evicted += usize::from(self.evict(*slot, *need));
+        }
+        self.evicted += evicted as u64;
+        self.candidates = candidates;
+        evicted > 0
+    }
+
+    /// The slot that the next connection gets.
+    pub(super) fn next_slot(&self) -> usize {
+        self.free.last().copied().unwrap_or(self.slots.len())
+    }
+
+    /// Puts a connection of `owner` into [`next_slot`](Self::next_slot), and returns that.
+    pub(super) fn insert(&mut self, owner: usize, connection: Connection, state: T) -> usize {
+        self.connected += usize::from(connection.is_connected());
+        self.initiated += usize::from(connection.is_connected() && connection.is_initiated());
+        self.next_number += 1;
+        let entry = Entry {
+            connection,
+            state,
+            owner,
+            number: self.next_number,
+            closed_at: None,
+        };
+        let slot = self.next_slot();
+        self.free.pop();
+        match self.slots.get_mut(slot) {
+            Some(free) => *free = Some(entry),
+            None => self.slots.push(Some(entry)),
+        }
+        slot
+    }
+
+    /// The connection in `slot`, if there is one that the core has not closed.
+    pub(super) fn get(&self, slot: usize) -> Option<&Entry<T>> {
+        let entry = self.slots.get(slot)?.as_ref()?;
+        entry.closed_at.is_none().then_some(entry)
+    }
+
+    /// As [`get`](Self::get).
+    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Entry<T>> {
+        let entry = self.slots.get_mut(slot)?.as_mut()?;
+        entry.closed_at.is_none().then_some(entry)
+    }
+
+    /// Ends a connection for good.
+    pub(super) fn remove(&mut self, slot: usize) -> Option<T> {
+        self.uncount(slot);
+        let entry = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot);
+        Some(entry.state)
+    }
+
+    /// The core has closed a connection: its bytes still arrive. Returns `true` if it lingers, and
+    /// `false` if it is gone.
+    pub(super) fn close(&mut self, slot: usize, now: Instant, buffer: &mut [u8]) -> bool {
+        let Some(entry) = self.get_mut(slot) else {
+            return false;
+        };
+        if !entry.connection.close(buffer) {
+            self.remove(slot);
+            return false;
+        }
+        entry.closed_at = Some(now);
+        let (number, watched) = (entry.number, entry.connection.is_watched());
+        if entry.connection.is_initiated() {
+            self.initiated -= 1;
+        }
+        if !watched {
+            self.unwatched.push_back((now, slot, number));
+        }
+        self.sweep_at = self.sweep_at.or(Some(now + LINGER));
+        true
+    }
+
+    /// Ends all that satisfy `of`, without regard for their last bytes.
+    pub(super) fn remove_all(&mut self, of: impl Fn(&T) -> bool) {
+        for slot in 0..self.slots.len() {
+            let entry = self.slots.get(slot).and_then(Option::as_ref);
+            if entry.is_some_and(|entry| of(&entry.state)) {
+                self.remove(slot);
+            }
+        }
+    }
+
+    /// Looks after a connection on which nothing is awaited but the peer's end, before the poller
+    /// is bothered with it.
+    pub(super) fn look_later(&mut self, slot: usize, now: Instant) {
+        if let Some(entry) = self.slots.get(slot).and_then(Option::as_ref) {
+            self.unwatched.push_back((now, slot, entry.number));
+        }
+    }
+
+    /// The poller reports readiness of `slot`. Returns `true` if that is settled, and nobody else
+    /// needs to know.
+    pub(super) fn settle(&mut self, slot: usize, ending: bool, buffer: &mut [u8]) -> bool {
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return true;
+        };
+        if ending {
+            entry.connection.note_ending();
+        }
+        if !entry.connection.is_lingering() {
+            return false;
+        }
+        if entry.connection.drain(buffer) {
+            self.remove(slot);
+        }
+        true
+    }
+
+    /// Releases the connections that have lingered long enough, and looks after those that the
+    /// poller does not watch, if that has been so for `age`. Returns when to come again.
+    pub(super) fn tidy(
+        &mut self,
+        now: Instant,
+        age: Duration,
+        buffer: &mut [u8],
+    ) -> Option<Instant> {
+        while let Some((since, slot, number)) = self.unwatched.front().copied()
+            && since + age <= now
+        {
+            self.unwatched.pop_front();
+            self.look(slot, number, buffer);
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep(now);
+        }
+        let look_at = self.unwatched.front().map(|(since, ..)| *since + LOOK_MAX);
+        look_at.into_iter().chain(self.sweep_at).min()
+    }
+
+    /// Returns `true` if there is something to report that the poller does not know of.
+    pub(super) fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    /// The next owner and slot that have something to report.
+    pub(super) fn next_notice(&mut self) -> Option<(usize, usize)> {
+        self.notices.pop_front()
+    }
+
+    fn look(&mut self, slot: usize, number: u64, buffer: &mut [u8]) {
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let connection = &mut entry.connection;
+        if entry.number != number || connection.is_watched() {
+            return;
+        }
+        if !connection.is_draining() {
+            let owner = entry.owner;
+            self.notices.push_back((owner, slot));
+        } else if connection.drain(buffer) {
+            if connection.is_lingering() {
+                self.remove(slot);
+            } else {
+                let owner = entry.owner;
+                self.notices.push_back((owner, slot));
+            }
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.sweep_at = None;
+        for slot in 0..self.slots.len() {
+            let entry = self.slots.get(slot).and_then(Option::as_ref);
+            match entry.and_then(|entry| entry.closed_at) {
+                Some(closed_at) if closed_at + LINGER <= now => {
+                    self.remove(slot);
+                }
+                Some(_) => self.sweep_at = Some(now + SWEEP_PAUSE),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the descriptor of a connection back, and has its owner told if the core has not closed
+    /// it. Returns `false` if it is needed more than it seemed to be.
+    fn evict(&mut self, slot: usize, need: Need) -> bool {
+        if need == Need::Lingering {
+            self.remove(slot);
+            return true;
+        }
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return false;
+        };
+        self.notices.push_back((entry.owner, slot));
+        // Its message may have come since it was accepted.
+        if need == Need::Silent && entry.connection.has_input() {
+            return false;
+        }
+        entry.connection.cut();
+        let initiated = entry.connection.is_initiated();
+        self.connected -= 1;
+        self.initiated -= usize::from(initiated);
+        true
+    }
+
+    /// It is about to lose its descriptor.
+    fn uncount(&mut self, slot: usize) {
+        if let Some(entry) = self.slots.get(slot).and_then(Option::as_ref)
+            && entry.connection.is_connected()
+        {
+            self.connected -= 1;
+            let ours = entry.connection.is_initiated() && entry.closed_at.is_none();
+            self.initiated -= usize::from(ours);
+        }
+    }
+}
+
+/// How long a connection that the core has closed waits for the peer's end. What was sent arrives
+/// without it; it spares peers that send more after the end a reset. Longer than any pause between
+/// two writes of one message that was seen in lab programs.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How often those that linger are looked through, while there are any.
+const SWEEP_PAUSE: Duration = Duration::from_millis(500);
+
+/// How soon those are looked after that the poller does not watch, if nothing else happens: most
+/// peers have closed by then, which saves two system calls.
+const LOOK_MAX: Duration = Duration::from_millis(5);
+
+/// Which share of the connections that can gives way at once.
+const EVICTED_SHARE: usize = 16;
+
+/// With fewer nothing would work: two ways, and one more in each for a peer that does not end.
+const LIMIT_MIN: usize = 4;
