@@ -90,9 +90,9 @@ fn lab_with_files(limit: &str, args: &[&str]) -> Left {
 fn a_lab_with_too_few_files_says_so() {
     let left = lab_with_files("300", &["--members", "100"]);
     assert_eq!(left.code, Some(1), "{left:?}");
-    assert!(left.err.contains("error: 100 members need 500"), "{left:?}");
-    assert!(left.err.contains("ulimit -n 65536"), "{left:?}");
-    assert!(left.err.contains("--members 50"), "{left:?}");
+    assert!(left.err.contains("error: 100 members need 581"), "{left:?}");
+    assert!(left.err.contains("ulimit -n 1181"), "{left:?}");
+    assert!(left.err.contains("--members 43"), "{left:?}");
     assert!(left.out.is_empty(), "nobody has started: {left:?}");
     // Enough to go on, though not as well.
     let left = lab_with_files("600", &["--members", "60"]);
