@@ -3,6 +3,8 @@
 use crate::program::Program;
 
 const NODE: &[&str] = &[
+    "--no-handover",
+    "up to 400 ms",
     "<GCD_HOST>",
     "<GCD_PORT>",
     "<SU_ID>",
@@ -80,6 +82,7 @@ const GCD: &[&str] = &[
 ];
 
 const LAB: &[&str] = &[
+    "--no-handover",
     "--gcd <HOST> <PORT>",
     "--bind <ADDR>",
     "[default: 127.0.0.1]",

@@ -6,6 +6,7 @@ mod capacity;
 mod ending;
 mod failures;
 mod gcd;
+mod handover;
 mod help;
 mod json;
 mod lab;

@@ -1,6 +1,7 @@
 //! One member in this process: its node, its sockets, and what the log records of them.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use bully::{
     Config, ConfigError, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State,
@@ -40,6 +41,10 @@ fn unworkable(error: ConfigError) -> Failure {
     };
     Failure::usage(format!("such a member cannot work: {error}"), tip)
 }
+
+/// How long a leader that ends waits for its last messages to be taken: peers that never close are
+/// not waited for any longer, and whoever has sent SIGTERM sees the end within half a second.
+pub(crate) const HANDOVER_MAX: Duration = Duration::from_millis(400);
 
 /// How far a member has come with the coordinator.
 #[derive(Clone, Debug)]
@@ -180,6 +185,22 @@ impl LocalMember {
         }
     }
 
+    /// Leaves the group for good: closes the listener and, if it leads, announces the next leader.
+    /// That is done once [`has_left`](Self::has_left).
+    pub(crate) fn resign(&mut self) {
+        self.node.resign();
+    }
+
+    /// Returns `true` once nothing is left to do for a member that has resigned.
+    pub(crate) fn has_left(&self) -> bool {
+        self.node.phase() == Phase::Resigned && self.node.poll_at().is_none()
+    }
+
+    /// Returns `true` if it leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.node.phase() == Phase::Leading
+    }
+
     /// Takes note of readiness.
     pub(crate) fn ready(&mut self, ready: Ready) {
         self.tcp.ready(ready);
@@ -240,6 +261,7 @@ impl LocalMember {
             Event::LeaderLost { leader, how } => log::Event::LeaderLost { leader, how },
             Event::Failed { length } => log::Event::Failed { length },
             Event::Recovered => log::Event::Recovered,
+            Event::Resigned { successor } => log::Event::Resigned { successor },
             Event::RosterFull { left_out } => log::Event::RosterFull { left_out },
             _ => return None,
         })

@@ -71,6 +71,11 @@ pub(crate) enum Event {
     },
     /// Back from a feigned failure.
     Recovered,
+    /// Leaves for good, and announces the next leader if it led.
+    Resigned {
+        #[serde(serialize_with = "maybe_pair")]
+        successor: Option<Pid>,
+    },
     /// A peer sent something that is not served here.
     Rejected { peer: HostPort, why: String },
     /// So many more were rejected, and not reported one by one. No host: of those that were too

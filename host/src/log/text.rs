@@ -57,10 +57,12 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::Election { .. }
         | Event::Failed { .. }
         | Event::Recovered
+        | Event::Resigned { successor: Some(_) }
         | Event::LineOpen { .. }
         | Event::ChipReady { .. }
         | Event::Waiting
         | Event::Stopped => Detail::Normal,
+        Event::Resigned { successor: None } => Detail::Verbose,
         Event::Message(message) => message_detail(message),
     }
 }
@@ -129,6 +131,13 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             (text, Tone::Trouble)
         }
         Event::Recovered => ("has recovered".to_owned(), Tone::Plain),
+        Event::Resigned { successor: None } => ("leaves".to_owned(), Tone::Plain),
+        Event::Resigned {
+            successor: Some(next),
+        } => {
+            let text = format!("leaves: announces {} as the leader", pid_text(*next));
+            (text, Tone::Plain)
+        }
         Event::Rejected { peer, why } => (
             format!("rejects a message of {peer}: {}", printable(why)),
             Tone::Trouble,
