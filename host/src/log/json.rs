@@ -180,6 +180,10 @@ mod tests {
             Event::ListenerFailed {
                 why: "cannot accept connections: Operation not permitted".to_owned(),
             },
+            Event::Resigned {
+                successor: Some(pid(195, 1_000_002)),
+            },
+            Event::Resigned { successor: None },
             Event::Stopped,
             Event::Message(Message {
                 peer: Some(pid(292, 1_000_003)),
@@ -263,6 +267,7 @@ mod tests {
             | Event::LeaderLost { .. }
             | Event::Failed { .. }
             | Event::Recovered
+            | Event::Resigned { .. }
             | Event::Rejected { .. }
             | Event::RejectedMore { .. }
             | Event::Unreachable { .. }
