@@ -5,34 +5,70 @@
 
 use std::collections::VecDeque;
 
-use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Reply, Request, Roster};
+use bully::{Addr, Exchange, Full, Gone, Incoming, Member, Net, Origin, Reply, Request, Roster};
 use bully_tests::owned::Kind;
-use bully_tests::people::{DIRECTORY, member};
+use bully_tests::people::{DIRECTORY, at as member_at, member};
 
 /// How many connections a node has room for; some searches let it run out of them.
 pub(crate) const EXCHANGES: usize = 6;
 
 /// How many members there are at most.
-pub(crate) const MEMBERS: usize = 4;
+pub(crate) const MEMBERS: usize = 5;
 
-/// How many a table holds: so many that nobody ever takes the group for a larger one.
-pub(crate) const CAPACITY: usize = 2 * MEMBERS;
+/// How many processes may be named: members, and those that a forger makes up.
+const PLACES: usize = MEMBERS + FORGED.len();
 
-/// A node by its place, or the coordinator by [`COORDINATOR`].
+/// A process by its place: a member, a forged one, or the coordinator.
 pub(crate) type Place = u8;
 
-/// The group coordinator's place.
-pub(crate) const COORDINATOR: Place = MEMBERS as u8;
+/// A forged process at an address that refuses connections.
+const REFUSING: Place = MEMBERS as u8;
 
-/// A set of members, a bit for each place.
-pub(crate) type List = u8;
+/// A forged process at an address that accepts connections, and never answers.
+pub(crate) const SILENT: Place = REFUSING + 1;
+
+/// A forged process at the address of the least member.
+const BORROWED: Place = SILENT + 1;
+
+/// All who do not exist; each is greater than every member.
+pub(crate) const FORGED: [Place; 3] = [REFUSING, SILENT, BORROWED];
+
+/// The group coordinator's place.
+pub(crate) const COORDINATOR: Place = PLACES as u8;
+
+/// A list of members, and who sent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct List {
+    /// A bit for each place.
+    pub(crate) members: u8,
+    /// The sender, and whether it knows the group to be larger than tables.
+    pub(crate) origin: Option<(Place, bool)>,
+}
+
+impl List {
+    /// These alone, from an unknown sender.
+    pub(crate) fn of(places: &[Place]) -> Self {
+        let members = places.iter().fold(0, |list, place| list | 1 << place);
+        Self {
+            members,
+            origin: None,
+        }
+    }
+
+    pub(crate) const fn contains(self, place: Place) -> bool {
+        self.members & (1 << place) != 0
+    }
+}
 
 /// An end of a connection: where, and its number there.
 pub(crate) type Tip = (Place, u8);
 
-/// Who sits at `place`: the greater the place, the greater the member.
+/// Who is at `place`: the greater the place, the greater the member.
 pub(crate) const fn at(place: Place) -> Member {
-    member(place as u32 + 1)
+    match place {
+        BORROWED => member_at(place as u32 + 1, at(0).addr.0),
+        _ => member(place as u32 + 1),
+    }
 }
 
 /// What is under way.
@@ -49,7 +85,7 @@ pub(crate) enum Flight {
     /// A message on a connection that has been accepted.
     Request { to: Tip, kind: Kind, list: List },
     /// The coordinator's list, or OK.
-    Answer { to: Tip, list: Option<List> },
+    Answer { to: Tip, members: bool, list: List },
     /// The end of a connection, in order or not; it comes after all else on it.
     Over { to: Tip, reset: bool },
 }
@@ -97,7 +133,7 @@ pub(crate) enum News {
     Accepted,
     Sent,
     Request(Kind, List),
-    Answer(Option<List>),
+    Answer { members: bool, list: List },
     Done,
     Gone(Gone),
 }
@@ -124,7 +160,7 @@ pub(crate) struct Port<'a> {
     pub(crate) answer_ends: bool,
     /// Ends whose other end was closed.
     pub(crate) orphaned: Vec<Tip>,
-    lent: [Member; MEMBERS],
+    lent: [Member; PLACES],
 }
 
 impl<'a> Port<'a> {
@@ -141,7 +177,7 @@ impl<'a> Port<'a> {
             inbox: VecDeque::new(),
             answer_ends,
             orphaned: Vec::new(),
-            lent: [at(0); MEMBERS],
+            lent: [at(0); PLACES],
         }
     }
 
@@ -171,32 +207,30 @@ impl Net for Port<'_> {
             Request::Join(member) => {
                 assert_eq!(member, me, "JOIN for somebody else");
                 assert_eq!(to, DIRECTORY, "JOIN to a member");
-                (Kind::Join, 0)
+                (Kind::Join, List::default())
             }
             Request::Election(roster) => {
                 let greater = |member: &Member| member.addr == to && member.pid > me.pid;
+                // A composed list need not hold whom it is sent to.
                 assert!(
-                    roster.members().iter().any(greater),
+                    roster.revision().is_none() || roster.members().iter().any(greater),
                     "ELECTION to somebody lesser"
                 );
-                (Kind::Election, list(roster))
+                let list = list(roster);
+                assert!(list.contains(self.me), "ELECTION without its sender");
+                (Kind::Election, list)
             }
             Request::Coordinator(roster) => {
-                assert_eq!(
-                    roster.greatest(),
-                    Some(me.pid),
-                    "COORDINATOR names another than its sender"
+                assert!(!roster.is_empty(), "an empty COORDINATOR");
+                // A composed list may name another leader, whom its sender follows.
+                assert!(
+                    roster.revision().is_none() || roster.members().last() == Some(&me),
+                    "it announces somebody else with its table"
                 );
                 (Kind::Coordinator, list(roster))
             }
-            Request::Probe(roster) => {
-                list(roster);
-                (Kind::Probe, 0)
-            }
+            Request::Probe(roster) => (Kind::Probe, sender(roster)),
         };
-        if matches!(kind, Kind::Election | Kind::Coordinator) {
-            assert_ne!(list & (1 << self.me), 0, "a list without its sender");
-        }
         let to = (0..COORDINATOR)
             .find(|place| at(*place).addr == to)
             .unwrap_or(COORDINATOR);
@@ -234,7 +268,7 @@ impl Net for Port<'_> {
                 assert!(!end.ours && end.asked.is_none(), "a second message");
                 end.asked = Some(kind);
             }
-            News::Answer(_) => {
+            News::Answer { .. } => {
                 assert!(
                     end.ours && end.sent && !end.replied,
                     "an answer out of turn"
@@ -252,9 +286,15 @@ impl Net for Port<'_> {
             News::Request(Kind::Coordinator, list) => {
                 Incoming::Request(Request::Coordinator(lend(&mut self.lent, list)))
             }
-            News::Request(_, _) => Incoming::Request(Request::Probe(Roster::EMPTY)),
-            News::Answer(None) => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
-            News::Answer(Some(list)) => Incoming::Reply(Reply::Members(lend(&mut self.lent, list))),
+            News::Request(_, list) => Incoming::Request(Request::Probe(lend(&mut self.lent, list))),
+            News::Answer { members, list } => {
+                let list = lend(&mut self.lent, list);
+                Incoming::Reply(if members {
+                    Reply::Members(list)
+                } else {
+                    Reply::Ok(list)
+                })
+            }
             News::Done => Incoming::Done,
             News::Gone(gone) => Incoming::Gone(gone),
         };
@@ -270,11 +310,17 @@ impl Net for Port<'_> {
             "an answer to {:?}",
             end.asked
         );
-        assert!(matches!(reply, Reply::Ok(_)), "{reply:?} from a member");
+        let Reply::Ok(roster) = reply else {
+            panic!("{reply:?} from a member");
+        };
         end.replied = true;
         let (number, over) = (end.number, end.over);
         let Some(to) = end.peer else { return };
-        self.send(Flight::Answer { to, list: None });
+        self.send(Flight::Answer {
+            to,
+            members: false,
+            list: sender(roster),
+        });
         if !over {
             self.tell(number, News::Sent);
             if answer_ends {
@@ -307,24 +353,42 @@ impl Net for Port<'_> {
     }
 }
 
-/// A list as bits; it must be in order, and of members as they are.
+/// A list as bits; it must be in order, and of processes that were named.
 fn list(roster: Roster<'_>) -> List {
     assert!(
         roster.members().windows(2).all(|pair| pair[0] < pair[1]),
         "a list out of order"
     );
-    roster.members().iter().fold(0, |list, member| {
+    let members = roster.members().iter().fold(0, |list, member| {
         let place = (0..COORDINATOR).find(|place| at(*place) == *member);
-        list | 1 << place.expect("a member that exists")
-    })
+        list | 1 << place.expect("a process that was named")
+    });
+    List {
+        members,
+        ..sender(roster)
+    }
+}
+
+/// Who sent a list, without its members: those of PROBE and OK need not be delivered.
+fn sender(roster: Roster<'_>) -> List {
+    let origin = roster.origin().map(|origin| {
+        let place = (0..COORDINATOR).find(|place| at(*place).pid == origin.pid);
+        (place.expect("a process that was named"), origin.large)
+    });
+    List { members: 0, origin }
 }
 
 /// Bits as a list.
-fn lend(into: &mut [Member; MEMBERS], list: List) -> Roster<'_> {
+fn lend(into: &mut [Member; PLACES], list: List) -> Roster<'_> {
     let mut len = 0;
-    for place in (0..COORDINATOR).filter(|place| list & (1 << place) != 0) {
+    for place in (0..COORDINATOR).filter(|place| list.contains(*place)) {
         into[len] = at(place);
         len += 1;
     }
-    Roster::new(&into[..len]).expect("places are ascending")
+    let origin = list.origin.map(|(place, large)| Origin {
+        pid: at(place).pid,
+        large,
+    });
+    let roster = Roster::new(&into[..len]).expect("places are ascending");
+    roster.with_origin(origin)
 }

@@ -1,4 +1,5 @@
-//! Two ways through all the states: one counts them, one finds the shortest way to a breach.
+//! Ways through the states: through all of them, through as many as wanted by lot, and the shortest one
+//! to a breach.
 
 use core::any::Any;
 use core::fmt;
@@ -10,6 +11,8 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::thread;
+
+use bully_tests::random::Random;
 
 use crate::print::AsIs;
 use crate::world::{Step, World};
@@ -41,19 +44,26 @@ impl Seen {
     }
 }
 
+/// How long an agreement must last to be one: a PROBE, its time-out and another one.
+const LASTS: Duration = Duration::from_secs(5);
+
 /// A law that is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Breach(pub(crate) String);
 
 /// What happens to a world, with what the core or a law has to say about it.
-fn follow(world: &World, step: Step) -> Result<World, Breach> {
+fn follow<const C: usize>(world: &World<C>, step: Step) -> Result<World<C>, Breach> {
     let mut next = world.clone();
     guarded(|| next.apply(step))?;
     Ok(next)
 }
 
 /// Holds a state against what is asked of a group.
-fn check(world: &World, within: Duration, seen: &mut Seen) -> Result<(), Breach> {
+fn check<const C: usize>(
+    world: &World<C>,
+    within: Duration,
+    seen: &mut Seen,
+) -> Result<(), Breach> {
     seen.states += 1;
     let mut again = world.clone();
     guarded(|| again.poll_again())?;
@@ -61,7 +71,7 @@ fn check(world: &World, within: Duration, seen: &mut Seen) -> Result<(), Breach>
         seen.rests += 1;
         seen.splits += u64::from(world.split());
         let mut calm = world.clone();
-        let span = guarded(|| calm.calm_down(within))?.map_err(Breach)?;
+        let span = guarded(|| calm.calm_down(within, LASTS))?.map_err(Breach)?;
         seen.slowest = seen.slowest.max(span);
     }
     Ok(())
@@ -84,7 +94,7 @@ fn text(payload: &dyn Any) -> String {
 ///
 /// Depth first: what waits to be visited stays small, and only fingerprints are kept. Budgets are
 /// part of a state, so it does not matter on which way it is met first.
-pub(crate) fn exhaust(start: World, within: Duration) -> Result<Seen, Breach> {
+pub(crate) fn exhaust<const C: usize>(start: World<C>, within: Duration) -> Result<Seen, Breach> {
     let shared = Shared {
         shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         spare: Mutex::new(Vec::new()),
@@ -110,12 +120,80 @@ pub(crate) fn exhaust(start: World, within: Duration) -> Result<Seen, Breach> {
     })
 }
 
+/// Walks of at most [`STEPS_MAX`] steps, each drawn from all that may happen next: for groups whose
+/// states are too many to visit. The same seed takes the same walks.
+pub(crate) fn sample<const C: usize>(
+    start: &World<C>,
+    within: Duration,
+    walks: u64,
+    seed: u64,
+) -> Result<Seen, Box<Trace<C>>> {
+    let next = AtomicU64::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let work = || -> Result<Seen, Box<Trace<C>>> {
+            let mut seen = Seen::default();
+            loop {
+                let walk = next.fetch_add(1, Ordering::Relaxed);
+                if walk >= walks {
+                    return Ok(seen);
+                }
+                let mut random = Random(seed.wrapping_add(walk));
+                take_a_walk(start, within, &mut random, &mut seen)?;
+            }
+        };
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut sum = Seen::default();
+        for thread in threads {
+            sum.add(thread.join().expect("breaches are caught")?);
+        }
+        Ok(sum)
+    })
+}
+
+/// Enough for every fault that a budget allows, and what follows from it.
+const STEPS_MAX: usize = 200;
+
+fn take_a_walk<const C: usize>(
+    start: &World<C>,
+    within: Duration,
+    random: &mut Random,
+    seen: &mut Seen,
+) -> Result<(), Box<Trace<C>>> {
+    let mut world = start.clone();
+    let (mut taken, mut steps) = (Vec::new(), Vec::new());
+    loop {
+        let checked = check(&world, within, seen);
+        world.steps(&mut steps);
+        let next = checked.and_then(|()| {
+            if taken.len() >= STEPS_MAX || steps.is_empty() {
+                return Ok(None);
+            }
+            let step = *random.pick(&steps);
+            taken.push(step);
+            follow(&world, step).map(Some)
+        });
+        match next {
+            Ok(Some(next)) => world = next,
+            Ok(None) => return Ok(()),
+            Err(breach) => {
+                return Err(Box::new(Trace {
+                    start: start.clone(),
+                    steps: taken,
+                    breach,
+                }));
+            }
+        }
+        seen.steps += 1;
+    }
+}
+
 /// What the workers share.
-struct Shared {
+struct Shared<const C: usize> {
     /// The fingerprints, by some of their bits.
     shards: Vec<Mutex<Prints>>,
     /// States for those who have none left.
-    spare: Mutex<Vec<World>>,
+    spare: Mutex<Vec<World<C>>>,
     /// States met so far.
     met: AtomicU64,
     idle: AtomicUsize,
@@ -128,8 +206,8 @@ const TOLD_EVERY: u64 = 10_000_000;
 /// Enough that two workers seldom want the same.
 const SHARDS: usize = 64;
 
-impl Shared {
-    fn is_new(&self, world: &World) -> bool {
+impl<const C: usize> Shared<C> {
+    fn is_new(&self, world: &World<C>) -> bool {
         let print = world.fingerprint();
         // Bits of which the table itself makes no use: it takes the lowest and the highest.
         let shard = &self.shards[(print >> 40) as usize % SHARDS];
@@ -161,9 +239,9 @@ impl Shared {
 
     fn visit(
         &self,
-        world: &World,
+        world: &World<C>,
         within: Duration,
-        stack: &mut Vec<World>,
+        stack: &mut Vec<World<C>>,
         seen: &mut Seen,
     ) -> Result<(), Breach> {
         check(world, within, seen)?;
@@ -184,7 +262,7 @@ impl Shared {
     }
 
     /// Waits for states to spare; `None` when all workers do.
-    fn borrow(&self, workers: usize, stack: &mut Vec<World>) -> Option<World> {
+    fn borrow(&self, workers: usize, stack: &mut Vec<World<C>>) -> Option<World<C>> {
         self.idle.fetch_add(1, Ordering::SeqCst);
         loop {
             {
@@ -206,15 +284,19 @@ impl Shared {
 
 /// A way to a breach.
 #[derive(Debug)]
-pub(crate) struct Trace {
-    pub(crate) start: World,
+pub(crate) struct Trace<const C: usize> {
+    pub(crate) start: World<C>,
     pub(crate) steps: Vec<Step>,
     pub(crate) breach: Breach,
 }
 
 /// The shortest way to a breach, if there is one within the first `states_max` states: breadth
 /// first, so no other is shorter.
-pub(crate) fn shortest(start: World, within: Duration, states_max: usize) -> Option<Trace> {
+pub(crate) fn shortest<const C: usize>(
+    start: World<C>,
+    within: Duration,
+    states_max: usize,
+) -> Option<Trace<C>> {
     let mut met = Prints::default();
     met.insert(start.fingerprint());
     let mut ways: Vec<(usize, Option<Step>)> = vec![(0, None)];
@@ -260,8 +342,22 @@ pub(crate) fn shortest(start: World, within: Duration, states_max: usize) -> Opt
     None
 }
 
+impl<const C: usize> Trace<C> {
+    /// Takes the same steps again: what is wrong after the last one, and with what comes of it.
+    pub(crate) fn replay(&self, within: Duration) -> Option<Breach> {
+        let mut world = self.start.clone();
+        for &step in &self.steps {
+            match follow(&world, step) {
+                Ok(next) => world = next,
+                Err(breach) => return Some(breach),
+            }
+        }
+        check(&world, within, &mut Seen::default()).err()
+    }
+}
+
 /// A line for each step: when, what, and where it leaves everybody.
-impl fmt::Display for Trace {
+impl<const C: usize> fmt::Display for Trace<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut world = self.start.clone();
         writeln!(

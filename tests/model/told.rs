@@ -16,6 +16,9 @@ impl fmt::Display for Step {
             Self::Deliver(flight) => flight.to_string(),
             Self::Lose(flight) => format!("lost: {flight}"),
             Self::Break(flight) => format!("broken off: {flight}"),
+            Self::Forge { to, kind, list } => {
+                format!("forged -> {}: {}", name(to), message(kind, list))
+            }
         };
         f.pad(&told)
     }
@@ -48,13 +51,15 @@ impl fmt::Display for Flight {
             }
             Self::Answer {
                 to: (to, number),
-                list: None,
+                members: false,
+                ..
             } => {
                 write!(f, "{} on {number}: OK", name(to))
             }
             Self::Answer {
                 to: (to, number),
-                list: Some(list),
+                list,
+                ..
             } => {
                 write!(f, "{} on {number}: members {}", name(to), names(list))
             }
@@ -86,6 +91,6 @@ fn name(place: Place) -> String {
 }
 
 fn names(list: List) -> String {
-    let members = (0..COORDINATOR).filter(|place| list & (1 << place) != 0);
+    let members = (0..COORDINATOR).filter(|place| list.contains(*place));
     format!("{{{}}}", members.map(name).collect::<Vec<_>>().join(" "))
 }

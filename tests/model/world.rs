@@ -9,7 +9,8 @@ use bully_tests::owned::Kind;
 use bully_tests::people;
 
 use crate::port::{
-    CAPACITY, COORDINATOR, EXCHANGES, End, Flight, List, MEMBERS, News, Place, Port, at, begin,
+    COORDINATOR, EXCHANGES, End, FORGED, Flight, List, MEMBERS, News, Place, Port, SILENT, at,
+    begin,
 };
 use crate::print::{ORIGIN, Print};
 
@@ -24,6 +25,8 @@ pub(crate) struct Budget {
     pub(crate) losses: u8,
     /// Moves of the clock while a message is under way.
     pub(crate) late: u8,
+    /// Forged messages.
+    pub(crate) forgeries: u8,
 }
 
 /// How finely what happens on a connection is taken apart.
@@ -72,27 +75,30 @@ pub(crate) enum Step {
     Lose(Flight),
     /// It does not, and its connection breaks.
     Break(Flight),
+    /// Somebody who is no member sends a list of processes that do not exist.
+    Forge { to: Place, kind: Kind, list: List },
 }
 
 /// A node that is up.
 #[derive(Clone, Debug, Hash)]
-struct Seat {
+struct Seat<const CAPACITY: usize> {
     node: Node<CAPACITY, EXCHANGES>,
     ends: Vec<End>,
 }
 
-/// A group at one moment. Copies share the nodes that have not changed.
+/// A group at one moment, whose members have tables of this capacity. Copies share the nodes that
+/// have not changed.
 #[derive(Clone, Debug)]
-pub(crate) struct World {
+pub(crate) struct World<const CAPACITY: usize> {
     pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     now: Instant,
-    seats: [Option<Arc<Seat>>; MEMBERS],
+    seats: [Option<Arc<Seat<CAPACITY>>>; MEMBERS],
     prints: [u64; MEMBERS],
     /// In order, so that it does not matter in which they were sent.
     flights: Vec<Flight>,
-    /// Whom the coordinator has heard of.
-    known: List,
+    /// Who has joined, a bit for each place.
+    joined: u8,
     /// Who was polled last.
     polled: Option<Place>,
 }
@@ -116,9 +122,9 @@ fn config(place: Place) -> Config {
 const PROBE_GAP: Duration = Duration::from_millis(1_750);
 
 /// More than enough for a group in which nothing goes wrong.
-const SETTLES_WITHIN: Duration = Duration::from_secs(1);
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
-impl World {
+impl<const CAPACITY: usize> World<CAPACITY> {
     /// A group of whom nobody has started yet.
     pub(crate) fn asleep(rules: Rules, budget: Budget) -> Self {
         Self {
@@ -128,7 +134,7 @@ impl World {
             seats: [const { None }; MEMBERS],
             prints: [0; MEMBERS],
             flights: Vec::new(),
-            known: 0,
+            joined: 0,
             polled: None,
         }
     }
@@ -144,7 +150,7 @@ impl World {
             world.budget.starts = 1;
             world.apply(Step::Start(place));
             world
-                .calm_down(SETTLES_WITHIN)
+                .calm_down(SETTLES_WITHIN, Duration::ZERO)
                 .expect("a group without faults settles");
             world.move_clock(world.now + apart);
         }
@@ -155,7 +161,7 @@ impl World {
 
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut print = Print::at(self.now);
-        (self.prints, &self.flights, self.budget, self.known).hash(&mut print);
+        (self.prints, &self.flights, self.budget, self.joined).hash(&mut print);
         print.finish()
     }
 
@@ -192,6 +198,14 @@ impl World {
                 into.push(Step::Start(place));
             }
         }
+        if self.budget.forgeries > 0 {
+            let kinds = [Kind::Election, Kind::Coordinator];
+            let one = FORGED.iter().map(|forged| List::of(&[*forged]));
+            for list in one.chain([List::of(&FORGED)]) {
+                let forge = |to| kinds.map(|kind| Step::Forge { to, kind, list });
+                into.extend(self.up().flat_map(forge));
+            }
+        }
     }
 
     /// What is told of one end is told in order: its end comes last.
@@ -207,7 +221,7 @@ impl World {
         (0..self.rules.members).filter(|place| self.seats[usize::from(*place)].is_some())
     }
 
-    fn seat(&self, place: Place) -> Option<&Seat> {
+    fn seat(&self, place: Place) -> Option<&Seat<CAPACITY>> {
         self.seats.get(usize::from(place))?.as_deref()
     }
 
@@ -264,6 +278,10 @@ impl World {
                 self.take(flight);
                 self.break_off(flight);
             }
+            Step::Forge { to, kind, list } => {
+                self.budget.forgeries -= 1;
+                self.call(COORDINATOR, None, to, kind, list);
+            }
         }
     }
 
@@ -310,7 +328,9 @@ impl World {
             Flight::Request { to, kind, list } => {
                 self.poll(to.0, &[(to.1, News::Request(kind, list))]);
             }
-            Flight::Answer { to, list } => self.poll(to.0, &[(to.1, News::Answer(list))]),
+            Flight::Answer { to, members, list } => {
+                self.poll(to.0, &[(to.1, News::Answer { members, list })]);
+            }
             Flight::Over { to, reset } => {
                 self.end(to).peer = None;
                 let news = if reset {
@@ -325,20 +345,29 @@ impl World {
 
     fn call(&mut self, from: Place, back: Option<u8>, to: Place, kind: Kind, list: List) {
         if to == COORDINATOR {
-            self.known |= 1 << from;
+            self.joined |= 1 << from;
             if let Some(back) = back {
-                let list = Some(self.known);
                 self.send(Flight::Answer {
                     to: (from, back),
-                    list,
+                    members: true,
+                    list: List {
+                        members: self.joined,
+                        origin: None,
+                    },
                 });
                 self.poll(from, &[(back, News::Sent)]);
             }
             return;
         }
-        let Some(seat) = self.seats[usize::from(to)].as_mut() else {
+        let seat = self.seats.get_mut(usize::from(to));
+        let Some(seat) = seat.and_then(|seat| seat.as_mut()) else {
             if let Some(back) = back {
-                self.poll(from, &[(back, News::Gone(Gone::Refused))]);
+                let news = if to == SILENT {
+                    News::Sent
+                } else {
+                    News::Gone(Gone::Refused)
+                };
+                self.poll(from, &[(back, news)]);
             }
             return;
         };
@@ -493,7 +522,7 @@ impl World {
 }
 
 /// What is asked of a group.
-impl World {
+impl<const CAPACITY: usize> World<CAPACITY> {
     /// Whether nothing is under way.
     pub(crate) fn at_rest(&self) -> bool {
         self.flights.is_empty()
@@ -516,11 +545,16 @@ impl World {
             .map(|seat| seat.node.leader())
     }
 
-    /// From now on nothing goes wrong and every message takes no time: how long it takes the group
-    /// to agree, or why it has not `within` that.
-    pub(crate) fn calm_down(&mut self, within: Duration) -> Result<Duration, String> {
+    /// From now on nothing goes wrong and every message takes no time: how long it takes the group to
+    /// agree and do so for `lasting`, or why it has not `within` that.
+    pub(crate) fn calm_down(
+        &mut self,
+        within: Duration,
+        lasting: Duration,
+    ) -> Result<Duration, String> {
         let begin = self.now;
         self.budget = Budget::default();
+        let mut agreed = None;
         loop {
             let mut flights = 0;
             while let Some(flight) = self.flights.iter().copied().find(|f| self.may_arrive(*f)) {
@@ -529,15 +563,24 @@ impl World {
                 assert!(flights < 1_000, "messages without end at one moment");
             }
             let span = self.now.since(begin);
-            if self.agreed() {
-                return Ok(span);
-            }
-            let Some(next) = self.next_deadline() else {
-                return Err("nobody has a deadline, and they do not agree".into());
+            agreed = if self.agreed() {
+                agreed.or(Some(span))
+            } else {
+                None
             };
-            if next.since(begin) > within {
-                return Err(format!("no agreement within {within:?}"));
+            let next = self.next_deadline();
+            match (agreed, next) {
+                (Some(since), _) if span >= since + lasting => return Ok(since),
+                (Some(since), None) => return Ok(since),
+                (None, None) => {
+                    return Err("nobody has a deadline, and they do not agree".into());
+                }
+                (None, Some(next)) if next.since(begin) > within => {
+                    return Err(format!("no agreement within {within:?} that lasts"));
+                }
+                _ => {}
             }
+            let next = next.unwrap_or(self.now);
             self.move_clock(next.max(self.now));
             for place in 0..self.rules.members {
                 if self.deadline(place).is_some_and(|at| at <= self.now) {
