@@ -139,9 +139,18 @@ impl Simulation<'_> {
         }
     }
 
-    pub(crate) fn bytes(&self, message: &Message) -> u64 {
+    pub(crate) fn bytes(&mut self, message: &Message) -> u64 {
         let name = message.kind().name();
-        message.with_list(|list| (self.measure)(name, list)) as u64
+        let measure = self.measure;
+        let bytes = || message.with_list(|list| measure(name, list)) as u64;
+        let Message::Members(list) = message else {
+            return bytes();
+        };
+        let version = list.version();
+        match self.measured {
+            Some((measured, bytes)) if measured == version => bytes,
+            _ => self.measured.insert((version, bytes())).1,
+        }
     }
 
     fn process(&self, number: usize) -> Option<&Process> {

@@ -58,11 +58,7 @@ impl Message {
         match self {
             Self::Join(member) => read(core::slice::from_ref(member)),
             Self::Election(list, _) | Self::Coordinator(list, _) => read(list),
-            Self::Members(list) => {
-                let mut members = Vec::new();
-                list.copy_to(&mut members);
-                read(&members)
-            }
+            Self::Members(list) => read(&list.list()),
             Self::Probe(_) | Self::Ok(_) | Self::Refused(_) => read(&[]),
         }
     }

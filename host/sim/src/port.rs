@@ -18,19 +18,13 @@ pub(crate) struct Port {
     inbox: VecDeque<(u32, Input)>,
     pub(crate) outbox: Vec<Action>,
     /// The list that is lent out by `recv`.
-    lent: Lent,
+    lent: Option<Rc<[Member]>>,
     /// The last ELECTION's list and the last COORDINATOR's: shared as long as it stays the same.
     sent: [Option<Rc<[Member]>>; 2],
     /// The coordinator's list.
     versions: Versions,
     /// A lab program's: its messages do not tell which program sent them.
     plain: bool,
-}
-
-#[derive(Debug, Default)]
-struct Lent {
-    shared: Option<Rc<[Member]>>,
-    copied: Vec<Member>,
 }
 
 /// As many as the real network accepts beyond the core's exchanges.
@@ -61,6 +55,11 @@ impl Port {
             *over = matches!(input, Input::Done | Input::Gone(_));
             self.inbox.push_back((exchange, input));
         }
+    }
+
+    /// Gives back what was lent: a list may be large, and have no other reader.
+    pub(crate) fn release(&mut self) {
+        self.lent = None;
     }
 
     pub(crate) fn has_input(&self) -> bool {
@@ -135,10 +134,10 @@ impl Net for Port {
             Input::Request(message) => match message {
                 Message::Join(member) => Incoming::Request(Request::Join(member)),
                 Message::Election(list, origin) => {
-                    Incoming::Request(Request::Election(lent.share(list).with_origin(origin)))
+                    Incoming::Request(Request::Election(lend(lent, list).with_origin(origin)))
                 }
                 Message::Coordinator(list, origin) => {
-                    Incoming::Request(Request::Coordinator(lent.share(list).with_origin(origin)))
+                    Incoming::Request(Request::Coordinator(lend(lent, list).with_origin(origin)))
                 }
                 Message::Probe(origin) => {
                     Incoming::Request(Request::Probe(Roster::EMPTY.with_origin(origin)))
@@ -148,10 +147,7 @@ impl Net for Port {
                 }
             },
             Input::Reply(message) => Incoming::Reply(match message {
-                Message::Members(list) => {
-                    list.copy_to(&mut lent.copied);
-                    Reply::Members(lend(&lent.copied))
-                }
+                Message::Members(list) => Reply::Members(lend(lent, list.list())),
                 Message::Refused(refusal) => Reply::Refused(refusal),
                 Message::Ok(origin) => Reply::Ok(Roster::EMPTY.with_origin(origin)),
                 _ => Reply::Ok(Roster::EMPTY),
@@ -163,7 +159,10 @@ impl Net for Port {
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
         let message = match reply {
             Reply::Ok(roster) => Message::Ok(self.origin(roster)),
-            Reply::Members(roster) => Message::Members(self.versions.snapshot(roster.members())),
+            Reply::Members(roster) => {
+                let (list, revision) = (roster.members(), roster.revision());
+                Message::Members(self.versions.snapshot(list, revision))
+            }
             Reply::Refused(refusal) => Message::Refused(refusal),
         };
         let exchange = on.0;
@@ -186,13 +185,7 @@ impl Net for Port {
     }
 }
 
-impl Lent {
-    fn share(&mut self, list: Rc<[Member]>) -> Roster<'_> {
-        lend(self.shared.insert(list))
-    }
-}
-
-fn lend(list: &[Member]) -> Roster<'_> {
+fn lend(lent: &mut Option<Rc<[Member]>>, list: Rc<[Member]>) -> Roster<'_> {
     // Lists come from rosters and are ascending.
-    Roster::new(list).unwrap_or(Roster::EMPTY)
+    Roster::new(lent.insert(list)).unwrap_or(Roster::EMPTY)
 }

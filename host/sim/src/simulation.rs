@@ -67,6 +67,8 @@ pub(crate) struct Simulation<'a> {
     pub(crate) conns_made: u64,
     pub(crate) agreement: Agreement,
     pub(crate) record: Record,
+    /// The bytes of the coordinator's list that was measured last, and its version.
+    pub(crate) measured: Option<(u32, u64)>,
     /// Connections to addresses at which no member ever was.
     pub(crate) strays: BTreeMap<Addr, u64>,
     pub(crate) measure: Measure<'a>,
@@ -140,6 +142,7 @@ impl<'a> Simulation<'a> {
             conns_made: 0,
             agreement: Agreement::new(scenario, false, &[]),
             record: Record::new(scenario.seed),
+            measured: None,
             strays: BTreeMap::new(),
             measure,
             observer,
@@ -284,6 +287,7 @@ impl<'a> Simulation<'a> {
         slot.listening = true;
         slot.vanished = false;
         if number == 0 {
+            self.measured = None;
             slot.port = Port::new(DIRECTORY_EXCHANGES, false);
             slot.process = Process::Coordinator(directory(scenario.members));
         } else {
@@ -426,6 +430,7 @@ impl<'a> Simulation<'a> {
                     }
                 }
             }
+            slot.port.release();
             let actions = core::mem::take(&mut slot.port.outbox);
             for event in events {
                 self.tell(number, || TraceEvent::Node(event));

@@ -12,6 +12,8 @@ use bully::{Member, Pid};
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
     shared: Rc<RefCell<Entries>>,
+    /// The coordinator's own number of what was kept last.
+    revision: Option<u32>,
 }
 
 /// The list as it was in one version.
@@ -27,6 +29,8 @@ pub(crate) struct Snapshot {
 struct Entries {
     entries: Vec<Entry>,
     version: u32,
+    /// The version that was read last, as a list: most are read several times in a row.
+    read: Option<(u32, Rc<[Member]>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +43,14 @@ struct Entry {
 }
 
 impl Versions {
-    /// Keeps `list`, which is ascending, as the latest version.
-    pub(crate) fn snapshot(&mut self, list: &[Member]) -> Snapshot {
-        self.shared.borrow_mut().update(list);
+    /// Keeps `list`, which is ascending, as the latest version. With a `revision` it is the same list
+    /// as it was with the same one.
+    pub(crate) fn snapshot(&mut self, list: &[Member], revision: Option<u32>) -> Snapshot {
+        // The same revision is the same list.
+        if revision.is_none() || revision != self.revision {
+            self.shared.borrow_mut().update(list);
+            self.revision = revision;
+        }
         let version = self.shared.borrow().version;
         Snapshot {
             shared: Rc::clone(&self.shared),
@@ -98,18 +107,25 @@ impl Snapshot {
         self.greatest
     }
 
-    /// Replaces what is in `members` by the list.
-    pub(crate) fn copy_to(&self, members: &mut Vec<Member>) {
-        members.clear();
-        let shared = self.shared.borrow();
-        let there = |entry: &&Entry| entry.from <= self.version && self.version < entry.to;
-        members.extend(
-            shared
-                .entries
-                .iter()
-                .filter(there)
-                .map(|entry| entry.member),
-        );
+    /// Which version it is: of one coordinator, the same list has the same one.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The list itself. It is as large as all of it: nobody should keep it for long.
+    pub(crate) fn list(&self) -> Rc<[Member]> {
+        let mut shared = self.shared.borrow_mut();
+        match &shared.read {
+            Some((version, list)) if *version == self.version => Rc::clone(list),
+            _ => {
+                let there = |entry: &&Entry| entry.from <= self.version && self.version < entry.to;
+                let entries = shared.entries.iter().filter(there);
+                let list: Vec<Member> = entries.map(|entry| entry.member).collect();
+                let list: Rc<[Member]> = list.into();
+                shared.read = Some((self.version, Rc::clone(&list)));
+                list
+            }
+        }
     }
 }
 
@@ -141,12 +157,10 @@ mod tests {
                 false => {}
             }
             list.sort_unstable();
-            kept.push((versions.snapshot(&list), list.clone()));
+            kept.push((versions.snapshot(&list, None), list.clone()));
         }
-        let mut read = Vec::new();
         for (snapshot, list) in kept {
-            snapshot.copy_to(&mut read);
-            assert_eq!(read, list);
+            assert_eq!(*snapshot.list(), *list);
             assert_eq!(snapshot.len(), list.len());
             assert_eq!(snapshot.greatest(), list.last().map(|last| last.pid));
         }
