@@ -466,3 +466,26 @@ fn every_fault_of_the_command_line_is_simulated() {
         assert!(left.err.contains(text), "{args}: {left:?}");
     }
 }
+
+#[test]
+fn everything_may_be_drawn_from_the_seed() {
+    let args = "--random --seeds 1..60 --format json";
+    let (one, other) = (sim(args), sim(args));
+    assert_eq!(lines(&one), lines(&other));
+    let joined: Vec<u64> = lines(&one)
+        .iter()
+        .filter_map(|line| line["messages"]["join"].as_u64())
+        .collect();
+    assert!(
+        joined.iter().min() < Some(&10) && joined.iter().max() > Some(&40),
+        "groups of all sizes: {joined:?}"
+    );
+    // Only what failed has a row, and each seed that failed has one.
+    let failed = sim(&format!("{args} --failed"));
+    let good = |line: &&Value| line["agreed"] == true;
+    let bad = lines(&one).len() - lines(&one).iter().filter(good).count();
+    assert_eq!(failed.out.len(), bad);
+    assert_eq!(failed.code, one.code);
+    let left = sim("--random --members 5");
+    assert_eq!(left.code, Some(2), "{left:?}");
+}

@@ -2,6 +2,7 @@
 
 mod faults; // random faults, many seeds
 mod groups; // partitions that heal, and tables that are too small
+mod large; // thousands of members: times and costs
 mod matrix; // groups larger than their tables under every fault
 mod oracles; // what theory says
 mod planted; // bugs that must be found

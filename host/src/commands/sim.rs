@@ -11,6 +11,7 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bully_sim::{
@@ -129,6 +130,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A..B", value_parser = words::seeds, conflicts_with = "seed")]
     seeds: Option<RangeInclusive<u64>>,
 
+    /// Draw from each seed also the group, the sizes of its tables, and every kind of fault
+    ///
+    /// 2 to 24 members; all faults are over by 21 s, and all must agree again by the end.
+    #[arg(long, conflicts_with_all = DRAWN)]
+    random: bool,
+
     /// Of these seeds only every N-th, from the I-th on: one share of a sweep on N machines
     #[arg(long, value_name = "I/N", value_parser = words::shard, requires = "seeds")]
     shard: Option<words::Shard>,
@@ -147,10 +154,37 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORM", default_value = "text")]
     format: Format,
 
+    /// Report only the runs that were not as they should be, and the summary of all
+    ///
+    /// Not for shards that are to be merged: these have to be whole.
+    #[arg(long)]
+    failed: bool,
+
     /// Tell everything that happens in one run: when, to which member, what
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 }
+
+/// What --random draws itself.
+const DRAWN: [&str; 17] = [
+    "members",
+    "capacity",
+    "start",
+    "crash",
+    "vanish",
+    "back_as",
+    "pause",
+    "delay",
+    "slow",
+    "loss",
+    "partition",
+    "cut",
+    "forge",
+    "plain",
+    "feign",
+    "strict",
+    "limit",
+];
 
 /// The sizes of tables, of which each member draws one.
 type Capacities = Vec<usize>;
@@ -162,6 +196,7 @@ Examples:
   bully sim --members 20 --start lowest-joins --strict --seeds 1..15 --format json
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
   bully sim --members 300 --capacity 16,64 --crash 10%@5s..30s --seeds 1..100
+  bully sim --random --seeds 1..10000 --failed
 
 A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
 with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:
@@ -196,7 +231,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if !args.merge.is_empty() {
         return merge(args);
     }
-    let scenario = args.scenario()?;
+    let scenario = args.scenarios()?;
     if args.trace && args.format != Format::Text {
         return Err(Failure::usage(
             "--trace is text, and does not go with another --format",
@@ -209,10 +244,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     });
     let shard = args.shard.unwrap_or(words::Shard { index: 1, count: 1 });
     let started = Instant::now();
-    let mut report = Report::new(args.format);
+    let mut report = Report::new(args.format, args.failed);
     report.open(&seeds);
     if args.trace {
-        report.add(&traced(&scenario, *seeds.start()));
+        report.add(&traced(&scenario(*seeds.start())));
     } else {
         let of_all = (seeds.end() - seeds.start()).saturating_add(1);
         let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);
@@ -246,7 +281,7 @@ fn merge(args: &Args) -> Result<(), Failure> {
             "merge what bully sim --shard I/N --format json wrote",
         ));
     };
-    let mut report = Report::new(args.format);
+    let mut report = Report::new(args.format, args.failed);
     report.open(&(first.seed..=last.seed));
     for run in &runs {
         report.add(run);
@@ -255,6 +290,23 @@ fn merge(args: &Args) -> Result<(), Failure> {
 }
 
 impl Args {
+    /// The scenario of each seed.
+    fn scenarios(&self) -> Result<runs::Scenarios, Failure> {
+        if self.random {
+            let messages_max = self.messages_max;
+            return Ok(Arc::new(move |seed| {
+                let mut scenario = Scenario::random(seed);
+                scenario.messages_max = scenario.messages_max.min(messages_max);
+                scenario
+            }));
+        }
+        let scenario = self.scenario()?;
+        Ok(Arc::new(move |seed| Scenario {
+            seed,
+            ..scenario.clone()
+        }))
+    }
+
     fn scenario(&self) -> Result<Scenario, Failure> {
         let members = self.members as usize;
         self.check_numbers(members)?;
@@ -333,11 +385,7 @@ impl Args {
 }
 
 /// Runs one seed and tells everything that happens in it.
-fn traced(scenario: &Scenario, seed: u64) -> Run {
-    let scenario = Scenario {
-        seed,
-        ..scenario.clone()
-    };
+fn traced(scenario: &Scenario) -> Run {
     let wire = Wire::new();
     let mut out = io::BufWriter::new(io::stdout().lock());
     // A reader who leaves is noticed when the row is written.
@@ -355,9 +403,9 @@ fn traced(scenario: &Scenario, seed: u64) -> Run {
     };
     let started = Instant::now();
     let measure = |name: &str, members: &[bully::Member]| wire.bytes(name, members);
-    let result = simulate(&scenario, &measure, Some(&mut tell));
+    let result = simulate(scenario, &measure, Some(&mut tell));
     Run {
-        seed,
+        seed: scenario.seed,
         result,
         wall: started.elapsed(),
         peak_rss: runs::peak_rss(),
@@ -401,7 +449,7 @@ fn repeat(args: impl Iterator<Item = OsString>, seed: u64) -> String {
     let mut skip = false;
     for arg in args {
         let arg = arg.to_string_lossy();
-        if core::mem::take(&mut skip) || arg == "--trace" {
+        if core::mem::take(&mut skip) || arg == "--trace" || arg == "--failed" {
             continue;
         }
         let (flag, value) = arg

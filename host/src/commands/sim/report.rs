@@ -15,14 +15,17 @@ use super::Format;
 /// The report as it grows. stdout has what the seed determines, stderr what the clock does.
 pub(super) struct Report {
     format: Format,
+    /// Only what went wrong has a row.
+    failed: bool,
     output: Output,
     summary: Summary,
 }
 
 impl Report {
-    pub(super) fn new(format: Format) -> Self {
+    pub(super) fn new(format: Format, failed: bool) -> Self {
         Self {
             format,
+            failed,
             output: Output::default(),
             summary: Summary::default(),
         }
@@ -55,16 +58,21 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, run: &Run) {
+        // After a trace too: the heading belongs right above the rows.
+        if self.format == Format::Text && self.summary.runs() == 0 {
+            self.write(&(text_heading() + "\n"));
+        }
+        self.summary.add(run);
+        if self.failed && run.is_good() {
+            return;
+        }
         let mut line = match self.format {
-            // After a trace too: the heading belongs right above the rows.
-            Format::Text if self.summary.runs() == 0 => text_heading() + "\n" + &run.text(),
             Format::Text => run.text(),
             Format::Json => run.json(),
             Format::Csv => run.csv(),
         };
         line.push('\n');
         self.write(&line);
-        self.summary.add(run);
     }
 
     /// Writes the summary and returns the verdict on all runs.

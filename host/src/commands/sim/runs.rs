@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -9,6 +10,9 @@ use std::time::Instant;
 use super::wire::Wire;
 use super::words::Shard;
 use bully_sim::{Run, Scenario, run};
+
+/// The scenario of each seed.
+pub(super) type Scenarios = Arc<dyn Fn(u64) -> Scenario + Send + Sync>;
 
 /// Runs under way. Dropped, it lets each thread end after the run it is at.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ const AHEAD: usize = 256;
 
 impl Runs {
     /// Starts a thread for each core, or for each seed if those are fewer.
-    pub(super) fn start(scenario: &Scenario, seeds: RangeInclusive<u64>, shard: Shard) -> Self {
+    pub(super) fn start(scenario: &Scenarios, seeds: RangeInclusive<u64>, shard: Shard) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let more = usize::try_from(seeds.end() - seeds.start()).unwrap_or(usize::MAX);
         let count = cores.min(more.saturating_add(1));
@@ -49,11 +53,11 @@ impl Runs {
         let of = usize::try_from(shard.count).unwrap_or(usize::MAX);
         let threads = (0..count).map(|first| {
             let (to, runs) = sync_channel(AHEAD);
-            let (scenario, seeds) = (scenario.clone(), seeds.clone());
+            let (scenario, seeds) = (Arc::clone(scenario), seeds.clone());
             // Not scoped: when the reader leaves, nobody waits for what is under way.
             let handle = thread::spawn(move || {
                 let seeds = seeds.skip(skipped).step_by(of);
-                work(scenario, seeds.skip(first).step_by(count), &to);
+                work(&scenario, seeds.skip(first).step_by(count), &to);
             });
             Thread {
                 runs,
@@ -93,11 +97,11 @@ impl Runs {
     }
 }
 
-fn work(mut scenario: Scenario, seeds: impl Iterator<Item = u64>, to: &SyncSender<Run>) {
+fn work(scenario: &Scenarios, seeds: impl Iterator<Item = u64>, to: &SyncSender<Run>) {
     let wire = Wire::new();
     let measure = |name: &str, members: &[bully::Member]| wire.bytes(name, members);
     for seed in seeds {
-        scenario.seed = seed;
+        let scenario = scenario(seed);
         let started = Instant::now();
         let result = run(&scenario, &measure, None);
         let run = Run {
