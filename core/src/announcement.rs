@@ -21,6 +21,18 @@ impl NodeView<'_> {
         if greatest <= me.pid {
             return Some(Input::LesserCoordinator);
         }
+        if self.state.large.on {
+            // Lists hold a few members of no rank: who is found gone has to be asked.
+            let gone = self.found_gone(greatest) && !self.state.is_led_by(greatest);
+            return Some(if gone {
+                Input::DoubtfulCoordinator {
+                    doubtful: greatest,
+                    instead: None,
+                }
+            } else {
+                Input::Coordinator(greatest)
+            });
+        }
         let liveness = self.table.liveness(greatest);
         // It has yet to answer, and somebody in the list has answered: some send everybody.
         let asked = liveness == Liveness::Asked
@@ -48,6 +60,10 @@ impl Input {
     pub(crate) const fn announced(self) -> Option<Pid> {
         match self {
             Self::Coordinator(named) => Some(named),
+            Self::DoubtfulCoordinator {
+                instead: None,
+                doubtful,
+            } => Some(doubtful),
             Self::DoubtfulCoordinator { instead, .. } => instead,
             _ => None,
         }

@@ -7,12 +7,12 @@
 //! 2. a follower that has just heard COORDINATOR answers ELECTION and probes the leader instead;
 //! 3. ELECTIONs not yet sent are dropped once somebody greater has answered (see `send_owed`);
 //! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
-//! 5. a member that is probed though it does not lead elects, at most once per window.
+//! 5. a member that is probed though it does not lead elects, ever less often.
 
 use crate::event::{Cause, Event, Reason};
-use crate::phase::{Contest, Phase, Stage};
+use crate::phase::{Contest, Phase, Stage, Unsent};
 use crate::roster::{Pid, TOP};
-use crate::table::Liveness;
+use crate::table::{Flag, Liveness};
 use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -46,7 +46,7 @@ pub(crate) enum Input {
     /// I was probed.
     Probed,
     /// I lead, and somebody greater who was gone is there again.
-    GreaterBack,
+    GreaterBack(Pid),
     /// The announcement expected for so long has not come.
     TimeOut,
     /// It is time to play dead.
@@ -69,6 +69,10 @@ enum Move {
     /// Two are said to lead: find out whether the greater one is there.
     Contest(Contest),
     ProbeLeader,
+    AnswerAsker,
+    /// Send ELECTION to this one, who may lead.
+    Ask(Pid),
+    Wave(Pid),
     Fail,
     JoinAgain,
 }
@@ -84,6 +88,8 @@ struct Rules {
     probed_lately: bool,
     /// A contest may be settled by a PROBE (never if strict).
     may_probe: bool,
+    /// The group is larger than a table (see `large.rs`; never if strict).
+    large: bool,
     /// The doubtful one has our ELECTION, and time to answer it.
     asked: bool,
     /// The coordinator has answered JOIN, or there is none.
@@ -111,6 +117,9 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "You then start an election."
         (P::Joining | P::Leading | P::Following(_), I::Joined) => M::Elect(C::Joined),
         // Those I wait for may not know the greatest, or have no place for me.
+        (P::Leading | P::Following(_), I::GreaterJoined | I::LesserJoined) if rules.large => {
+            M::Stay
+        }
         (P::Leading | P::Following(_) | P::Waiting, I::GreaterJoined) => M::Elect(C::GreaterJoined),
         (P::Leading, I::LesserJoined) => M::AnnounceOnceMore,
         (_, I::Joined | I::GreaterJoined | I::LesserJoined) => M::Stay,
@@ -118,6 +127,9 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "If you are currently in an election, that's all you do. If you aren't in an election,
         // then proceed as though you are initiating a new election."
         (P::Electing | P::Waiting, I::Election) => M::Stay,
+        // Large: the leader, or whoever knows it to be alive, answers with a COORDINATOR.
+        (P::Leading, I::Election) if rules.large => M::Stay,
+        (P::Following(_), I::Election) if rules.large => M::AnswerAsker,
         (P::Leading, I::Election) if rules.in_window => M::AnnounceOnceMore,
         (P::Following(_), I::Election) if rules.in_window => M::ProbeLeader,
         (_, I::Election) => M::Elect(C::Asked),
@@ -139,6 +151,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
 
         // It names me or somebody below me: I am higher, so I say so by an election.
         (P::Electing | P::Waiting, I::LesserCoordinator) => M::Stay,
+        (P::Leading, I::LesserCoordinator) if rules.large => M::Stay,
+        (P::Following(_), I::LesserCoordinator) if rules.large => M::AnswerAsker,
         (P::Leading, I::LesserCoordinator) if rules.in_window => M::AnnounceOnceMore,
         (P::Following(_), I::LesserCoordinator) if rules.may_probe => M::ProbeLeader,
         (_, I::LesserCoordinator) => M::Elect(C::LesserLeader),
@@ -169,6 +183,12 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
                 instead: Some(named),
             },
         ) => M::FollowAndAsk(named, doubtful),
+        // Large: if it answers and leads, it sends its asker a COORDINATOR itself.
+        (P::Leading | P::Electing | P::Waiting, I::DoubtfulCoordinator { doubtful, .. })
+            if rules.large =>
+        {
+            M::Ask(doubtful)
+        }
         (P::Electing | P::Waiting, I::DoubtfulCoordinator { .. }) => M::Stay,
         (_, I::DoubtfulCoordinator { .. }) => M::Elect(C::DoubtfulLeader),
 
@@ -181,14 +201,18 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (_, I::ContestSettled(..)) => M::Stay,
 
         // Somebody takes me for the leader: have the leader announce itself again.
+        (P::Following(leader), I::Probed) if rules.large => M::Wave(leader),
         (P::Following(_), I::Probed) if !rules.strict && !rules.probed_lately => {
             M::Elect(C::Probed)
         }
         (_, I::Probed) => M::Stay,
 
         // Two parts of a group that could not reach each other can again.
-        (P::Leading, I::GreaterBack) => M::Elect(C::GreaterBack),
-        (_, I::GreaterBack) => M::Stay,
+        (P::Leading, I::GreaterBack(_)) => M::Elect(C::GreaterBack),
+        (P::Following(lesser), I::GreaterBack(pid)) if rules.large && lesser < pid => {
+            M::Follow(pid, Reason::Answered)
+        }
+        (_, I::GreaterBack(_)) => M::Stay,
     }
 }
 
@@ -202,18 +226,10 @@ impl NodeView<'_> {
             }
             _ => false,
         };
-        // The window lasts until everybody has been sent what is announced.
-        let in_window = match state.stage {
-            Stage::Leading {
-                unsent,
-                window_until,
-            } => unsent.is_some() || self.now() < window_until,
-            Stage::Following { window_until, .. } => self.now() < window_until,
-            _ => false,
-        };
         let rules = Rules {
             strict: state.config.strict,
-            in_window: !state.config.strict && in_window,
+            in_window: !state.config.strict && self.in_window(),
+            large: state.large.on,
             asked,
             probed_lately: self.now() < state.probed_until,
             may_probe: !state.config.strict && state.config.probing,
@@ -225,8 +241,10 @@ impl NodeView<'_> {
             Move::AwaitVictor => self.await_victor(),
             Move::Lead => self.lead(),
             Move::AnnounceOnceMore => self.announce_once_more(),
-            // A full table may have lost whoever answers late; it announces itself again.
-            Move::Follow(leader, _) if self.table.find(leader).is_none() => {}
+            // A full table may have lost whoever answers late, and what contradicts better knowledge is
+            // not added to it; whoever is there announces itself again.
+            Move::Follow(leader, _) | Move::FollowAndAsk(leader, _)
+                if self.table.find(leader).is_none() => {}
             Move::Follow(leader, reason) => self.follow(leader, reason),
             Move::FollowAndAsk(lesser, greater) => {
                 self.follow(lesser, Reason::Announced);
@@ -234,6 +252,9 @@ impl NodeView<'_> {
             }
             Move::Contest(contest) => self.contest(contest),
             Move::ProbeLeader => self.probe_leader(rules.in_window),
+            Move::AnswerAsker => self.answer_asker(),
+            Move::Ask(pid) => self.flag(pid, Flag::Introduce),
+            Move::Wave(leader) => self.wave(leader),
             Move::Fail => self.enter_failure(),
             Move::JoinAgain => self.enter(Stage::Joining, Instant::NEVER),
         }
@@ -241,7 +262,9 @@ impl NodeView<'_> {
 
     fn elect(&mut self, cause: Cause) {
         if cause == Cause::Probed {
-            self.state.probed_until = self.now() + self.state.config.window;
+            let pause = self.state.probed_pause;
+            self.state.probed_until = self.now() + pause;
+            self.state.probed_pause = pause.twice().min(PROBED_PAUSE_MAX);
         }
         self.retire_elections();
         // Who has answered twice and not announced itself is not waited for a third time: it may
@@ -251,11 +274,20 @@ impl NodeView<'_> {
             // Somebody leads who is not known here, or has no entry for me in its table.
             self.ask_directory_again();
         }
-        let pass_over = self.state.no_victor && !self.table.is_full();
+        let pass_over = self.state.no_victor && !self.state.large.on;
         self.table.ask_anew(again && pass_over);
         self.state.no_victor = again && !self.state.no_victor;
-        let until = self.now() + self.state.config.ok_within;
-        self.enter(Stage::Electing { unsent: Some(TOP) }, until);
+        let within = self.slow(self.state.config.ok_within);
+        let unsent = Unsent {
+            below: TOP,
+            reached: true,
+            until: self.now() + within.times(ROUNDS_MAX),
+        };
+        let until = self.now() + within;
+        let unsent = Some(unsent);
+        self.enter(Stage::Electing { unsent }, until);
+        self.choose_asked();
+        self.introduce();
         // The outcome is reported even if it is the same leader again.
         self.state.reported.leader = None;
         self.emit(Event::Election { cause });
@@ -264,9 +296,9 @@ impl NodeView<'_> {
     fn await_victor(&mut self) {
         let unsent = self.state.stage.unsent_election();
         let unsent = unsent.filter(|_| self.state.config.strict);
-        let within = self.state.config.victor_within;
+        let within = self.slow(self.state.config.victor_within);
         // Many who wait in vain for one who has no entry for them must not ask in step.
-        let spread = if self.table.is_full() {
+        let spread = if self.state.large.on {
             within.half()
         } else {
             Span::ZERO
@@ -297,13 +329,15 @@ impl NodeView<'_> {
     pub(crate) fn announce(&mut self) {
         self.state.timers.stop(Timer::Announce);
         let until = self.now() + self.state.config.window;
+        let all = Some(TOP).filter(|_| !self.state.large.on);
         if let Stage::Leading {
             unsent,
             window_until,
         } = &mut self.state.stage
         {
-            (*unsent, *window_until) = (Some(TOP), until);
+            (*unsent, *window_until) = (all, until);
         }
+        self.relay(self.table.me.pid, false);
     }
 
     fn announce_once_more(&mut self) {
@@ -320,29 +354,53 @@ impl NodeView<'_> {
             probe_at = self.now() + self.state.rng.between(shortest, longest);
         }
         self.table.mark(leader, Liveness::Alive);
+        self.table.set_flag(leader, Flag::Gone, false);
         let stage = Stage::Following {
             leader,
             contest: None,
             window_until: self.now() + self.state.config.window,
             probed_in_window: false,
         };
+        let news = !self.state.is_led_by(leader);
         self.enter(stage, Instant::NEVER);
         self.state.timers.set(Timer::Probe, probe_at);
+        if news {
+            self.relay_news(leader);
+        }
         self.emit_leader(leader, reason);
     }
 
     /// Notes that two are said to lead, unless somebody still greater is contested already, and
     /// probes the greater one at once if it has not been asked otherwise.
     fn contest(&mut self, contest: Contest) {
-        let other = self.state.stage.contest();
-        if other.is_some_and(|other| other.greater > contest.greater) {
-            return;
+        let mut contest = contest;
+        if let Some(other) = self.state.stage.contest() {
+            if other.greater > contest.greater {
+                return;
+            }
+            if other.greater == contest.greater {
+                contest.lesser = contest.lesser.max(other.lesser);
+            }
         }
         if matches!(self.state.stage, Stage::Waiting { .. }) {
             self.state.stage.set_contest(Some(contest));
         } else if self.state.config.probing {
             self.state.stage.set_contest(Some(contest));
-            self.probe_now();
+            self.prove_leader();
+        }
+    }
+
+    /// Somebody asked who leads, or claims to lead and is lesser than whom I follow: it is sent
+    /// COORDINATOR once my leader is known to be alive.
+    fn answer_asker(&mut self) {
+        if let Some(leader) = self.state.leader()
+            && !self.may_answer_askers()
+        {
+            if self.is_out_of_patience(leader) {
+                self.elect(Cause::Asked);
+            } else {
+                self.prove_leader();
+            }
         }
     }
 
@@ -376,8 +434,24 @@ impl NodeView<'_> {
     pub(crate) fn enter(&mut self, stage: Stage, until: Instant) {
         self.state.stage = stage;
         self.state.timers.set(Timer::Phase, until);
-        for timer in [Timer::Probe, Timer::Look, Timer::Announce] {
+        for timer in [
+            Timer::Probe,
+            Timer::Look,
+            Timer::Announce,
+            Timer::Patience,
+            Timer::Relay,
+        ] {
             self.state.timers.stop(timer);
         }
+        // What has not been sent of another leader's announcement never will be.
+        self.table.clear_flag(Flag::Relay);
     }
 }
+
+/// An election lasts at most this many times the wait for an OK: who has not been asked by then, for
+/// want of slots, hears of the outcome and objects if it is greater.
+const ROUNDS_MAX: u32 = 3;
+
+/// The longest pause between two elections for being probed without leading: a program that probes
+/// everybody for ever costs one election a minute.
+const PROBED_PAUSE_MAX: Span = Span::from_millis(60_000);

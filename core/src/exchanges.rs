@@ -78,8 +78,10 @@ pub(crate) struct Slot {
     pub(crate) opened_by_us: bool,
     /// Whom we connected to; nobody if they connected to us, for then nobody knows who they are.
     pub(crate) peer: Member,
-    /// Whether their OK has not been sent: they asked while failure was feigned.
+    /// An OK is due on it: ours, if they asked while failure was feigned; theirs to our ELECTION.
     pub(crate) unanswered: bool,
+    /// It repeats a message that was not answered.
+    pub(crate) second_try: bool,
     /// When this state has lasted too long.
     pub(crate) deadline: Instant,
 }
@@ -125,12 +127,38 @@ impl Slots<'_> {
             .map(|slot| slot.exchange)
     }
 
-    /// Any exchange whose message has not been answered.
+    /// Any exchange of others whose message has not been answered.
     pub(crate) fn unanswered(&self) -> Option<Exchange> {
         self.0
             .iter()
-            .find(|slot| slot.unanswered)
+            .find(|slot| slot.unanswered && !slot.opened_by_us)
             .map(|slot| slot.exchange)
+    }
+
+    /// Returns `true` if our messages that are under way leave at most one slot to others of ours:
+    /// that one is for JOIN and PROBE.
+    pub(crate) fn only_one_left(&self) -> bool {
+        let busy = |slot: &&Slot| slot.opened_by_us && slot.state != State::Quiescent;
+        self.0.iter().filter(busy).count() + 1 >= self.side_max()
+    }
+
+    /// How many ELECTIONs are under way.
+    pub(crate) fn asking(&self) -> usize {
+        let asking = [State::SendElection, State::WaitingForOk];
+        self.0
+            .iter()
+            .filter(|slot| asking.contains(&slot.state))
+            .count()
+    }
+
+    /// Takes PROBEs to `pid` for answered: it is known to be gone, and what they bring is old.
+    pub(crate) fn retire_probes(&mut self, pid: Pid) {
+        for slot in self.0.iter_mut() {
+            let probe = matches!(slot.state, State::SendProbe | State::WaitingForProbeOk);
+            if probe && slot.peer.pid == pid {
+                slot.state = State::Quiescent;
+            }
+        }
     }
 
     /// Returns `true` if a PROBE to `pid` is under way.
@@ -154,7 +182,8 @@ impl Slots<'_> {
             state,
             opened_by_us: peer.is_some(),
             peer: peer.unwrap_or(TOP),
-            unanswered: false,
+            unanswered: state == State::SendElection,
+            second_try: false,
             deadline,
         };
         self.0.push(slot).is_ok()
@@ -227,6 +256,7 @@ mod tests {
             opened_by_us: ours,
             peer,
             unanswered: false,
+            second_try: false,
             deadline: Instant::from_micros(ends),
         }
     }

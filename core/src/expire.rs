@@ -2,8 +2,8 @@
 
 use crate::election::Input;
 use crate::event::Loss;
-use crate::exchanges::State;
-use crate::net::{Exchange, Net};
+use crate::exchanges::{Slot, State};
+use crate::net::Net;
 use crate::phase::Phase;
 use crate::probing::Probed;
 use crate::roster::Member;
@@ -20,8 +20,7 @@ impl NodeView<'_> {
         if let Some(slot) = self.slots.earliest()
             && slot.deadline <= now
         {
-            let (exchange, state, peer) = (slot.exchange, slot.state, slot.peer);
-            self.overdue(exchange, state, peer, net);
+            self.overdue(*slot, net);
             return true;
         }
         if self.is_due(Timer::Feign) {
@@ -30,6 +29,14 @@ impl NodeView<'_> {
         }
         if self.is_due(Timer::Phase) {
             self.end_phase(net);
+            return true;
+        }
+        if self.is_due(Timer::Patience) {
+            self.lose_patience();
+            return true;
+        }
+        if self.is_due(Timer::Relay) {
+            self.relay_late();
             return true;
         }
         if self.is_due(Timer::Announce) {
@@ -45,7 +52,7 @@ impl NodeView<'_> {
         }
         if self.is_due(Timer::Look) {
             self.ask_directory_again();
-            if self.table.passed_over() {
+            if self.has_passed_over() {
                 // Whoever is there after all, and greater, objects.
                 self.announce();
             }
@@ -93,7 +100,14 @@ impl NodeView<'_> {
     }
 
     /// An exchange has lasted too long in its state.
-    fn overdue(&mut self, exchange: Exchange, state: State, peer: Member, net: &mut dyn Net) {
+    fn overdue(&mut self, slot: Slot, net: &mut dyn Net) {
+        let Slot {
+            exchange,
+            state,
+            peer,
+            second_try,
+            ..
+        } = slot;
         let late = self.now() + self.state.config.ok_late;
         match state {
             State::WaitingForOk => {
@@ -103,17 +117,45 @@ impl NodeView<'_> {
                     slot.deadline = late;
                 }
                 self.state.blocked_until = Instant::ZERO;
-                self.asked_in_vain(peer.pid, Liveness::Silent);
+                self.election_silent(peer, Liveness::Silent, second_try, net);
             }
             State::SendProbe => {
                 self.close(exchange, net);
-                self.probe_failed(peer.pid, Loss::Unreachable);
+                self.probe_silent(peer, Loss::Unreachable, second_try, net);
             }
             State::SendElection => {
                 self.close(exchange, net);
-                self.asked_in_vain(peer.pid, Liveness::Gone);
+                self.election_silent(peer, Liveness::Gone, second_try, net);
+            }
+            State::SendVictory => {
+                self.close(exchange, net);
+                let leads = self.state.phase() == Phase::Leading;
+                let other = self.table.other_address(peer).is_some();
+                let within = self.slow(self.state.config.ok_within);
+                let again = leads && other && !second_try;
+                if !(again && self.try_again(peer, State::SendVictory, within, net)) {
+                    self.found_not_there(peer.pid);
+                }
             }
             _ => self.ended(exchange, None, net),
         }
+    }
+
+    /// Nobody has answered an ELECTION in time: the process may have moved.
+    fn election_silent(
+        &mut self,
+        peer: Member,
+        liveness: Liveness,
+        second_try: bool,
+        net: &mut dyn Net,
+    ) {
+        let electing = self.state.phase() == Phase::Electing;
+        if electing && !second_try && self.table.other_address(peer).is_some() {
+            let within = self.slow(self.state.config.ok_within);
+            if self.try_again(peer, State::SendElection, within, net) {
+                return;
+            }
+        }
+        self.asked_in_vain(peer.pid, liveness);
     }
 }

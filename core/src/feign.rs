@@ -22,6 +22,7 @@ impl NodeView<'_> {
     pub(crate) fn fail(&mut self, net: &mut dyn Net) {
         self.state.timers.stop(Timer::Feign);
         self.decide(Input::Fail);
+        self.drop_pending();
         while let Some(ours) = self.slots.opened_by_us() {
             self.close(ours, net);
         }
@@ -45,6 +46,7 @@ impl NodeView<'_> {
         if self.closes_listener() {
             net.set_listening(true);
         }
+        self.forget_introduction();
         self.emit(Event::Recovered);
         self.schedule_failure();
         if !self.state.membership.joined {

@@ -11,6 +11,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod announcement;
 #[cfg(feature = "checked")]
 mod checked;
@@ -21,9 +24,11 @@ mod event;
 mod exchanges;
 mod expire;
 mod feign;
+mod large;
 #[cfg(feature = "postcard")]
 mod link;
 mod membership;
+mod merge;
 mod net;
 mod node;
 mod outcome;

@@ -4,7 +4,7 @@
 use crate::exchanges::State;
 use crate::net::Net;
 use crate::roster::Member;
-use crate::time::{Instant, Span};
+use crate::time::Instant;
 use crate::timers::Timer;
 use crate::view::NodeView;
 
@@ -37,24 +37,42 @@ impl NodeView<'_> {
         }
     }
 
-    /// In a group that is larger than its tables, somebody may have no entry for me, and not tell me
-    /// of a new leader. So I ask the coordinator who has come: once more after I have joined, and
-    /// then ever less often for as long as there is news or my table is half full.
-    pub(crate) fn ask_who_has_come(&mut self) {
-        let membership = &mut self.state.membership;
+    /// Somebody greater is known by hearsay only: the coordinator knows whether it exists. Everybody
+    /// hears of it at the same time, so they ask at times drawn by lot.
+    pub(crate) fn confirm_named(&mut self) {
+        let membership = &self.state.membership;
         let idle = self.state.timers.is_stopped(Timer::Join);
-        if membership.joined && idle && !self.state.config.strict {
-            let pause = membership.again_pause;
-            membership.again_pause = pause.twice().min(AGAIN_PAUSE_MAX);
-            self.draw(Timer::Join, (pause, pause.twice()));
+        let asks = self.state.config.directory.is_some() && membership.joined && idle;
+        if asks && !self.state.config.strict {
+            let gap = self.state.config.join_gap;
+            self.draw(Timer::Join, (gap.half(), gap.twice()));
         }
+    }
+
+    /// Whoever joins at the same time as I do is known to me by hearsay only. So I ask the coordinator
+    /// once more who has come, when they have had the time to join. In a large group everybody has
+    /// neighbours that introduce themselves, and the list is long.
+    pub(crate) fn ask_who_has_come(&mut self) {
+        let idle = self.state.timers.is_stopped(Timer::Join);
+        if self.state.membership.joined && idle && !self.state.config.strict && !self.state.large.on
+        {
+            let gap = self.state.config.join_gap;
+            self.draw(Timer::Join, (gap, gap.twice()));
+        }
+    }
+
+    /// Returns `true` if members have been passed over that may lead after all: they answered one
+    /// election after the other. One that the coordinator does not know is none.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        let asks = self.state.config.directory.is_some();
+        self.table.passed_over(asks)
     }
 
     /// Sets when a leader next asks who has come: whoever announced itself in vain may be unknown
     /// here, or have been passed over.
     pub(crate) fn look_later(&mut self) {
         let config = &self.state.config;
-        let may_be_wrong = config.directory.is_some() || self.table.passed_over();
+        let may_be_wrong = config.directory.is_some() || self.has_passed_over();
         let at = if may_be_wrong && !config.strict {
             self.later(config.look_gap.max(config.join_gap))
         } else {
@@ -63,7 +81,3 @@ impl NodeView<'_> {
         self.state.timers.set(Timer::Look, at);
     }
 }
-
-/// The longest pause before a member asks again who has come: it draws the time between two JOINs
-/// from one to two of them, which keeps a thousand such members below 40 JOINs a second.
-const AGAIN_PAUSE_MAX: Span = Span::from_millis(30_000);

@@ -1,5 +1,7 @@
 //! A member of the group.
 
+use core::time::Duration;
+
 use heapless::Vec;
 
 use crate::config::Config;
@@ -9,7 +11,7 @@ use crate::exchanges::{Slot, Slots, State};
 use crate::net::Net;
 use crate::phase::Phase;
 use crate::roster::{Member, Pid, Roster};
-use crate::table::{Liveness, Table};
+use crate::table::{Note, Table, Trust};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::view::{NodeState, NodeView};
@@ -23,7 +25,7 @@ use crate::view::{NodeState, NodeView};
 #[derive(Clone, Debug, Hash)]
 pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
     members: Vec<Member, MEMBERS>,
-    liveness: Vec<Liveness, MEMBERS>,
+    notes: Vec<Note, MEMBERS>,
     revision: u32,
     slots: Vec<Slot, EXCHANGES>,
     state: NodeState,
@@ -45,13 +47,13 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
             );
         }
         let mut members = Vec::new();
-        let mut liveness = Vec::new();
+        let mut notes = Vec::new();
         // Cannot fail: the capacity is at least four.
         let _ = members.push(config.me);
-        let _ = liveness.push(Liveness::Unasked);
+        let _ = notes.push(Note::of(Trust::Reached));
         Self {
             members,
-            liveness,
+            notes,
             revision: 0,
             slots: Vec::new(),
             state: NodeState::new(config),
@@ -72,7 +74,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
     /// if only the network can wake this node. Never earlier than the last `poll` if that one
     /// returned `None`.
     pub fn poll_at(&self) -> Option<Instant> {
-        if !self.state.started || self.state.has_event() {
+        if !self.state.started || self.state.has_event() || self.state.inputs_wait {
             return Some(self.state.now);
         }
         let earliest = self
@@ -133,7 +135,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
             table: Table {
                 me: self.state.config.me,
                 members: &mut self.members,
-                liveness: &mut self.liveness,
+                notes: &mut self.notes,
                 revision: &mut self.revision,
             },
             slots: Slots(&mut self.slots),
@@ -144,14 +146,17 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
 
 impl NodeView<'_> {
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
-        self.state.now = self.state.now.max(now).min(Instant::LAST);
+        self.tick(now);
         if !self.state.started {
             self.start();
+        }
+        self.state.inputs_wait = false;
+        if self.state.unblocked() {
+            self.state.blocked_until = Instant::ZERO;
         }
         // Input comes before deadlines: after a long pause the answers that wait are still read.
         // What is pending comes before input, so that a group that fits is asked whole.
         self.stop_listening(net);
-        let mut inputs_max = 4 * self.slots.0.capacity();
         loop {
             if let Some(event) = self.state.next_event() {
                 return Some(event);
@@ -163,16 +168,53 @@ impl NodeView<'_> {
             if self.send_pending(net) {
                 continue;
             }
-            if inputs_max > 0 && self.receive(net) {
-                inputs_max -= 1;
-            } else if !self.expire(net) {
+            let out_of_inputs = self.state.inputs_left == 0;
+            if !out_of_inputs {
+                self.state.inputs_left -= 1;
+                if self.receive(net) {
+                    continue;
+                }
+                self.state.inputs_left = self.inputs_max();
+            }
+            if !self.expire(net) {
+                self.state.inputs_left = self.inputs_max();
+                // One more, so that input that waits is told from input that has just ended.
+                self.state.inputs_wait = out_of_inputs && self.receive(net);
+                if self.state.inputs_wait && self.state.has_event() {
+                    continue;
+                }
                 return None;
             }
         }
     }
 
+    /// Takes the time. Two readings in a row that are earlier than the one before them by more than
+    /// [`SET_BACK`] mean that it was wrong: all deadlines move back with them, or this node would be
+    /// idle until the clock is there again. A single one is taken for standing still.
+    fn tick(&mut self, now: Instant) {
+        let now = now.min(Instant::LAST);
+        let back = now + SET_BACK < self.state.now;
+        let again = self.state.set_back_to.is_some_and(|before| before < now);
+        self.state.set_back_to = Some(now).filter(|_| back && !again);
+        if back && again {
+            let by = self.state.now.since(now);
+            self.state.set_back(by);
+            for slot in self.slots.iter_mut() {
+                slot.deadline = slot.deadline.earlier(by);
+            }
+            self.state.now = now;
+        }
+        self.state.now = self.state.now.max(now);
+    }
+
+    /// The inputs that are taken before deadlines have their turn.
+    fn inputs_max(&self) -> u16 {
+        u16::try_from(4 * self.slots.0.capacity()).unwrap_or(u16::MAX)
+    }
+
     fn start(&mut self) {
         self.state.started = true;
+        self.state.inputs_left = self.inputs_max();
         self.schedule_failure();
         if self.state.config.directory.is_some() {
             let now = self.now();
@@ -190,3 +232,7 @@ impl NodeView<'_> {
             && !self.slots.any(&[State::SendElection, State::WaitingForOk])
     }
 }
+
+/// A clock that goes back by more than this was wrong before; by less, it stands still. 1 s is far
+/// more than two clocks of one machine differ, and little to wait for.
+const SET_BACK: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use crate::event::{Event, JoinFailure, Loss, Reason, count};
 use crate::exchanges::State;
 use crate::net::{Exchange, Gone, Net, Refusal, Reply};
 use crate::phase::{Contest, Phase, Stage};
-use crate::roster::{Member, Pid, TOP};
-use crate::table::Liveness;
+use crate::roster::{Member, Pid, Roster};
+use crate::table::{Flag, Liveness, Trust};
 use crate::time::Span;
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -15,12 +15,14 @@ impl NodeView<'_> {
     /// Takes the answer to a message of ours.
     pub(crate) fn replied(&mut self, exchange: Exchange, reply: Reply<'_>) {
         match reply {
-            Reply::Ok(_) => self.answered(exchange),
+            Reply::Ok(list) => self.answered(exchange, list),
             Reply::Members(roster) => {
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
-                    let added = self.merge(roster, None);
+                    self.take_listed(roster);
+                    let added = self.merge_listed(roster);
                     self.retire(exchange, Span::ZERO);
                     self.joined(added);
+                    self.doubt_unlisted_leader();
                 }
             }
             Reply::Refused(refusal) => {
@@ -37,30 +39,54 @@ impl NodeView<'_> {
     }
 
     /// OK was received.
-    fn answered(&mut self, exchange: Exchange) {
+    fn answered(&mut self, exchange: Exchange, list: Roster<'_>) {
+        let now = self.now();
         let Some(slot) = self.slots.get(exchange).filter(|slot| slot.opened_by_us) else {
             return;
         };
-        let (state, peer) = (slot.state, slot.peer);
+        let (state, peer, to_election) = (slot.state, slot.peer, slot.unanswered);
+        let left = slot.deadline.left(now);
         self.retire(exchange, Span::ZERO);
         match state {
-            State::WaitingForOk | State::Quiescent => {
+            State::WaitingForOk | State::Quiescent if to_election => {
                 count(&mut self.state.counters.received.ok);
-                self.table.mark(peer.pid, Liveness::Alive);
+                let within = self.slow(self.state.config.ok_within);
+                // A late one has taken at least as long as it was waited for.
+                let late = state == State::Quiescent;
+                self.learn_round_trip(if late { within } else { within.less(left) });
+                self.is_alive(peer, list);
                 self.decide(Input::Ok);
                 let contest = self.state.stage.contest();
                 if contest.is_some_and(|contest| contest.greater == peer.pid) {
                     self.decide(Input::ContestSettled(peer.pid, Reason::Answered));
                 }
+                if self.state.large.on && self.state.phase() == Phase::Leading {
+                    self.decide(Input::GreaterBack(peer.pid));
+                }
             }
             State::WaitingForProbeOk => {
                 count(&mut self.state.counters.received.ok);
+                let within = self.slow(self.state.config.probe_within);
+                self.learn_round_trip(within.less(left));
+                self.is_alive(peer, list);
                 self.probe_answered(peer.pid);
             }
             State::WaitingForMembers => {
                 self.join_failed(JoinFailure::Refused(Refusal::Malformed));
             }
             _ => {}
+        }
+    }
+
+    /// `peer` has answered, with this list.
+    fn is_alive(&mut self, peer: Member, list: Roster<'_>) {
+        self.table.answered_at(peer);
+        self.note_alive(peer.pid);
+        if let Some(origin) = list.origin().filter(|origin| origin.pid == peer.pid) {
+            self.table.set_flag(peer.pid, Flag::Ours, true);
+            if origin.large {
+                self.become_large();
+            }
         }
     }
 
@@ -74,15 +100,8 @@ impl NodeView<'_> {
             self.ask_who_has_come();
             return;
         }
-        if added.is_some() {
-            self.ask_who_has_come();
-        }
         let known = self.state.leader().unwrap_or(self.table.me.pid);
-        // A greater one that had no entry for me has not told me that it leads.
-        let top = self.table.below(TOP);
-        let untold = self.table.is_full()
-            && top.is_some_and(|(top, liveness)| top.pid > known && !liveness.is_dead());
-        if untold || added.is_some_and(|added| added > known) {
+        if added.is_some_and(|added| added > known) {
             self.decide(Input::GreaterJoined);
         } else if added.is_some() {
             self.decide(Input::LesserJoined);
@@ -113,6 +132,7 @@ impl NodeView<'_> {
             return;
         };
         let (state, peer, left) = (slot.state, slot.peer, slot.deadline.left(now));
+        let second_try = slot.second_try;
         self.close(exchange, net);
         if gone == Some(Gone::Refused)
             && self.is_still_due(state)
@@ -131,12 +151,19 @@ impl NodeView<'_> {
                     self.asked_in_vain(peer.pid, Liveness::Silent);
                 }
             }
+            State::SendVictory if gone.is_some() => self.found_not_there(peer.pid),
             State::SendProbe | State::WaitingForProbeOk => match gone {
                 Some(Gone::Refused) => self.probe_failed(peer.pid, Loss::Refused),
                 Some(Gone::Reset) => self.probe_failed(peer.pid, Loss::Reset),
-                // Whatever it said, somebody is there.
-                Some(Gone::Malformed) => self.probe_answered(peer.pid),
-                None => self.probe_failed(peer.pid, Loss::Silent),
+                // Whatever it said, somebody is there; but that is no member of the lab.
+                Some(Gone::Malformed) if self.state.is_led_by(peer.pid) => {
+                    self.probe_silent(peer, Loss::Silent, true, net);
+                }
+                Some(Gone::Malformed) => {
+                    self.table.mark(peer.pid, Liveness::Idle);
+                    self.found_not_there(peer.pid);
+                }
+                None => self.probe_silent(peer, Loss::Silent, second_try, net),
             },
             State::SendJoin | State::WaitingForMembers => {
                 self.join_failed(gone.map_or(JoinFailure::Silent, JoinFailure::Gone));
@@ -160,6 +187,7 @@ impl NodeView<'_> {
         if self.table.liveness(pid) == Liveness::Asked {
             self.table.mark(pid, liveness);
         }
+        self.found_not_there(pid);
         if let Stage::Waiting {
             contest: Some(Contest { greater, lesser }),
             ..
@@ -179,14 +207,15 @@ impl NodeView<'_> {
     }
 
     fn probe_answered(&mut self, pid: Pid) {
-        self.table.mark(pid, Liveness::Alive);
         let contest = self.take_contest(pid);
         if self.state.is_led_by(pid) {
             self.state.answers_probes = Some(pid);
+            self.state.large.proof_at = self.now();
+            self.state.timers.stop(Timer::Patience);
         } else if contest.is_some() {
             self.decide(Input::ContestSettled(pid, Reason::Answered));
         } else if pid > self.table.me.pid {
-            self.decide(Input::GreaterBack);
+            self.decide(Input::GreaterBack(pid));
         }
     }
 
@@ -199,11 +228,16 @@ impl NodeView<'_> {
             if back && contest.is_some() {
                 self.decide(Input::ContestSettled(pid, Reason::Answered));
             } else if back {
-                self.decide(Input::GreaterBack);
+                self.decide(Input::GreaterBack(pid));
+            } else {
+                self.found_not_there(pid);
+                if contest.is_some_and(|_| how != Loss::Silent) {
+                    self.slots.retire_probes(pid);
+                }
             }
             return;
         }
-        if how == Loss::Silent && self.state.answers_probes.is_none_or(|known| known != pid) {
+        if how == Loss::Silent && !self.answers_probes(pid) {
             // It may never have learned to answer PROBE: as long as it accepts, it lives.
             return;
         }
@@ -215,6 +249,8 @@ impl NodeView<'_> {
                 Loss::Refused | Loss::Reset | Loss::Unreachable => Liveness::Gone,
             },
         );
+        self.found_not_there(pid);
+        self.slots.retire_probes(pid);
         self.state.reported.leader = None;
         self.emit(Event::LeaderLost { leader: pid, how });
         self.ask_directory_again();
@@ -228,4 +264,83 @@ impl NodeView<'_> {
             _ => self.decide(Input::LeaderGone),
         }
     }
+
+    /// A PROBE was not answered in time, or not even taken. It is sent once more before that counts.
+    pub(crate) fn probe_silent(
+        &mut self,
+        peer: Member,
+        how: Loss,
+        second_try: bool,
+        net: &mut dyn Net,
+    ) {
+        let leads = self.state.is_led_by(peer.pid);
+        let counts = how != Loss::Silent || self.answers_probes(peer.pid);
+        let other = self.table.other_address(peer).is_some();
+        let worth_it = !second_try && (other || self.state.stage.contest().is_none());
+        if leads && counts && worth_it && !self.state.config.strict {
+            let within = self.slow(SECOND_TRY_WITHIN);
+            if self.try_again(peer, State::SendProbe, within, net) {
+                return;
+            }
+        }
+        self.probe_failed(peer.pid, how);
+    }
+
+    /// Returns `true` if the silence of `pid` to a PROBE means something: it has answered one, or it
+    /// runs a program of our kind; or nobody but other members' lists says that it exists.
+    fn answers_probes(&self, pid: Pid) -> bool {
+        let note = self.table.note(pid).unwrap_or_default();
+        let real = note.trust > Trust::Named;
+        self.state.answers_probes == Some(pid) || note.has(Flag::Ours) || !real
+    }
+
+    /// The coordinator lists everybody who has ever joined: one that it has never listed is no member,
+    /// whoever answers in its name.
+    fn doubt_unlisted_leader(&mut self) {
+        if let Stage::Following { leader, .. } = self.state.stage
+            && !self.table.has(leader, Flag::Listed)
+            && !self.state.config.strict
+        {
+            self.table.forget(leader);
+            self.probe_failed(leader, Loss::Unreachable);
+        }
+    }
+
+    /// Nobody has answered for `pid`.
+    pub(crate) fn found_not_there(&mut self, pid: Pid) {
+        if self.state.is_led_by(pid) {
+            // As long as it is followed it has an entry.
+            self.table.set_flag(pid, Flag::Gone, true);
+        } else {
+            self.table.fail(pid);
+        }
+        self.note_gone(pid);
+    }
+
+    /// In a large group, patience is over: the leader does not answer for the time being. A claim is
+    /// believed, and for those who have asked an election is held; an answer that comes after all
+    /// puts that right.
+    pub(crate) fn lose_patience(&mut self) {
+        self.state.timers.stop(Timer::Patience);
+        let Stage::Following {
+            leader, contest, ..
+        } = self.state.stage
+        else {
+            return;
+        };
+        if !self.slots.probing(leader) {
+            return;
+        }
+        match contest {
+            Some(contest) if contest.lesser > self.table.me.pid && contest.greater == leader => {
+                self.decide(Input::ContestSettled(contest.lesser, Reason::GreaterFailed));
+            }
+            _ if self.table.any(Flag::Asker) => self.decide(Input::LeaderGone),
+            _ => {}
+        }
+    }
 }
+
+/// How long the second PROBE waits: a segment that was lost is sent again by then, and a leader that
+/// is gone is found out half a second later than without it.
+const SECOND_TRY_WITHIN: Span = Span::from_millis(500);

@@ -1,6 +1,8 @@
 //! Where a node stands in the election, and what it keeps as long as it stands there.
 
-use crate::roster::{Member, Pid};
+use core::time::Duration;
+
+use crate::roster::{Member, Pid, TOP};
 use crate::time::Instant;
 
 /// Where a node stands. All but the last four have a deadline at which they end.
@@ -29,12 +31,11 @@ pub enum Phase {
 pub(crate) enum Stage {
     Joining,
     Electing {
-        /// Everyone below this and above me has yet to be sent ELECTION.
-        unsent: Option<Member>,
+        unsent: Option<Unsent>,
     },
     Waiting {
-        /// The same; to the letter of the assignment everyone is asked, whoever has answered.
-        unsent: Option<Member>,
+        /// To the letter of the assignment everyone is asked, whoever has answered.
+        unsent: Option<Unsent>,
         contest: Option<Contest>,
     },
     Failed,
@@ -60,6 +61,17 @@ pub(crate) enum Stage {
     },
 }
 
+/// Who has yet to be sent ELECTION.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Unsent {
+    /// Everyone below this and above me.
+    pub(crate) below: Member,
+    /// Only those that have answered before; the others follow.
+    pub(crate) reached: bool,
+    /// Nobody is asked after that.
+    pub(crate) until: Instant,
+}
+
 /// Two are said to lead. The greater one is being asked: if it answers it leads, or else the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Contest {
@@ -80,8 +92,23 @@ impl Stage {
         }
     }
 
-    /// The members that are still to be sent ELECTION: everyone below this one and above me.
-    pub(crate) const fn unsent_election(&self) -> Option<Member> {
+    /// Moves the times in it.
+    pub(crate) fn set_back(&mut self, by: Duration) {
+        match self {
+            Self::Leading { window_until, .. } | Self::Following { window_until, .. } => {
+                *window_until = window_until.earlier(by);
+            }
+            Self::Electing { unsent } | Self::Waiting { unsent, .. } => {
+                if let Some(unsent) = unsent {
+                    unsent.until = unsent.until.earlier(by);
+                }
+            }
+            Self::Joining | Self::Failed | Self::Resigned { .. } => {}
+        }
+    }
+
+    /// The members that are still to be sent ELECTION.
+    pub(crate) const fn unsent_election(&self) -> Option<Unsent> {
         match self {
             Self::Electing { unsent } | Self::Waiting { unsent, .. } => *unsent,
             _ => None,
@@ -89,9 +116,20 @@ impl Stage {
     }
 
     /// Moves the cursor over those who are still to be sent ELECTION.
-    pub(crate) const fn set_unsent_election(&mut self, to: Option<Member>) {
+    pub(crate) const fn set_unsent_election(&mut self, to: Option<Unsent>) {
         if let Self::Electing { unsent } | Self::Waiting { unsent, .. } = self {
             *unsent = to;
+        }
+    }
+
+    /// While electing, has those asked who have not been, until `until`.
+    pub(crate) const fn ask_more(&mut self, until: Instant) {
+        if let Self::Electing { unsent } = self {
+            *unsent = Some(Unsent {
+                below: TOP,
+                reached: false,
+                until,
+            });
         }
     }
 

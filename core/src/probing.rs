@@ -6,7 +6,7 @@ use crate::net::{Full, Net};
 use crate::phase::Stage;
 use crate::roster::{Member, Pid, TOP};
 use crate::table::Liveness;
-use crate::time::Span;
+use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::NodeView;
 
@@ -41,17 +41,25 @@ impl NodeView<'_> {
             self.state.timers.set(Timer::Probe, next);
             return Ok(Probed::Unreachable(pid));
         };
-        let within = self.state.config.probe_within;
+        let within = self.slow(self.state.config.probe_within);
         self.open(member, State::SendProbe, within, net)?;
+        if self.state.is_led_by(pid) {
+            self.await_proof();
+        }
         self.state.timers.set(Timer::Probe, next);
         Ok(Probed::Sent)
     }
 
     /// Probes at once, unless a PROBE is under way that will say as much.
     pub(crate) fn probe_now(&mut self) {
+        self.probe_by(self.now());
+    }
+
+    /// Probes at `at` or earlier, unless a PROBE is under way that will say as much.
+    pub(crate) fn probe_by(&mut self, at: Instant) {
         if self.probed().is_some_and(|pid| !self.slots.probing(pid)) {
-            let now = self.now();
-            self.state.timers.set(Timer::Probe, now);
+            let at = at.min(self.state.timers.at(Timer::Probe));
+            self.state.timers.set(Timer::Probe, at);
         }
     }
 
@@ -96,11 +104,11 @@ impl NodeView<'_> {
     /// The greatest below `cursor` who is greater than me and may yet lead.
     fn greater(&self, mut cursor: Member) -> Option<Member> {
         loop {
-            let (next, liveness) = self.table.below(cursor)?;
+            let (next, note) = self.table.below(cursor)?;
             if next.pid <= self.table.me.pid {
                 return None;
             }
-            if liveness != Liveness::Idle {
+            if note.liveness != Liveness::Idle {
                 return Some(next);
             }
             cursor = next;

@@ -3,10 +3,11 @@
 use crate::election::Input;
 use crate::event::{Event, count};
 use crate::exchanges::State;
+use crate::merge::{Keep, Merged};
 use crate::net::{Exchange, Gone, Incoming, Net, Request};
 use crate::phase::{Phase, Stage};
-use crate::roster::{Member, Pid, Roster, TOP};
-use crate::table::admits;
+use crate::roster::{Member, Pid, Roster};
+use crate::table::Flag;
 use crate::time::Instant;
 use crate::view::NodeView;
 
@@ -27,31 +28,30 @@ impl NodeView<'_> {
             Incoming::Request(request) => match request {
                 Request::Election(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.election);
-                    self.merge(roster, None);
+                    let sender = self.read_origin(roster);
+                    self.merge_named(roster, true, None);
                     if roster.is_empty() {
                         // It does not say who it is; the coordinator knows newcomers.
                         self.ask_directory_again();
                     }
-                    // With a table too small for the group, a sender is the least in its own list.
-                    if let Some(sender) = roster.members().first() {
-                        self.note_left_out(sender);
-                    }
+                    self.note_asker(roster, sender);
                     self.answer(exchange, net);
                     self.decide(Input::Election);
                 }
-                Request::Probe(_) if !matches!(self.state.stage, Stage::Failed) => {
+                Request::Probe(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.probe);
+                    self.read_origin(roster);
+                    if self.is_misleading() {
+                        // It stays open, as if this process had failed.
+                        return true;
+                    }
                     self.answer(exchange, net);
                     self.decide(Input::Probed);
                 }
                 Request::Coordinator(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.coordinator);
-                    let input = self.read_announcement(roster);
-                    self.merge(roster, input.and_then(Input::announced));
+                    self.announced(roster);
                     self.retire(exchange, self.state.config.received_linger);
-                    if let Some(input) = input {
-                        self.decide(input);
-                    }
                 }
                 Request::Election(_) | Request::Probe(_) => self.leave_unanswered(exchange),
                 Request::Coordinator(_) => self.retire(exchange, self.state.config.received_linger),
@@ -80,6 +80,31 @@ impl NodeView<'_> {
             }
         }
         true
+    }
+
+    /// COORDINATOR was received.
+    fn announced(&mut self, list: Roster<'_>) {
+        let sender = self.read_origin(list);
+        let input = self.read_announcement(list);
+        self.merge_named(list, false, input.and_then(Input::announced));
+        if let Some(leader) = sender.filter(|sender| list.greatest() == Some(sender.pid)) {
+            // It announces itself: it is there, where it says.
+            self.merge_sender(leader);
+        }
+        let leader = self.state.leader();
+        if let (true, Some(claimant)) = (self.state.large.on, list.greatest())
+            && leader.is_some_and(|leader| claimant < leader)
+        {
+            self.flag(claimant, Flag::Asker);
+        }
+        match input {
+            Some(Input::Coordinator(named)) if Some(named) == leader => {
+                self.pass_wave_on(list, named);
+                self.decide(Input::Coordinator(named));
+            }
+            Some(input) => self.decide(input),
+            None => {}
+        }
     }
 
     /// Returns `true` if an OK of ours has gone out on `exchange`.
@@ -119,44 +144,94 @@ impl NodeView<'_> {
         }
     }
 
-    /// Adds a list to the table, which always has an entry for who leads, who is said to, and
-    /// `announced`. Returns the greatest that was new.
-    pub(crate) fn merge(&mut self, roster: Roster<'_>, announced: Option<Pid>) -> Option<Pid> {
+    /// Adds a list that another member has sent, with `announced` in any case.
+    fn merge_named(&mut self, list: Roster<'_>, from_asker: bool, announced: Option<Pid>) {
+        let keep = self.keep(announced);
+        // To the letter of the assignment whoever is named is a member.
+        let trusted = self.state.config.strict;
+        let merged = self.table.merge_named(list, from_asker, trusted, &keep);
+        self.merged(merged);
+        if self.table.any_greater_named() {
+            self.confirm_named();
+        }
+    }
+
+    /// Adds the coordinator's list. Returns the greatest that was new.
+    pub(crate) fn merge_listed(&mut self, list: Roster<'_>) -> Option<Pid> {
+        let keep = self.keep(None);
+        let merged = self.table.merge_listed(list, &keep);
+        self.merged(merged)
+    }
+
+    /// Adds a member that is to have an entry in any case.
+    pub(crate) fn merge_sender(&mut self, sender: Member) {
+        let keep = self.keep(None);
+        let merged = self.table.merge_sender(sender, &keep);
+        self.merged(merged);
+    }
+
+    /// Whom the table always has an entry for: who leads, who is said to, and `announced`.
+    fn keep(&self, announced: Option<Pid>) -> Keep {
         let me = self.table.me.pid;
         let (greater, lesser) = match self.state.stage.contest() {
             // One of the two is whom I follow, if I follow anybody.
             Some(contest) => (contest.greater, contest.lesser),
             None => (self.state.leader().unwrap_or(me), me),
         };
-        let keep = [greater, lesser, announced.unwrap_or(me)];
-        let merged = self.table.merge(roster, &keep);
+        [greater, lesser, announced.unwrap_or(me)]
+    }
+
+    /// What follows from new members. Returns the greatest.
+    fn merged(&mut self, merged: Merged) -> Option<Pid> {
+        if merged.left_out > 0 {
+            self.become_large();
+        }
         if merged.left_out > self.state.reported.left_out {
             self.state.reported.left_out = merged.left_out;
             self.emit(Event::RosterFull {
                 left_out: merged.left_out,
             });
         }
-        if self.table.is_half_full() {
-            self.ask_who_has_come();
-        }
         let added = merged.greatest_added?;
-        // Somebody greater turned up while we ask: the cursor starts anew and passes over all who
-        // have been asked already.
         match self.state.phase() {
-            Phase::Electing if added > me => self.state.stage.set_unsent_election(Some(TOP)),
+            // Somebody greater turned up while we ask, and is asked too; in a large group others
+            // have been passed over, and it need not be.
+            Phase::Electing if added > self.table.me.pid && !self.state.large.on => {
+                let until = self.now() + self.slow(self.state.config.ok_within);
+                self.state.stage.ask_more(until);
+            }
             Phase::Leading => self.seek_greater(),
             _ => {}
         }
         Some(added)
     }
 
-    /// Remembers an asker that has no entry in my table: no announcement of mine would reach it. One
-    /// at a time; another one that asks meanwhile will ask again.
-    fn note_left_out(&mut self, sender: &Member) {
-        let me = self.table.me;
-        let lesser = sender.pid < me.pid && admits(&me, sender);
-        if lesser && self.table.find(sender.pid).is_none() {
-            self.state.left_out = Some(*sender);
+    /// Takes note of what a list says of its sender, and returns who that is, if it is in the list.
+    fn read_origin(&mut self, list: Roster<'_>) -> Option<Member> {
+        let origin = list.origin()?;
+        if origin.large {
+            self.become_large();
+        }
+        self.table.set_flag(origin.pid, Flag::Ours, true);
+        let mut named = list.members().iter();
+        let sender = named.find(|member| member.pid == origin.pid)?;
+        Some(*sender).filter(|sender| sender.pid != self.table.me.pid)
+    }
+
+    /// Who has sent an ELECTION: in a large group it is to be sent COORDINATOR. A program of another
+    /// kind does not say; with a table too small for the group it is the least in its own list.
+    fn note_asker(&mut self, list: Roster<'_>, sender: Option<Member>) {
+        if let Some(sender) = sender {
+            self.merge_sender(sender);
+        }
+        let asker = sender.or_else(|| list.members().first().copied());
+        if self.state.large.on
+            && let Some(asker) = asker.filter(|asker| asker.pid < self.table.me.pid)
+        {
+            if sender.is_none() {
+                self.merge_sender(asker);
+            }
+            self.flag(asker.pid, Flag::Asker);
         }
     }
 }

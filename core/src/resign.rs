@@ -22,6 +22,7 @@ impl NodeView<'_> {
             listening: true,
         };
         self.enter(stage, Instant::NEVER);
+        self.drop_pending();
         self.state.timers.stop(Timer::Join);
         self.state.timers.stop(Timer::Feign);
         self.emit(Event::Resigned { successor });

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 
 use rand_core::{Rng as _, TryRng};
 
+use crate::roster::Pid;
 use crate::time::Span;
 
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and every seed, zero
@@ -32,6 +33,22 @@ impl Rng {
         let lower = ((drawn & 0xffff_ffff) * steps) >> 32;
         let drawn = ((drawn >> 32) * steps + lower) >> 32;
         low + Span::from_micros(u32::try_from(drawn).unwrap_or(width))
+    }
+}
+
+impl Rng {
+    /// A number below `bound`, or 0 if that is 0.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let high = Span::from_micros(u32::try_from(bound.saturating_sub(1)).unwrap_or(u32::MAX));
+        self.between(Span::ZERO, high).as_micros() as usize
+    }
+
+    /// Two numbers drawn anew, as a process id.
+    pub(crate) fn lot(&mut self) -> Pid {
+        Pid {
+            days: self.next_u32(),
+            id: self.next_u32(),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Pid {
 
 impl Pid {
     /// Both numbers as one of the same order, which a chip compares in half the code.
-    const fn key(self) -> u64 {
+    pub(crate) const fn key(self) -> u64 {
         (self.days as u64) << 32 | self.id as u64
     }
 

@@ -3,10 +3,11 @@
 
 use crate::event::count;
 use crate::exchanges::State;
+use crate::large::List;
 use crate::net::{Exchange, Full, Net, Reply, Request};
-use crate::phase::Stage;
-use crate::roster::Member;
-use crate::table::Liveness;
+use crate::phase::{Stage, Unsent};
+use crate::roster::{Member, Roster, TOP};
+use crate::table::{Flag, Liveness};
 use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -14,66 +15,121 @@ use crate::view::NodeView;
 impl NodeView<'_> {
     /// Sends one message that waits for a slot. Returns `false` if there is none, or no slot.
     pub(crate) fn send_pending(&mut self, net: &mut dyn Net) -> bool {
-        if !self.state.unblocked() {
-            return false;
-        }
-        if let Some(cursor) = self.state.stage.unsent_election() {
-            return self.send_election(cursor, net);
-        }
-        if let Stage::Leading { .. } = self.state.stage
-            && let Some(left_out) = self.state.left_out
-        {
-            let within = self.state.config.ok_within;
-            let opened = self.open(left_out, State::SendVictory, within, net);
-            if opened.is_ok() {
-                self.state.left_out = None;
-            }
-            return opened.is_ok();
-        }
-        match self.state.stage.unsent_coordinator() {
-            Some(cursor) => self.send_coordinator(cursor, net),
-            None => false,
-        }
+        self.state.unblocked()
+            && (self.send_election(net)
+                || (self.state.pending && self.send_flagged(net))
+                || self.send_coordinator(net))
     }
 
-    /// Sends ELECTION to the greatest below `cursor`, unless it has been asked already.
-    fn send_election(&mut self, cursor: Member, net: &mut dyn Net) -> bool {
-        let next = self.table.below(cursor);
-        let Some((next, liveness)) = next.filter(|(next, _)| next.pid > self.table.me.pid) else {
-            self.state.stage.set_unsent_election(None);
+    /// Sends ELECTION to the greatest that has yet to be asked: first to those that have answered
+    /// before, who may be few among many that never did.
+    fn send_election(&mut self, net: &mut dyn Net) -> bool {
+        let Some(unsent) = self.state.stage.unsent_election() else {
+            return false;
+        };
+        let Some(next) = self.table.next_unasked(unsent.below, unsent.reached) else {
+            let others = Unsent {
+                below: TOP,
+                reached: false,
+                ..unsent
+            };
+            let others = Some(others).filter(|_| unsent.reached);
+            self.state.stage.set_unsent_election(others);
             return true;
         };
-        if liveness == Liveness::Unasked {
-            let within = self.state.config.ok_within;
-            if self.open(next, State::SendElection, within, net).is_err() {
-                return false;
-            }
-            let until = self.now() + within;
-            self.table.mark(next.pid, Liveness::Asked);
-            let timers = &mut self.state.timers;
-            if timers.at(Timer::Phase) < until || timers.is_stopped(Timer::Phase) {
-                timers.set(Timer::Phase, until);
-            }
+        if self.asks_patiently() {
+            return false;
         }
-        self.state.stage.set_unsent_election(Some(next));
+        if !self.ask(next, net) {
+            return false;
+        }
+        let until = self.now() + self.state.config.ok_within;
+        let timers = &mut self.state.timers;
+        if timers.at(Timer::Phase) < until.min(unsent.until) || timers.is_stopped(Timer::Phase) {
+            timers.set(Timer::Phase, until.min(unsent.until));
+        }
+        let unsent = Unsent {
+            below: next,
+            ..unsent
+        };
+        self.state.stage.set_unsent_election(Some(unsent));
         true
     }
 
-    /// Sends COORDINATOR to the greatest below `cursor`, at one address of each process.
-    fn send_coordinator(&mut self, cursor: Member, net: &mut dyn Net) -> bool {
+    /// Sends ELECTION. Returns `false` if there is no slot for it.
+    fn ask(&mut self, member: Member, net: &mut dyn Net) -> bool {
+        let within = self.slow(self.state.config.ok_within);
+        let opened = self.open(member, State::SendElection, within, net).is_ok();
+        if opened {
+            self.table.mark(member.pid, Liveness::Asked);
+            self.table.set_flag(member.pid, Flag::Introduce, false);
+        }
+        opened
+    }
+
+    /// Sends one of the messages that entries of the table are flagged for.
+    fn send_flagged(&mut self, net: &mut dyn Net) -> bool {
+        if let Some(member) = self.table.furthest(Flag::Introduce) {
+            return self.ask(member, net);
+        }
+        let leader = self.state.leader();
+        let room = !self.slots.only_one_left();
+        for (flag, may) in [
+            (Flag::Asker, room && self.may_answer_askers()),
+            (Flag::Relay, room && leader.is_some()),
+        ] {
+            if let (true, Some(leader)) = (may, leader)
+                && let Some(member) = self.table.furthest(flag)
+            {
+                let list = self.relay_list(leader, flag == Flag::Relay);
+                let roster = list.roster();
+                // Nobody needs to be told of itself.
+                let sent = member.pid == leader || self.announce_to(member, roster, net);
+                self.table.set_flag(member.pid, flag, !sent);
+                return sent;
+            }
+        }
+        self.state.pending = self.table.any(Flag::Asker) || self.table.any(Flag::Relay);
+        false
+    }
+
+    /// Sends COORDINATOR to the greatest that has yet to be sent it, at one address of each process.
+    fn send_coordinator(&mut self, net: &mut dyn Net) -> bool {
+        let Some(cursor) = self.state.stage.unsent_coordinator() else {
+            return false;
+        };
         let Some((next, _)) = self.table.below(cursor) else {
             self.state.stage.set_unsent_coordinator(None);
             return true;
         };
-        if next.pid != self.table.me.pid {
-            let within = self.state.config.ok_within;
-            if self.open(next, State::SendVictory, within, net).is_err() {
+        if let Some(member) = self.table.find(next.pid)
+            && next.pid != self.table.me.pid
+        {
+            let within = self.slow(self.state.config.ok_within);
+            if self.open(member, State::SendVictory, within, net).is_err() {
                 return false;
             }
         }
         let next = next.pid.first();
         self.state.stage.set_unsent_coordinator(Some(next));
         true
+    }
+
+    /// Sends COORDINATOR with a list composed for it. Returns `false` if there is no slot.
+    fn announce_to(&mut self, peer: Member, list: Roster<'_>, net: &mut dyn Net) -> bool {
+        if !self.free_slot(true, net) {
+            return self
+                .placed(Err(Full), State::SendVictory, peer, Span::ZERO)
+                .is_ok();
+        }
+        let within = self.slow(self.state.config.ok_within);
+        let list = list.with_origin(self.origin());
+        let opened = net.open(peer.addr, Request::Coordinator(list));
+        if opened.is_ok() {
+            count(&mut self.state.counters.sent.coordinator);
+        }
+        self.placed(opened, State::SendVictory, peer, within)
+            .is_ok()
     }
 
     /// Opens an exchange to send what `state`, one of the `Send` ones, stands for.
@@ -84,17 +140,29 @@ impl NodeView<'_> {
         within: Span,
         net: &mut dyn Net,
     ) -> Result<(), Full> {
-        let opened = if self.free_slot(true, net) {
+        let opened = if self.state.unblocked() && self.free_slot(true, net) {
+            let origin = self.origin();
+            let list = (state == State::SendElection && self.state.large.on)
+                .then(|| self.table.list_upwards());
+            let table = self.table.all();
+            let all = list
+                .as_ref()
+                .map_or(table, List::roster)
+                .with_origin(origin);
             let sent = &mut self.state.counters.sent;
             let (request, counter) = match state {
                 State::SendJoin => (Request::Join(self.table.me), &mut sent.join),
-                State::SendElection => (Request::Election(self.table.all()), &mut sent.election),
-                State::SendProbe => (Request::Probe(self.table.all()), &mut sent.probe),
+                State::SendElection => (Request::Election(all), &mut sent.election),
+                State::SendProbe => {
+                    let all = self.table.all().with_origin(origin);
+                    (Request::Probe(all), &mut sent.probe)
+                }
                 _ => {
                     let list = match self.state.stage {
                         Stage::Resigned { .. } => self.table.successors(),
                         _ => self.table.up_to_me(),
                     };
+                    let list = list.with_origin(origin);
                     (Request::Coordinator(list), &mut sent.coordinator)
                 }
             };
@@ -102,6 +170,17 @@ impl NodeView<'_> {
         } else {
             Err(Full)
         };
+        self.placed(opened, state, peer, within)
+    }
+
+    /// Notes an exchange that was opened, or that there is no slot for it.
+    fn placed(
+        &mut self,
+        opened: Result<Exchange, Full>,
+        state: State,
+        peer: Member,
+        within: Span,
+    ) -> Result<(), Full> {
         match opened {
             Ok(exchange) => {
                 // There is a slot: it has just been freed.
@@ -117,15 +196,33 @@ impl NodeView<'_> {
         }
     }
 
+    /// The same message again, to the same process at another address if one is known: one lost
+    /// segment must not decide. Returns `false` if it was a second one, or there is no slot.
+    pub(crate) fn try_again(
+        &mut self,
+        peer: Member,
+        state: State,
+        within: Span,
+        net: &mut dyn Net,
+    ) -> bool {
+        let to = self.table.other_address(peer).unwrap_or(peer);
+        let opened = self.open(to, state, within, net).is_ok();
+        if opened && let Some(slot) = self.slots.0.last_mut() {
+            slot.second_try = true;
+        }
+        opened
+    }
+
     /// Answers OK.
     pub(crate) fn answer(&mut self, exchange: Exchange, net: &mut dyn Net) {
         let deadline = self.now() + self.state.config.ok_within;
+        let all = self.table.all().with_origin(self.origin());
         if let Some(slot) = self.slots.get(exchange) {
             slot.state = State::SendOk;
             slot.unanswered = false;
             slot.deadline = slot.deadline.max(deadline);
             count(&mut self.state.counters.sent.ok);
-            net.reply(exchange, Reply::Ok(self.table.all()));
+            net.reply(exchange, Reply::Ok(all));
         }
     }
 

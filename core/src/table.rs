@@ -18,39 +18,105 @@ pub(crate) enum Liveness {
     Silent,
     /// It refused the connection, broke it off, or did not accept it in time.
     Gone,
-    /// It answered one election after the other and never announced itself.
+    /// It answered one election after the other and never announced itself, or what it answers is
+    /// no message: left alone until the next election.
     Idle,
+    /// Not to be asked in the present election.
+    Skipped,
 }
 
 impl Liveness {
-    /// Whether it was asked in vain.
+    /// Returns `true` if it was asked in vain.
     pub(crate) fn is_dead(self) -> bool {
         matches!(self, Self::Silent | Self::Gone | Self::Idle)
     }
 }
 
-/// Whom a full table keeps besides me, however small: who leads, and who is said to.
-pub(crate) type Keep = [Pid; 3];
-
-/// What a merge did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Merged {
-    /// The greatest process of which an entry was not in the table before and is now.
-    pub(crate) greatest_added: Option<Pid>,
-    /// Entries, of the table or of the list, for which there was no room.
-    pub(crate) left_out: u32,
+/// How a member came to be known. The greater gives way later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Trust {
+    /// Only named in lists of other members, which may name anybody.
+    #[default]
+    Named,
+    /// The coordinator lists it, or it has sent a message.
+    Listed,
+    /// It has answered.
+    Reached,
 }
+
+/// What else is noted of a member: a set of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Flag {
+    /// The last exchange with it failed; unlike [`Liveness`] this outlives elections.
+    Gone = 1,
+    /// Its process is known at another address too, which is tried first.
+    Second = 2,
+    /// It is to be sent the COORDINATOR that is being relayed.
+    Relay = 4,
+    /// It has asked, and is to be sent COORDINATOR once the leader is known.
+    Asker = 8,
+    /// It is to be sent ELECTION whatever the state of the election: it may not know me.
+    Introduce = 16,
+    /// It runs a program of our own kind, which answers PROBE.
+    Ours = 32,
+    /// The coordinator has listed it.
+    Listed = 64,
+}
+
+/// What is known of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Note {
+    pub(crate) liveness: Liveness,
+    pub(crate) trust: Trust,
+    flags: u8,
+}
+
+impl Note {
+    pub(crate) const fn of(trust: Trust) -> Self {
+        Self {
+            liveness: Liveness::Unasked,
+            trust,
+            flags: 0,
+        }
+    }
+
+    pub(crate) const fn has(self, flag: Flag) -> bool {
+        self.flags & flag as u8 != 0
+    }
+
+    pub(crate) const fn set(&mut self, flag: Flag, on: bool) {
+        if on {
+            self.flags |= flag as u8;
+        } else {
+            self.flags &= !(flag as u8);
+        }
+    }
+
+    /// Returns `true` if a message to it waits for a slot.
+    pub(crate) const fn is_pending(self) -> bool {
+        self.has(Flag::Relay) || self.has(Flag::Asker) || self.has(Flag::Introduce)
+    }
+}
+
+/// An entry of the table.
+pub(crate) type Entry = (Member, Note);
 
 /// The table without its capacity: `Node` lends the storage, so that this code exists once.
 ///
-/// Invariants: `members` is strictly ascending; `liveness` runs parallel to it; `me` is in it, and
-/// no other entry has my pid or my address.
+/// Invariants: `members` is strictly ascending; `notes` runs parallel to it; `me` is in it, and no
+/// other entry has my pid or my address; a process has at most [`ADDRESSES_MAX`] entries, which have
+/// the same liveness and trust.
 pub(crate) struct Table<'a> {
     pub(crate) me: Member,
     pub(crate) members: &'a mut VecView<Member>,
-    pub(crate) liveness: &'a mut VecView<Liveness>,
+    pub(crate) notes: &'a mut VecView<Note>,
     pub(crate) revision: &'a mut u32,
 }
+
+/// The addresses kept of one process: the newest and the one before. A process that comes back on
+/// other ports again and again must not fill the table.
+pub(crate) const ADDRESSES_MAX: usize = 2;
 
 impl Table<'_> {
     /// Everyone.
@@ -68,51 +134,167 @@ impl Table<'_> {
     /// I resign. The greatest in it leads next.
     pub(crate) fn successors(&self) -> Roster<'_> {
         let lesser = count_below(self.members, self.me.pid.first());
-        let mut lesser = self.liveness.iter().take(lesser);
-        let end = lesser.rposition(|liveness| !liveness.is_dead());
+        let mut lesser = self.notes.iter().take(lesser);
+        let end = lesser.rposition(|note| !note.has(Flag::Gone) && note.trust > Trust::Named);
         let end = end.map_or(0, |last| last + 1);
         Roster::of_table(self.members.get(..end).unwrap_or(&[]), *self.revision)
     }
 
-    /// The greatest entry below `cursor`, and what is known of it.
-    pub(crate) fn below(&self, cursor: Member) -> Option<(Member, Liveness)> {
+    /// The greatest entry below `cursor`.
+    pub(crate) fn below(&self, cursor: Member) -> Option<Entry> {
         self.entry(count_below(self.members, cursor).checked_sub(1)?)
     }
 
     // `#[inline(never)]`: a call is a third as long as the body.
     #[inline(never)]
-    fn entry(&self, at: usize) -> Option<(Member, Liveness)> {
-        Some((*self.members.get(at)?, *self.liveness.get(at)?))
+    pub(crate) fn entry(&self, at: usize) -> Option<Entry> {
+        Some((*self.members.get(at)?, *self.notes.get(at)?))
+    }
+
+    /// Where I stand.
+    pub(crate) fn my_place(&self) -> usize {
+        count_below(self.members, self.me)
+    }
+
+    /// Where the entries of `pid` stand.
+    fn places(&self, pid: Pid) -> core::ops::Range<usize> {
+        count_below(self.members, pid.first())..count_up_to(self.members, pid.last())
+    }
+
+    /// The greatest process below `below` and above me that has yet to be asked; with `reached` only
+    /// of those that have answered before. At the address that is tried first.
+    pub(crate) fn next_unasked(&self, below: Member, reached: bool) -> Option<Member> {
+        let mut at = count_below(self.members, below);
+        loop {
+            at = at.checked_sub(1)?;
+            let (member, note) = self.entry(at)?;
+            if member.pid <= self.me.pid {
+                return None;
+            }
+            let wanted = !reached || note.trust == Trust::Reached;
+            if note.liveness == Liveness::Unasked && wanted {
+                return self.find(member.pid);
+            }
+        }
     }
 
     /// The address at which `pid` is tried first.
     pub(crate) fn find(&self, pid: Pid) -> Option<Member> {
-        greatest_of(self.members, pid)
+        let mut entries = self.places(pid).filter_map(|at| self.entry(at));
+        let first = entries.next()?;
+        let first_tried = entries.find(|(_, note)| !note.has(Flag::Second));
+        Some(match first_tried {
+            Some((other, _)) if first.1.has(Flag::Second) => other,
+            _ => first.0,
+        })
     }
 
-    /// What is known of `pid`; an unknown process is [`Liveness::Unasked`].
+    /// Another address of the process than `stale`.
+    pub(crate) fn other_address(&self, stale: Member) -> Option<Member> {
+        let entries = self.places(stale.pid).filter_map(|at| self.entry(at));
+        let mut others = entries.map(|(member, _)| member);
+        others.find(|member| *member != stale)
+    }
+
+    /// What is known of `pid`; of an unknown process nothing.
+    pub(crate) fn note(&self, pid: Pid) -> Option<Note> {
+        self.places(pid)
+            .find_map(|at| self.entry(at))
+            .map(|(_, note)| note)
+    }
+
     pub(crate) fn liveness(&self, pid: Pid) -> Liveness {
-        match self.entry(count_below(self.members, pid.first())) {
-            Some((found, liveness)) if found.pid == pid => liveness,
-            _ => Liveness::Unasked,
-        }
+        self.note(pid).unwrap_or_default().liveness
+    }
+
+    pub(crate) fn has(&self, pid: Pid, flag: Flag) -> bool {
+        self.note(pid).is_some_and(|note| note.has(flag))
     }
 
     /// Notes what is now known of `pid`, at all its addresses.
     pub(crate) fn mark(&mut self, pid: Pid, liveness: Liveness) {
-        let from = count_below(self.members, pid.first());
-        let to = count_up_to(self.members, pid.last());
-        if let Some(entries) = self.liveness.get_mut(from..to) {
-            entries.fill(liveness);
+        let places = self.places(pid);
+        for note in self.notes.get_mut(places).unwrap_or(&mut []) {
+            note.liveness = liveness;
         }
+    }
+
+    /// An exchange with `pid` has failed. One that was only ever named is forgotten the second time.
+    pub(crate) fn fail(&mut self, pid: Pid) {
+        let Some(note) = self.note(pid) else {
+            return;
+        };
+        if note.trust == Trust::Named && note.has(Flag::Gone) {
+            self.forget(pid);
+        } else {
+            self.set_flag(pid, Flag::Gone, true);
+        }
+    }
+
+    /// `member` has answered: this is the address to try first from now on.
+    pub(crate) fn answered_at(&mut self, member: Member) {
+        self.mark(member.pid, Liveness::Alive);
+        self.trust(member.pid, Trust::Reached);
+        self.set_flag(member.pid, Flag::Gone, false);
+        self.try_first(member);
+    }
+
+    /// Forgets a process.
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        self.retain(&|member, _| member.pid != pid);
+        self.bump();
+    }
+
+    /// Of the addresses of a process, this is the one to try first.
+    pub(crate) fn try_first(&mut self, member: Member) {
+        for at in self.places(member.pid) {
+            let second = self.members.get(at) != Some(&member);
+            if let Some(note) = self.notes.get_mut(at) {
+                note.set(Flag::Second, second);
+            }
+        }
+    }
+
+    /// Notes `flag` of `pid`, at all its addresses. An unknown process is left unknown.
+    pub(crate) fn set_flag(&mut self, pid: Pid, flag: Flag, on: bool) {
+        let places = self.places(pid);
+        for note in self.notes.get_mut(places).unwrap_or(&mut []) {
+            note.set(flag, on);
+        }
+    }
+
+    /// Raises what is known of how `pid` came to be known.
+    pub(crate) fn trust(&mut self, pid: Pid, trust: Trust) {
+        let places = self.places(pid);
+        for note in self.notes.get_mut(places).unwrap_or(&mut []) {
+            note.trust = note.trust.max(trust);
+        }
+    }
+
+    /// Nobody has `flag` any more.
+    pub(crate) fn clear_flag(&mut self, flag: Flag) {
+        for note in self.notes.iter_mut() {
+            note.set(flag, false);
+        }
+    }
+
+    /// Returns `true` if anybody has `flag`.
+    pub(crate) fn any(&self, flag: Flag) -> bool {
+        self.notes.iter().any(|note| note.has(flag))
+    }
+
+    /// Returns `true` if anybody greater is known from lists of other members only.
+    pub(crate) fn any_greater_named(&self) -> bool {
+        let mut greater = self.notes.iter().skip(self.my_place() + 1);
+        greater.any(|note| note.trust == Trust::Named)
     }
 
     /// Forgets what is known of everyone greater than me: an election asks anew. With
     /// `but_those_alive`, those who answered the last one are passed over.
     pub(crate) fn ask_anew(&mut self, but_those_alive: bool) {
         let from = count_up_to(self.members, self.me.pid.last());
-        for entry in self.liveness.get_mut(from..).unwrap_or(&mut []) {
-            *entry = match entry {
+        for note in self.notes.get_mut(from..).unwrap_or(&mut []) {
+            note.liveness = match note.liveness {
                 Liveness::Alive if but_those_alive => Liveness::Idle,
                 _ => Liveness::Unasked,
             };
@@ -127,330 +309,77 @@ impl Table<'_> {
         u32::try_from(pids).unwrap_or(u32::MAX)
     }
 
-    /// Whether the group may be larger than the table: then others may have no place for me either.
-    pub(crate) fn is_full(&self) -> bool {
-        self.members.is_full()
+    /// Returns `true` if anybody greater than me has been passed over, or with `listed` anybody that
+    /// the coordinator has listed.
+    pub(crate) fn passed_over(&self, listed: bool) -> bool {
+        let mut notes = self.notes.iter();
+        notes.any(|note| note.liveness == Liveness::Idle && (!listed || note.has(Flag::Listed)))
     }
 
-    /// Whether more than half of the places are taken.
-    pub(crate) fn is_half_full(&self) -> bool {
-        self.members.len() > self.members.capacity() / 2
-    }
-
-    /// Whether anybody greater than me has been passed over.
-    pub(crate) fn passed_over(&self) -> bool {
-        self.liveness.contains(&Liveness::Idle)
-    }
-
-    /// `stale` refused a connection: forgets this address if its process is known at another one,
-    /// and returns that one.
+    /// `stale` does not listen any more: forgets this address if its process is known at another
+    /// one, and returns that one.
     pub(crate) fn forget_address(&mut self, stale: Member) -> Option<Member> {
-        let at = count_below(self.members, stale);
-        if self.members.get(at) != Some(&stale) {
-            return self.find(stale.pid);
-        }
-        let same = |found: &&Member| found.pid == stale.pid;
-        let below = at.checked_sub(1).and_then(|below| self.members.get(below));
-        let above = self.members.get(at + 1);
-        let other = *below.filter(same).or(above.filter(same))?;
-        self.retain(&|member| *member != stale);
+        let other = self.other_address(stale)?;
+        self.retain(&|member, _| *member != stale);
         self.bump();
+        for at in self.places(other.pid) {
+            if let Some(note) = self.notes.get_mut(at) {
+                note.set(Flag::Second, false);
+            }
+        }
         Some(other)
     }
 
-    /// Adds everyone in `received`; the one way into the table.
-    ///
-    /// When there is no room for all, the greatest stay, and I and those in `keep` whatever we are.
-    /// So the outcome depends on who was heard of and never on the order: merging is commutative,
-    /// associative and idempotent. Linear in table and list; nothing is written if nothing is new.
-    pub(crate) fn merge(&mut self, received: Roster<'_>, keep: &Keep) -> Merged {
-        let (me, received) = (self.me, received.members());
-        let fresh = self.count_fresh(received);
-        if fresh == 0 {
-            return Merged::default();
-        }
-        let size = self.members.len() + fresh;
-        let excess = size.saturating_sub(self.members.capacity());
-        // The last one stays: me.
-        let mut pinned = [me; 4];
-        for (place, pid) in pinned.iter_mut().zip(keep) {
-            *place = self.latest(*pid, received).unwrap_or(me);
-        }
-        let may_go = |member: &Member| admits(&me, member) && !pinned.contains(member);
-        let floor = self.nth_from_below(received, excess, &may_go).copied();
-        let stays = |member: &Member| match floor {
-            Some(floor) if *member <= floor => pinned.contains(member),
-            _ => admits(&me, member),
-        };
-        self.retain(&stays);
-        let greatest_added = self.insert(received, size - excess, &stays);
-        // Nobody is dropped but to make room for somebody.
-        if greatest_added.is_some() {
-            self.bump();
-        }
-        Merged {
-            greatest_added,
-            left_out: u32::try_from(excess).unwrap_or(u32::MAX),
-        }
-    }
-
-    fn bump(&mut self) {
+    pub(crate) fn bump(&mut self) {
         *self.revision = self.revision.wrapping_add(1);
     }
 
-    /// How many of those in `received` are to be added.
-    fn count_fresh(&self, received: &[Member]) -> usize {
-        let mut known = &**self.members;
-        received
-            .iter()
-            .filter(|member| {
-                while let [least, others @ ..] = known
-                    && least < *member
-                {
-                    known = others;
-                }
-                known.first() != Some(member) && admits(&self.me, member)
-            })
-            .count()
-    }
-
-    /// The greatest address of a process, known or just received.
-    fn latest(&self, pid: Pid, received: &[Member]) -> Option<Member> {
-        let mut told = received.iter().rev().copied();
-        told.find(|told| told.pid == pid && admits(&self.me, told))
-            .max(self.find(pid))
-    }
-
-    /// Of table and list together, the `nth` of those that are `wanted`, counted from 1.
-    fn nth_from_below<'a>(
-        &'a self,
-        received: &'a [Member],
-        mut nth: usize,
-        wanted: Wanted<'_>,
-    ) -> Option<&'a Member> {
-        let (mut known, mut told) = (&**self.members, received);
-        while nth > 0 {
-            let next = match (known.first(), told.first()) {
-                (Some(a), Some(b)) => a.min(b),
-                (a, b) => a.or(b)?,
-            };
-            for list in [&mut known, &mut told] {
-                if let [first, others @ ..] = *list
-                    && first == next
-                {
-                    *list = others;
-                }
-            }
-            if wanted(next) {
-                nth -= 1;
-                if nth == 0 {
-                    return Some(next);
-                }
-            }
-        }
-        None
-    }
-
     /// Drops the entries that do not stay.
-    fn retain(&mut self, stays: Wanted<'_>) {
+    pub(crate) fn retain(&mut self, stays: Choice<'_>) {
         let mut kept = 0;
         for at in 0..self.members.len() {
-            if let Some((member, liveness)) = self.entry(at)
-                && stays(&member)
+            if let Some((member, note)) = self.entry(at)
+                && stays(&member, note)
             {
-                self.put(kept, member, liveness);
+                self.put(kept, member, note);
                 kept += 1;
             }
         }
         self.members.truncate(kept);
-        self.liveness.truncate(kept);
-    }
-
-    /// Puts those in `received` that stay where they belong, which makes `size` entries: from the
-    /// greatest down, so that no entry moves twice. Returns the greatest that was new.
-    fn insert(&mut self, received: &[Member], size: usize, stays: Wanted<'_>) -> Option<Pid> {
-        let mut from = self.members.len();
-        let mut to = size;
-        for _ in from..size {
-            // Cannot fail, as `merge` has made room.
-            let _ = self.members.push(self.me);
-            let _ = self.liveness.push(Liveness::Unasked);
-        }
-        let mut greatest_added = None;
-        // The entries between `from` and `to` are the room that is still to be filled.
-        for next in received
-            .iter()
-            .rev()
-            .copied()
-            .filter(|member| stays(member))
-        {
-            while let Some((known, liveness)) = from.checked_sub(1).and_then(|at| self.entry(at))
-                && known >= next
-            {
-                from -= 1;
-                to -= 1;
-                self.put(to, known, liveness);
-            }
-            if self.members.get(to) != Some(&next) {
-                to -= 1;
-                self.put(to, next, Liveness::Unasked);
-                greatest_added.get_or_insert(next.pid);
-            }
-        }
-        greatest_added
+        self.notes.truncate(kept);
     }
 
     // `#[inline(never)]`, and what is copied cannot overlap: no `memmove`, which would be 1.6 KB.
     #[inline(never)]
-    fn put(&mut self, at: usize, member: Member, liveness: Liveness) {
-        if let (Some(to), Some(mark)) = (self.members.get_mut(at), self.liveness.get_mut(at)) {
+    pub(crate) fn put(&mut self, at: usize, member: Member, note: Note) {
+        if let (Some(to), Some(mark)) = (self.members.get_mut(at), self.notes.get_mut(at)) {
             *to = member;
-            *mark = liveness;
+            *mark = note;
         }
     }
 }
 
-/// A choice of members; not generic, so that what uses it exists once.
-type Wanted<'a> = &'a dyn Fn(&Member) -> bool;
+/// A choice of entries; not generic, so that what uses it exists once.
+pub(crate) type Choice<'a> = &'a dyn Fn(&Member, Note) -> bool;
 
 /// How many of `members`, ascending, are below `bound`.
-fn count_below(members: &[Member], bound: Member) -> usize {
+pub(crate) fn count_below(members: &[Member], bound: Member) -> usize {
     members.partition_point(|member| *member < bound)
 }
 
 /// How many of `members`, ascending, are at most `bound`.
-fn count_up_to(members: &[Member], bound: Member) -> usize {
+pub(crate) fn count_up_to(members: &[Member], bound: Member) -> usize {
     let below = count_below(members, bound);
     below + usize::from(members.get(below) == Some(&bound))
 }
 
-/// The entry of `pid` in `members`, ascending, at its greatest address.
-fn greatest_of(members: &[Member], pid: Pid) -> Option<Member> {
-    let at = count_up_to(members, pid.last()).checked_sub(1)?;
-    members.get(at).copied().filter(|found| found.pid == pid)
-}
-
-/// Whether `received` is me or may stand in the table beside me: my pid at another address is my own
-/// past, and my address under another pid is somebody whose port I have now.
+/// Returns `true` if `received` is me or may stand in the table beside me: my pid at another address
+/// is my own past, and my address under another pid is somebody whose port I have now.
 pub(crate) fn admits(me: &Member, received: &Member) -> bool {
     let same_addr = received.addr == me.addr;
     if received.pid == me.pid {
         same_addr
     } else {
         !same_addr
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use heapless::Vec;
-
-    use super::*;
-    use crate::roster::Addr;
-
-    fn member(days: u32, addr: u64) -> Member {
-        Member {
-            pid: Pid { days, id: days },
-            addr: Addr(addr),
-        }
-    }
-
-    struct Storage<const N: usize> {
-        members: Vec<Member, N>,
-        liveness: Vec<Liveness, N>,
-        revision: u32,
-        me: Member,
-        leader: Option<Pid>,
-    }
-
-    impl<const N: usize> Storage<N> {
-        fn of(me: Member) -> Self {
-            let mut storage = Self {
-                members: Vec::new(),
-                liveness: Vec::new(),
-                revision: 0,
-                me,
-                leader: None,
-            };
-            storage.members.push(me).unwrap();
-            storage.liveness.push(Liveness::Unasked).unwrap();
-            storage
-        }
-
-        fn table(&mut self) -> Table<'_> {
-            Table {
-                me: self.me,
-                members: &mut self.members,
-                liveness: &mut self.liveness,
-                revision: &mut self.revision,
-            }
-        }
-
-        fn hear(&mut self, members: &[Member]) -> Merged {
-            let keep = [self.leader.unwrap_or(self.me.pid); 3];
-            self.table().merge(Roster::new(members).unwrap(), &keep)
-        }
-    }
-
-    #[test]
-    fn a_merge_is_a_sorted_union() {
-        let mut storage = Storage::<8>::of(member(5, 5));
-        let merged = storage.hear(&[member(1, 1), member(9, 9)]);
-        assert_eq!(merged.greatest_added, Some(member(9, 9).pid));
-        storage.table().mark(member(9, 9).pid, Liveness::Gone);
-        let revision = storage.revision;
-        let merged = storage.hear(&[member(1, 1), member(5, 5), member(7, 7), member(9, 9)]);
-        assert_eq!(merged.greatest_added, Some(member(7, 7).pid));
-        assert_eq!(
-            storage.members,
-            [member(1, 1), member(5, 5), member(7, 7), member(9, 9)]
-        );
-        // What was known of a member moved along with it.
-        assert_eq!(storage.table().liveness(member(9, 9).pid), Liveness::Gone);
-        assert_eq!(
-            storage.table().liveness(member(7, 7).pid),
-            Liveness::Unasked
-        );
-        assert_ne!(storage.revision, revision);
-        let revision = storage.revision;
-        assert_eq!(
-            storage.hear(&[member(1, 1), member(9, 9)]),
-            Merged::default()
-        );
-        assert_eq!(storage.revision, revision, "nothing new, nothing changed");
-    }
-
-    #[test]
-    fn my_past_and_my_port_s_past_stay_out() {
-        let mut storage = Storage::<8>::of(member(5, 5));
-        let merged = storage.hear(&[member(4, 5), member(5, 4), member(5, 6), member(6, 5)]);
-        assert_eq!(merged, Merged::default());
-        assert_eq!(storage.members, [member(5, 5)]);
-    }
-
-    #[test]
-    fn a_full_table_keeps_me_the_leader_and_the_greatest() {
-        let mut storage = Storage::<4>::of(member(1, 1));
-        storage.hear(&[member(2, 2), member(3, 3), member(4, 4)]);
-        storage.leader = Some(member(2, 2).pid);
-        let merged = storage.hear(&[member(0, 9), member(5, 5), member(6, 6)]);
-        assert_eq!(merged.left_out, 3);
-        assert_eq!(merged.greatest_added, Some(member(6, 6).pid));
-        assert_eq!(
-            storage.members,
-            [member(1, 1), member(2, 2), member(5, 5), member(6, 6)]
-        );
-    }
-
-    #[test]
-    fn a_stale_address_is_forgotten_only_if_another_is_known() {
-        let mut storage = Storage::<8>::of(member(5, 5));
-        storage.hear(&[member(7, 1), member(7, 3), member(8, 8)]);
-        let mut table = storage.table();
-        assert_eq!(table.find(member(7, 0).pid), Some(member(7, 3)));
-        assert_eq!(table.forget_address(member(7, 3)), Some(member(7, 1)));
-        assert_eq!(table.forget_address(member(7, 1)), None);
-        assert_eq!(table.find(member(7, 0).pid), Some(member(7, 1)));
-        assert_eq!(storage.members.len(), 3);
     }
 }

@@ -35,6 +35,15 @@ impl Instant {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same instant by a clock that is `by` behind; never stays never.
+    pub(crate) fn earlier(self, by: Duration) -> Self {
+        if self == Self::NEVER {
+            return self;
+        }
+        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(by))
+    }
+
     /// What is left until then at `now`.
     pub(crate) fn left(self, now: Self) -> Span {
         Span(u32::try_from(self.0.saturating_sub(now.0)).unwrap_or(u32::MAX))
@@ -82,6 +91,14 @@ impl Span {
 
     pub(crate) const fn half(self) -> Self {
         Self(self.0 / 2)
+    }
+
+    pub(crate) const fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    pub(crate) const fn times(self, factor: u32) -> Self {
+        Self(self.0.saturating_mul(factor))
     }
 
     pub(crate) const fn twice(self) -> Self {

@@ -1,5 +1,7 @@
 //! A node's own times, by name. The deadlines of exchanges stand in the table of exchanges.
 
+use core::time::Duration;
+
 use crate::time::Instant;
 
 /// What a node does when a time has come. Each is set in one phase or in any, and is never due while
@@ -18,15 +20,19 @@ pub(crate) enum Timer {
     Announce,
     /// As the leader: ask the coordinator who has come.
     Look,
+    /// In a large group: what has not been answered by now does not answer for the time being.
+    Patience,
+    /// In a large group: relay the leader, which the pace has put off.
+    Relay,
 }
 
 /// The time of each [`Timer`].
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Timers([Instant; Timer::Look as usize + 1]);
+pub(crate) struct Timers([Instant; Timer::Relay as usize + 1]);
 
 impl Timers {
     pub(crate) const fn new() -> Self {
-        Self([Instant::NEVER; Timer::Look as usize + 1])
+        Self([Instant::NEVER; Timer::Relay as usize + 1])
     }
 
     pub(crate) fn at(&self, timer: Timer) -> Instant {
@@ -42,6 +48,13 @@ impl Timers {
         }
     }
 
+    /// Moves every time that is set.
+    pub(crate) fn set_back(&mut self, by: Duration) {
+        for time in &mut self.0 {
+            *time = time.earlier(by);
+        }
+    }
+
     pub(crate) fn stop(&mut self, timer: Timer) {
         self.set(timer, Instant::NEVER);
     }
@@ -53,11 +66,16 @@ impl Timers {
 
     /// The earliest time of those that do not need a slot for an exchange.
     pub(crate) fn earliest_but_sending(&self) -> Instant {
-        [Timer::Phase, Timer::Feign, Timer::Announce, Timer::Look]
-            .into_iter()
-            .fold(Instant::NEVER, |earliest, timer| {
-                earliest.min(self.at(timer))
-            })
+        let timers = [
+            Timer::Phase,
+            Timer::Feign,
+            Timer::Announce,
+            Timer::Look,
+            Timer::Patience,
+            Timer::Relay,
+        ];
+        let times = timers.map(|timer| self.at(timer));
+        times.into_iter().fold(Instant::NEVER, Instant::min)
     }
 
     /// The earliest time of those at which a message is sent.

@@ -1,6 +1,7 @@
 //! A node without its capacities: what the files that hold its rules work on.
 
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 
 use heapless::Deque;
 
@@ -29,6 +30,8 @@ pub(crate) struct NodeState {
     pub(crate) rng: Rng,
     /// The latest time ever given; time does not go back.
     pub(crate) now: Instant,
+    /// The last time given, if it was earlier than the latest by far.
+    pub(crate) set_back_to: Option<Instant>,
     pub(crate) started: bool,
     pub(crate) stage: Stage,
     pub(crate) timers: Timers,
@@ -40,10 +43,19 @@ pub(crate) struct NodeState {
     pub(crate) probed_until: Instant,
     /// The election before this one ended without a victor.
     pub(crate) no_victor: bool,
+    /// Four of the slowest round trips lately.
+    pub(crate) slowest: Span,
+    /// The pause after the next election for being probed without leading.
+    pub(crate) probed_pause: Span,
     /// Whoever answered a PROBE last: its silence means something.
     pub(crate) answers_probes: Option<Pid>,
-    /// Who asked, has no entry in the table, and has yet to be sent COORDINATOR.
-    pub(crate) left_out: Option<Member>,
+    pub(crate) large: Large,
+    /// An entry of the table may be flagged for a message that waits for a slot.
+    pub(crate) pending: bool,
+    /// The inputs that may still be taken before deadlines have their turn.
+    pub(crate) inputs_left: u16,
+    /// The last `poll` left inputs untaken.
+    pub(crate) inputs_wait: bool,
     pub(crate) reported: Reported,
     events: Deque<Event, 4>,
     pub(crate) counters: Counters,
@@ -57,8 +69,6 @@ pub(crate) struct Membership {
     pub(crate) last_join: Instant,
     /// The pause after a JOIN that failed.
     pub(crate) retry_pause: Span,
-    /// The pause before asking again who has come.
-    pub(crate) again_pause: Span,
 }
 
 /// How a leader looks for greater members.
@@ -77,6 +87,68 @@ pub(crate) struct Reported {
     pub(crate) left_out: u32,
 }
 
+/// What a member keeps because its group is large.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Large {
+    /// The group is larger than the table of a member, perhaps of another one. Never unset.
+    pub(crate) on: bool,
+    /// The nearest greater members have been sent ELECTION.
+    pub(crate) introduced: bool,
+    /// Relays that may be sent at once, at the time of the last one.
+    pub(crate) relays_left: u8,
+    /// What is being relayed is to be passed on even by those who know.
+    pub(crate) wave: bool,
+    pub(crate) relayed: Option<Pid>,
+    pub(crate) relayed_at: Instant,
+    pub(crate) waved_at: Instant,
+    /// When the leader last answered a PROBE.
+    pub(crate) proof_at: Instant,
+    /// PROBEs as if I led: since when, and the last one.
+    pub(crate) misled_since: Instant,
+    pub(crate) misled_at: Instant,
+    /// Who was found gone last.
+    pub(crate) gone: [(Pid, Instant); 3],
+    pub(crate) repair: Repair,
+}
+
+/// The search for neighbours after all known ones have failed.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Repair {
+    /// As far as the coordinator's list brought greater neighbours; and lesser ones.
+    pub(crate) up: Option<Pid>,
+    pub(crate) down: Option<Pid>,
+    /// The next list is for repair.
+    pub(crate) due: bool,
+    pub(crate) pause: Span,
+    /// How long the coordinator's list was.
+    pub(crate) listed: u32,
+}
+
+impl Large {
+    pub(crate) const fn new() -> Self {
+        Self {
+            on: false,
+            introduced: false,
+            relays_left: u8::MAX,
+            wave: false,
+            relayed: None,
+            relayed_at: Instant::ZERO,
+            waved_at: Instant::ZERO,
+            proof_at: Instant::ZERO,
+            misled_since: Instant::ZERO,
+            misled_at: Instant::ZERO,
+            gone: [(TOP.pid, Instant::ZERO); 3],
+            repair: Repair {
+                up: None,
+                down: None,
+                due: false,
+                pause: Span::ZERO,
+                listed: 0,
+            },
+        }
+    }
+}
+
 impl NodeState {
     pub(crate) fn new(config: Config) -> Self {
         let rng = Rng::new(config.seed);
@@ -84,6 +156,7 @@ impl NodeState {
         Self {
             rng,
             now: Instant::ZERO,
+            set_back_to: None,
             started: false,
             stage: Stage::Joining,
             timers: Timers::new(),
@@ -92,7 +165,6 @@ impl NodeState {
                 joined: false,
                 last_join: Instant::ZERO,
                 retry_pause: config.join_again.0,
-                again_pause: config.join_gap,
             },
             search: Search {
                 cursor: TOP,
@@ -100,8 +172,13 @@ impl NodeState {
             },
             probed_until: Instant::ZERO,
             no_victor: false,
+            slowest: Span::ZERO,
+            probed_pause: config.window,
             answers_probes: None,
-            left_out: None,
+            large: Large::new(),
+            pending: false,
+            inputs_left: 0,
+            inputs_wait: false,
             reported: Reported {
                 leader: None,
                 left_out: 0,
@@ -128,6 +205,27 @@ impl NodeState {
         self.leader().is_some_and(|leader| leader == pid)
     }
 
+    /// The clock was `by` ahead: everything that was to be at some time is to be that much earlier.
+    pub(crate) fn set_back(&mut self, by: Duration) {
+        self.timers.set_back(by);
+        self.stage.set_back(by);
+        let large = &mut self.large;
+        let times = [
+            &mut self.blocked_until,
+            &mut self.probed_until,
+            &mut self.membership.last_join,
+            &mut large.relayed_at,
+            &mut large.waved_at,
+            &mut large.proof_at,
+            &mut large.misled_since,
+            &mut large.misled_at,
+        ];
+        let gone = large.gone.iter_mut().map(|(_, at)| at);
+        for time in times.into_iter().chain(gone) {
+            *time = time.earlier(by);
+        }
+    }
+
     /// Returns `true` if opening an exchange is worth a try.
     pub(crate) fn unblocked(&self) -> bool {
         self.now >= self.blocked_until
@@ -145,13 +243,10 @@ impl NodeState {
     /// The earliest time at which something is due. What waits for a slot is not due before the
     /// next try.
     pub(crate) fn earliest(&self) -> Instant {
-        let left_out = self
-            .left_out
-            .filter(|_| matches!(self.stage, Stage::Leading { .. }));
-        let unsent = self.stage.unsent_election();
-        let unsent = unsent.or(self.stage.unsent_coordinator()).or(left_out);
+        let unsent =
+            self.stage.unsent_election().is_some() || self.stage.unsent_coordinator().is_some();
         let sends = self.timers.earliest_sending().max(self.blocked_until);
-        let waits = unsent.is_some() && self.blocked_until > Instant::ZERO;
+        let waits = (unsent || self.pending) && self.blocked_until > Instant::ZERO;
         let sends = if waits {
             sends.min(self.blocked_until)
         } else {
@@ -170,6 +265,7 @@ impl Hash for NodeState {
             config: _,
             rng,
             now,
+            set_back_to,
             started,
             stage,
             timers,
@@ -178,15 +274,22 @@ impl Hash for NodeState {
             search,
             probed_until,
             no_victor,
+            slowest,
+            probed_pause,
             answers_probes,
-            left_out,
+            large,
+            pending,
+            inputs_left,
+            inputs_wait,
             reported,
             events,
             counters: _,
         } = self;
-        (rng, now, started, stage, timers).hash(state);
+        (rng, now, set_back_to, started, stage, timers).hash(state);
         (blocked_until, membership, search, probed_until).hash(state);
-        (no_victor, answers_probes, left_out).hash(state);
+        (no_victor, slowest, probed_pause, answers_probes).hash(state);
+        (large, pending).hash(state);
+        (inputs_left, inputs_wait).hash(state);
         (reported, events.len()).hash(state);
     }
 }
@@ -196,11 +299,40 @@ impl NodeView<'_> {
         self.state.now
     }
 
+    /// A time-out as long as the network asks for: `within`, and as much longer as four of the slowest
+    /// round trips lately exceed [`SLOW`].
+    pub(crate) fn slow(&self, within: Span) -> Span {
+        if self.state.config.strict {
+            return within;
+        }
+        within + self.state.slowest.less(SLOW)
+    }
+
+    /// An answer took `time`.
+    pub(crate) fn learn_round_trip(&mut self, time: Span) {
+        let slowest = self.state.slowest;
+        let shorter = slowest.less(Span::from_micros(slowest.as_micros() / 16));
+        self.state.slowest = shorter.max(time.twice().twice()).min(SLOWEST);
+    }
+
     /// When to do again what would be done for ever at the end of time: there is no later then.
     pub(crate) fn later(&self, pause: Span) -> Instant {
         match self.now() + pause {
             at if at > self.now() => at,
             _ => Instant::NEVER,
+        }
+    }
+
+    /// Returns `true` in the suppression window after an announcement was sent or received; it lasts
+    /// until everybody has been sent what is announced.
+    pub(crate) fn in_window(&self) -> bool {
+        match self.state.stage {
+            Stage::Leading {
+                unsent,
+                window_until,
+            } => unsent.is_some() || self.now() < window_until,
+            Stage::Following { window_until, .. } => self.now() < window_until,
+            _ => false,
         }
     }
 
@@ -224,3 +356,11 @@ impl NodeView<'_> {
         }
     }
 }
+
+/// Round trips of which four take longer than this make time-outs longer: the shortest of them, a
+/// second for an OK, is made for a local network.
+const SLOW: Span = Span::from_millis(1_000);
+
+/// Time-outs grow by seven seconds at most: with delays of 300 ms on average, drawn anew for each message, 32
+/// members settle (simulated); longer would be mistaken for a network that is down.
+const SLOWEST: Span = Span::from_millis(8_000);

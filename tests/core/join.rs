@@ -150,35 +150,6 @@ fn everybody_asks_once_more_who_has_come_and_a_leader_every_ten_seconds() {
     }
 }
 
-/// In a group that may be larger than the tables, others may have no place for me, and not tell me
-/// who leads: so with more than half of the places taken JOIN goes on for good, less and less often.
-#[test]
-fn whoever_has_a_table_more_than_half_full_keeps_asking_who_has_come() {
-    for known in [8, 9] {
-        let others = members(10..10 + known - 1);
-        let mut lab = Lab::asleep(config(5));
-        lab.habit(DIRECTORY, Habit::Directory(others.clone()));
-        for other in &others {
-            lab.habit(other.addr, Habit::Answers);
-        }
-        lab.wait(0);
-        lab.coordinator(&others);
-        lab.wait(600_000);
-        assert_eq!(lab.roster().len(), known as usize);
-        let gaps = pauses(&lab, 0);
-        if known == 8 {
-            assert_eq!(gaps.len(), 1, "the one everybody makes: {gaps:?}");
-            continue;
-        }
-        // Each lies between a pause and two, and the pause doubles from 2.5 s up to 30 s.
-        for (at, gap) in gaps.iter().enumerate() {
-            let pause = (2_500 << at.min(10)).min(30_000);
-            assert!((pause..=2 * pause).contains(gap), "{at}: {gaps:?}");
-        }
-        assert!(gaps.iter().sum::<u128>() >= 540_000, "{gaps:?}");
-    }
-}
-
 #[test]
 fn to_the_letter_nobody_joins_twice() {
     for (days, others) in [(5, [3, 9]), (9, [3, 5])] {

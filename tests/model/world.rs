@@ -460,7 +460,8 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             .expect("somebody is there");
         let Seat { node, ends } = Arc::make_mut(seat);
         let mut port = Port::new(place, ends, &mut self.flights, true);
-        let event = node.poll(Instant::ZERO, &mut port);
+        let earlier = self.now.as_micros().saturating_sub(500_000);
+        let event = node.poll(Instant::from_micros(earlier), &mut port);
         assert_eq!(event, None, "polled again, it tells more");
         self.take_print(place);
         let after = (self.prints[usize::from(place)], self.flights.len());

@@ -1,0 +1,564 @@
+//! Groups larger than their members' tables.
+//!
+//! A member of such a group knows its neighbours and a sample of the others (see `merge.rs`), so no
+//! announcement reaches everybody, and no election asks everybody. These rules hold once a member
+//! knows that its group is large; until then none of them does anything.
+//!
+//! * **Relay.** Whoever begins to follow a leader passes its COORDINATOR on, once, to [`RELAYS`] of its
+//!   table. Without: 2.9 s instead of 20 ms after a crash among 1,000 (simulated).
+//! * **Pace.** Three relays at once, then one in [`RELAY_GAP`]: the hard limit of every storm.
+//! * **Pull.** An ELECTION is answered OK and with a COORDINATOR as soon as the leader is known to be
+//!   alive. It starts no election while that leader answers.
+//! * **Few are asked.** An election asks sixteen: the greatest, the nearest, and some by lot.
+//! * **Introduction.** A newcomer sends ELECTION to its nearest greater members whatever happens, so
+//!   that everybody is known to its neighbour and the ring is whole.
+//! * **Ask before believing.** A lesser leader, or one that was found gone lately, is followed only when
+//!   the PROBE to the present leader, or to that one, says so. An answer from before the claim proves
+//!   nothing.
+//! * **Patience.** What does not answer within a few round trips is taken for gone for the time being.
+//! * **Wave.** A member that is probed as if it led repeats the leader's announcement, to be passed on by
+//!   all. When that does not help for 15 s it leaves such PROBEs unanswered: whoever sent them elects.
+//! * **Seeking.** A leader asks some greater members by lot, each time it asks the coordinator who came.
+//! * **Repair.** Who has lost all its neighbours on one side asks the coordinator for the next ones.
+
+use crate::merge::{Shares, mix};
+use crate::phase::Stage;
+use crate::roster::{Member, Origin, Pid, Roster, TOP};
+use crate::table::{Flag, Liveness, Table, Trust, count_below};
+use crate::time::{Instant, Span};
+use crate::timers::Timer;
+use crate::view::NodeView;
+
+/// To how many members a leader is relayed. With 16 it takes as long and twice the messages, with 4
+/// some are reached by their own PROBE only (simulated).
+const RELAYS: usize = 8;
+
+/// How many relays may follow each other at once, and the pause after which there may be one more.
+const RELAYS_AT_ONCE: u8 = 3;
+const RELAY_GAP: Span = Span::from_millis(200);
+
+/// The most members in a list of a large group: it fits any peer's 1,024 bytes with room to spare.
+pub(crate) const LIST_MAX: usize = 16;
+
+/// An answer this fresh is as good as another PROBE: it bounds the PROBEs of one member to the leader.
+const PROOF: Span = Span::from_millis(20);
+
+/// How long somebody found gone is not believed to lead without being asked, and how long it is not
+/// asked again by an election.
+const GONE_FOR: Span = Span::from_millis(10_000);
+const GONE_UNASKED: Span = Span::from_millis(1_000);
+
+/// The bounds of patience: it is four of the slowest round trips lately, within these. Without it, with
+/// answers that take up to 100 ms, two leaders alternate for ever (simulated).
+const PATIENCE: (Span, Span) = (Span::from_millis(50), Span::from_millis(1_500));
+
+/// At most one wave of a member in this time, and one that passes waves on in the second.
+const WAVE_GAP: Span = Span::from_millis(1_000);
+const WAVES_PASSED_GAP: Span = Span::from_millis(5_000);
+
+/// PROBEs as if I led are answered for so long, if no pause between them is longer than the second.
+const MISLED_MAX: Span = Span::from_millis(15_000);
+const MISLED_PAUSE: Span = Span::from_millis(6_000);
+
+/// ELECTIONs under way at once until patience is over: each is answered by a COORDINATOR too.
+const ASKED_AT_ONCE: usize = 4;
+
+/// The first and the longest pause of a repair, and how much a member of the coordinator's list adds
+/// to it: half a group that loses its neighbours at once must not ask in step for 240 kB each.
+const REPAIR_PAUSE: (Span, Span) = (Span::from_millis(300), Span::from_millis(30_000));
+const REPAIR_SPREAD: Span = Span::from_millis(5);
+
+/// How many neighbours a repair takes, and how many greater members a leader asks by lot.
+const TAKEN: usize = 4;
+
+/// A list composed for one message.
+pub(crate) struct List {
+    members: heapless::Vec<Member, LIST_MAX>,
+}
+
+impl List {
+    fn new() -> Self {
+        Self {
+            members: heapless::Vec::new(),
+        }
+    }
+
+    /// Adds a member where it belongs, unless the list is full.
+    fn add(&mut self, member: Member) {
+        let place = count_below(&self.members, member);
+        if self.members.get(place) != Some(&member) {
+            // What does not fit is left out.
+            let _ = self.members.insert(place, member);
+        }
+    }
+
+    pub(crate) fn roster(&self) -> Roster<'_> {
+        Roster::new(&self.members).unwrap_or(Roster::EMPTY)
+    }
+}
+
+impl Table<'_> {
+    /// Live entries from `places`, one for each process.
+    fn live(&self, places: impl Iterator<Item = usize>) -> impl Iterator<Item = Member> {
+        let entries = places.filter_map(|at| self.entry(at));
+        entries
+            .filter(|(_, note)| !note.has(Flag::Gone) && !note.has(Flag::Second))
+            .map(|(member, _)| member)
+    }
+
+    fn live_greater(&self) -> impl Iterator<Item = Member> {
+        self.live(self.my_place() + 1..self.members.len())
+    }
+
+    fn live_lesser(&self) -> impl Iterator<Item = Member> {
+        self.live((0..self.my_place()).rev())
+    }
+
+    /// The list of a COORDINATOR for `leader`: it, me, my neighbours, and others in turn.
+    pub(crate) fn list_for(&self, leader: Pid, turn: usize) -> List {
+        let mut list = List::new();
+        list.members.extend(self.find(leader));
+        list.add(self.me);
+        let max = LIST_MAX.min(self.members.capacity());
+        let below = |member: &Member| member.pid < leader;
+        for near in self.live_lesser().take(max / 4) {
+            list.add(near);
+        }
+        for near in self.live_greater().filter(below).take(max / 4) {
+            list.add(near);
+        }
+        let (count, turn) = (self.members.len(), turn % self.members.len().max(1));
+        let places = (turn..count).chain(0..turn);
+        for other in self.live(places).filter(below) {
+            if list.members.len() >= max {
+                break;
+            }
+            list.add(other);
+        }
+        list
+    }
+
+    /// The list of an ELECTION: me and greater members, the nearest.
+    pub(crate) fn list_upwards(&self) -> List {
+        let mut list = List::new();
+        list.add(self.me);
+        let max = LIST_MAX.min(self.members.capacity());
+        for near in self.live_greater().take(max - 1) {
+            list.add(near);
+        }
+        list
+    }
+
+    /// Chooses whom `leader` is relayed to: neighbours on both sides, and the sample.
+    fn choose_relays(&mut self, leader: Pid) {
+        self.clear_flag(Flag::Relay);
+        let near = if self.members.capacity() <= 8 { 2 } else { 3 };
+        for side in [true, false] {
+            let mut chosen = [None; 3];
+            let below = |member: &Member| member.pid < leader;
+            if side {
+                fill(&mut chosen, self.live_greater().filter(below).take(near));
+            } else {
+                fill(&mut chosen, self.live_lesser().filter(below).take(near));
+            }
+            for member in chosen.into_iter().flatten() {
+                self.set_flag(member.pid, Flag::Relay, true);
+            }
+        }
+        let chosen = self.notes.iter().filter(|note| note.has(Flag::Relay));
+        for _ in chosen.count()..RELAYS {
+            let me = self.me.pid;
+            let unchosen = |member: &Member| {
+                member.pid < leader && member.pid != me && !self.has(member.pid, Flag::Relay)
+            };
+            let far = self.live(0..self.members.len()).filter(unchosen);
+            let Some(next) = far.min_by_key(|member| mix(me, member.pid)) else {
+                return;
+            };
+            self.set_flag(next.pid, Flag::Relay, true);
+        }
+    }
+
+    /// The entry with `flag` that is furthest from me: it carries the news furthest.
+    pub(crate) fn furthest(&self, flag: Flag) -> Option<Member> {
+        let mine = self.my_place();
+        let flagged = |at: &usize| self.notes.get(*at).is_some_and(|note| note.has(flag));
+        let places = (0..self.members.len()).filter(flagged);
+        let at = places.max_by_key(|at| at.abs_diff(mine))?;
+        let (member, _) = self.entry(at)?;
+        self.find(member.pid)
+    }
+
+    /// Chooses whom an election asks: those who have answered before, the greatest, the nearest, and
+    /// some by lot. `lot` is another number each time.
+    fn choose_asked(&mut self, lot: Pid, unasked: &[(Pid, Instant)], now: Instant) {
+        let from = self.my_place() + 1;
+        let count = self.members.len() - from;
+        let mut reached = 0;
+        for (order, at) in (from..self.members.len()).rev().enumerate() {
+            let Some((member, note)) = self.entry(at) else {
+                return;
+            };
+            let asked_lately = unasked
+                .iter()
+                .any(|(pid, found)| *pid == member.pid && *found + GONE_UNASKED > now);
+            let answered = note.trust == Trust::Reached && reached < TAKEN;
+            reached += usize::from(answered);
+            let nearest = at < from + TAKEN;
+            let greatest = order < LIST_MAX / 2;
+            // Four of those in between, each with the same chance.
+            let between = count.saturating_sub(LIST_MAX / 2 + TAKEN).max(1) as u64;
+            let drawn = mix(lot, member.pid) % between < TAKEN as u64;
+            if asked_lately || !(answered || nearest || greatest || drawn) {
+                self.mark_skipped(at);
+            }
+        }
+    }
+
+    fn mark_skipped(&mut self, at: usize) {
+        if let Some(note) = self.notes.get_mut(at) {
+            note.liveness = Liveness::Skipped;
+        }
+    }
+}
+
+fn fill(into: &mut [Option<Member>], from: impl Iterator<Item = Member>) {
+    for (place, member) in into.iter_mut().zip(from) {
+        *place = Some(member);
+    }
+}
+
+impl NodeView<'_> {
+    /// What a list of mine says of its sender.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let origin = Origin {
+            pid: self.table.me.pid,
+            large: self.state.large.on,
+        };
+        Some(origin).filter(|_| !self.state.config.strict)
+    }
+
+    /// The group is larger than a table: the rules of this file hold from now on.
+    pub(crate) fn become_large(&mut self) {
+        if !self.state.large.on && !self.state.config.strict {
+            self.state.large.on = true;
+            if self.state.membership.joined && !matches!(self.state.stage, Stage::Failed) {
+                self.introduce();
+            }
+        }
+    }
+
+    /// Sends ELECTION to the nearest greater members, once.
+    pub(crate) fn introduce(&mut self) {
+        if self.state.large.on && !self.state.large.introduced {
+            self.state.large.introduced = true;
+            let count = Shares::of(self.table.members.capacity()).greater.min(3);
+            let mut near = [None; 3];
+            fill(&mut near, self.table.live_greater().take(count));
+            for member in near.into_iter().flatten() {
+                self.flag(member.pid, Flag::Introduce);
+            }
+        }
+    }
+
+    /// After a feigned failure a member introduces itself anew.
+    pub(crate) fn forget_introduction(&mut self) {
+        self.state.large.introduced = false;
+    }
+
+    pub(crate) fn flag(&mut self, pid: Pid, flag: Flag) {
+        if pid != self.table.me.pid {
+            self.table.set_flag(pid, flag, true);
+            self.state.pending = true;
+        }
+    }
+
+    /// An election begins: of a large table only some are asked.
+    pub(crate) fn choose_asked(&mut self) {
+        if self.state.large.on {
+            let lot = self.state.rng.lot();
+            let (gone, now) = (self.state.large.gone, self.now());
+            self.table.choose_asked(lot, &gone, now);
+            let patience = self.later(self.patience());
+            self.state.timers.set(Timer::Patience, patience);
+        }
+    }
+
+    /// Passes the announcement of `leader` on to some members, or as soon as the pace allows.
+    pub(crate) fn relay(&mut self, leader: Pid, wave: bool) {
+        if !self.state.large.on {
+            return;
+        }
+        let now = self.now();
+        let large = &mut self.state.large;
+        let gap = u64::from(RELAY_GAP.as_micros());
+        let since = now.as_micros().saturating_sub(large.relayed_at.as_micros());
+        let more = u8::try_from(since / gap).unwrap_or(RELAYS_AT_ONCE);
+        let left = large.relays_left.saturating_add(more).min(RELAYS_AT_ONCE);
+        if left == 0 {
+            let at = large.relayed_at + RELAY_GAP;
+            self.state.timers.set(Timer::Relay, at);
+            return;
+        }
+        large.relays_left = left - 1;
+        large.relayed_at = now;
+        large.relayed = Some(leader);
+        large.wave = wave;
+        self.state.timers.stop(Timer::Relay);
+        self.table.choose_relays(leader);
+        self.state.pending = true;
+    }
+
+    /// Relays whom I have just begun to follow, unless it was the last one relayed.
+    pub(crate) fn relay_news(&mut self, leader: Pid) {
+        self.state.large.proof_at = Instant::ZERO;
+        if self.state.large.relayed != Some(leader) {
+            self.relay(leader, false);
+        }
+    }
+
+    /// The relay that the pace has put off: of whoever is followed now.
+    pub(crate) fn relay_late(&mut self) {
+        self.state.timers.stop(Timer::Relay);
+        if let Some(leader) = self.state.leader() {
+            self.relay(leader, false);
+        }
+    }
+
+    /// The list of a relay to send now, or of an answer to an asker.
+    pub(crate) fn relay_list(&self, leader: Pid, relayed: bool) -> List {
+        if relayed && self.state.large.wave {
+            let mut list = List::new();
+            list.members.extend(self.table.find(leader));
+            return list;
+        }
+        let turn = self.now().as_micros() / 7 + self.table.me.pid.key();
+        self.table.list_for(leader, turn as usize)
+    }
+
+    /// The announcement of whom I follow was received again. A list of just the leader is a wave: it
+    /// is for those who follow another one, so everybody passes it on.
+    pub(crate) fn pass_wave_on(&mut self, list: Roster<'_>, leader: Pid) {
+        let quiet = self.now() >= self.state.large.relayed_at + WAVES_PASSED_GAP;
+        if self.state.large.on && list.len() == 1 && quiet && !self.in_window() {
+            self.relay(leader, true);
+        }
+    }
+
+    /// I was probed as if I led: has the announcement of my leader repeated.
+    pub(crate) fn wave(&mut self, leader: Pid) {
+        if !self.in_window() && self.now() >= self.state.large.waved_at + WAVE_GAP {
+            self.state.large.waved_at = self.now();
+            self.relay(leader, true);
+        }
+    }
+
+    /// Returns `true` if PROBEs as if I led have gone on for so long that another one is better left
+    /// unanswered: whoever follows me elects then.
+    pub(crate) fn is_misleading(&mut self) -> bool {
+        let now = self.now();
+        if !matches!(self.state.stage, Stage::Following { .. }) || self.in_window() {
+            return false;
+        }
+        let large = &mut self.state.large;
+        if large.misled_at + MISLED_PAUSE < now {
+            large.misled_since = now;
+        }
+        large.misled_at = now;
+        !self.state.config.strict && now > large.misled_since + MISLED_MAX
+    }
+
+    /// Returns `true` if those who asked may be sent COORDINATOR: the leader is known to be alive.
+    pub(crate) fn may_answer_askers(&self) -> bool {
+        match self.state.stage {
+            Stage::Leading { .. } => true,
+            Stage::Following { .. } => self.in_window() || self.has_proof(),
+            _ => false,
+        }
+    }
+
+    /// Returns `true` if the leader has answered a PROBE just now.
+    fn has_proof(&self) -> bool {
+        let proof_at = self.state.large.proof_at;
+        self.state.large.on && proof_at != Instant::ZERO && self.now() < proof_at + PROOF
+    }
+
+    /// Probes the leader for those who have asked, or for a claim, unless that is under way.
+    pub(crate) fn prove_leader(&mut self) {
+        let at = if self.has_proof() {
+            self.state.large.proof_at + PROOF
+        } else {
+            self.now()
+        };
+        self.probe_by(at);
+    }
+
+    /// A PROBE to the leader has been sent: its answer is awaited with patience.
+    pub(crate) fn await_proof(&mut self) {
+        if self.state.large.on {
+            let at = self.later(self.patience());
+            self.state.timers.set(Timer::Patience, at);
+        }
+    }
+
+    /// Returns `true` if the PROBE to the leader has been out for longer than patience.
+    pub(crate) fn is_out_of_patience(&self, leader: Pid) -> bool {
+        self.state.timers.is_stopped(Timer::Patience) && self.slots.probing(leader)
+    }
+
+    /// How long an answer may take before its absence counts for the time being.
+    fn patience(&self) -> Span {
+        self.state.slowest.max(PATIENCE.0).min(PATIENCE.1)
+    }
+
+    /// Notes that `pid` was found gone, and looks whether that leaves me without neighbours.
+    pub(crate) fn note_gone(&mut self, pid: Pid) {
+        let now = self.now();
+        let [first, second, third] = &mut self.state.large.gone;
+        if first.0 == pid {
+            first.1 = now;
+        } else if second.0 == pid {
+            second.1 = now;
+        } else {
+            (*third, *second, *first) = (*second, *first, (pid, now));
+        }
+        self.repair_later();
+    }
+
+    /// `pid` has answered.
+    pub(crate) fn note_alive(&mut self, pid: Pid) {
+        for (gone, _) in &mut self.state.large.gone {
+            if *gone == pid {
+                *gone = TOP.pid;
+            }
+        }
+        self.state.large.repair.pause = Span::ZERO;
+    }
+
+    /// Returns `true` if `pid` was found gone lately, and has not answered since.
+    pub(crate) fn found_gone(&self, pid: Pid) -> bool {
+        let now = self.now();
+        let mut gone = self.state.large.gone.iter();
+        gone.any(|(found, at)| *found == pid && *at + GONE_FOR > now)
+    }
+
+    /// The sides on which nobody answers any more as far as the coordinator's list brought somebody:
+    /// the greater one, which is of no matter to a leader, and the lesser one.
+    fn lost_sides(&self) -> (bool, bool) {
+        let repair = &self.state.large.repair;
+        let leads = matches!(self.state.stage, Stage::Leading { .. });
+        let lost = |mark: Option<Pid>, nearest: Option<Member>, beyond: fn(Pid, Pid) -> bool| {
+            mark.is_some_and(|mark| nearest.is_none_or(|near| beyond(near.pid, mark)))
+        };
+        let up = lost(repair.up, self.table.live_greater().next(), |near, mark| {
+            near > mark
+        });
+        let down = lost(
+            repair.down,
+            self.table.live_lesser().next(),
+            |near, mark| near < mark,
+        );
+        (up && !leads, down)
+    }
+
+    /// Asks the coordinator for other neighbours if all on one side are lost.
+    fn repair_later(&mut self) {
+        let due = self.state.large.repair.due || !self.state.large.on;
+        if due || self.lost_sides() == (false, false) {
+            return;
+        }
+        let repair = &mut self.state.large.repair;
+        repair.due = true;
+        let (first, longest) = REPAIR_PAUSE;
+        repair.pause = repair.pause.twice().max(first).min(longest);
+        let spread = match self.state.stage {
+            Stage::Leading { .. } => Span::ZERO,
+            _ => REPAIR_SPREAD.times(repair.listed),
+        };
+        let (pause, until) = (repair.pause, repair.pause.twice() + spread);
+        self.draw(Timer::Join, (pause, until));
+    }
+
+    /// Takes from the coordinator's list, before it is merged, what a large group needs: neighbours
+    /// beyond those that are lost; and for a leader some greater members to ask.
+    pub(crate) fn take_listed(&mut self, list: Roster<'_>) {
+        let members = list.members();
+        let (lesser, greater) = members.split_at(count_below(members, self.table.me));
+        let greater = match greater {
+            [me, greater @ ..] if me.pid == self.table.me.pid => greater,
+            all => all,
+        };
+        let shares = Shares::of(self.table.members.capacity());
+        self.state.large.repair.listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        if !self.state.membership.joined {
+            let repair = &mut self.state.large.repair;
+            let mut near = greater.iter().take(shares.greater);
+            repair.up = near.next_back().map(|last| last.pid);
+            let mut near = lesser.iter().rev().take(shares.lesser);
+            repair.down = near.next_back().map(|last| last.pid);
+            return;
+        }
+        if !self.state.large.on {
+            return;
+        }
+        if matches!(self.state.stage, Stage::Leading { .. }) {
+            self.seek_by_lot(greater);
+        }
+        let (up, down) = self.lost_sides();
+        let due = core::mem::take(&mut self.state.large.repair.due);
+        if due && up {
+            let mark = self.state.large.repair.up.unwrap_or(self.table.me.pid);
+            let beyond = greater.iter().filter(|member| member.pid > mark);
+            let mut taken = [None; TAKEN];
+            fill(&mut taken, beyond.copied());
+            self.state.large.repair.up = self.take(taken, Flag::Introduce);
+        }
+        if due && down {
+            let mark = self.state.large.repair.down.unwrap_or(self.table.me.pid);
+            let beyond = lesser.iter().rev().filter(|member| member.pid < mark);
+            let mut taken = [None; TAKEN];
+            fill(&mut taken, beyond.copied());
+            self.state.large.repair.down = self.take(taken, Flag::Asker);
+        }
+    }
+
+    /// Gives these neighbours an entry and a message; returns the furthest, or me to begin anew.
+    fn take(&mut self, members: [Option<Member>; TAKEN], flag: Flag) -> Option<Pid> {
+        let mut furthest = None;
+        for member in members.into_iter().flatten() {
+            self.merge_sender(member);
+            self.flag(member.pid, flag);
+            furthest = Some(member.pid);
+        }
+        if furthest.is_none() {
+            self.state.large.repair.pause = REPAIR_PAUSE.1;
+        }
+        Some(furthest.unwrap_or(self.table.me.pid))
+    }
+
+    /// Gives some of `greater`, drawn by lot, an entry and an ELECTION: one of them may lead a part of
+    /// the group that does not know of this one. Those that do not answer give way, but the greatest.
+    fn seek_by_lot(&mut self, greater: &[Member]) {
+        for _ in 0..TAKEN.min(greater.len()) {
+            let drawn = self.state.rng.below(greater.len());
+            if let Some(member) = greater.get(drawn).copied() {
+                self.merge_sender(member);
+                self.flag(member.pid, Flag::Introduce);
+            }
+        }
+    }
+
+    /// In a large group ELECTIONs go out a few at once until patience is over.
+    pub(crate) fn asks_patiently(&self) -> bool {
+        let patient = !self.state.timers.is_stopped(Timer::Patience);
+        self.state.large.on && patient && self.slots.asking() >= ASKED_AT_ONCE
+    }
+
+    /// Nobody is to be sent anything any more.
+    pub(crate) fn drop_pending(&mut self) {
+        for flag in [Flag::Relay, Flag::Asker, Flag::Introduce] {
+            self.table.clear_flag(flag);
+        }
+        self.state.pending = false;
+    }
+}

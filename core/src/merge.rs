@@ -1,0 +1,500 @@
+//! How members get into the table, and who stays when it is full.
+//!
+//! A table that is too small for the group is a neighbourhood: the nearest lesser and greater members
+//! form a ring that leaves nobody out, a few of the greatest are those that may lead, and the rest is
+//! a random sample, over which news goes round in a number of steps that grows with the logarithm of
+//! the group. What stays depends on who was heard of and on who answers, not on the order of hearing.
+
+use crate::roster::{Member, Pid, Roster, TOP};
+use crate::table::{ADDRESSES_MAX, Flag, Note, Table, Trust, admits, count_below};
+
+/// Whom a full table keeps besides me, whatever they are: who leads, and who is said to.
+pub(crate) type Keep = [Pid; 3];
+
+/// What a merge did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// The greatest process of which an entry was not in the table before and is now.
+    pub(crate) greatest_added: Option<Pid>,
+    /// Entries, of the table or of the list, for which there was no capacity. Of what is only named
+    /// nobody is counted: it says nothing about the group.
+    pub(crate) left_out: u32,
+}
+
+/// How many of the nearest lesser, the nearest greater and the greatest members a table of `capacity`
+/// keeps in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) lesser: usize,
+    pub(crate) greater: usize,
+    pub(crate) greatest: usize,
+}
+
+impl Shares {
+    /// Simulated from 4 to 4,096 entries and 5 to 10,000 members: with fewer near ones a tenth of the
+    /// members crashing at once cuts the ring, with more the sample is too small for the news to
+    /// spread.
+    pub(crate) const fn of(capacity: usize) -> Self {
+        let (lesser, greater, greatest) = match capacity {
+            ..=4 => (1, 1, 0),
+            5..=8 => (1, 2, 1),
+            9..=26 => (capacity / 4, capacity / 4, 1),
+            27..=63 => (6, 6, capacity / 8),
+            _ => (6, 6, 8),
+        };
+        Self {
+            lesser,
+            greater,
+            greatest,
+        }
+    }
+}
+
+/// The members that are only named in lists of others and not confirmed: at most so many at once, and
+/// at most half of the table. Whoever names a thousand members makes this node try 32 of them, twice.
+const NAMED_MAX: usize = 32;
+
+/// In what order entries give way: the greater first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    gone: bool,
+    /// The less trusted give way first.
+    distrust: u8,
+    hash: u64,
+}
+
+impl Rank {
+    fn of(me: Pid, member: &Member, note: Note) -> Self {
+        Self {
+            gone: note.has(Flag::Gone),
+            distrust: Trust::Reached as u8 - note.trust as u8,
+            hash: mix(me, member.pid),
+        }
+    }
+}
+
+/// A number that is as good as drawn by lot for each pair: the sample of each member is another one.
+pub(crate) const fn mix(me: Pid, other: Pid) -> u64 {
+    // The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
+    let mut mixed = other.key() ^ me.key().rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// How far the shares of a table reach. Of those who answer, everyone from `lesser` up to me, from me
+/// up to `greater`, and from `greatest` on stays.
+struct Bounds {
+    lesser: Pid,
+    greater: Pid,
+    greatest: Pid,
+    /// The greatest that does not answer, to be looked for.
+    sought: Option<Pid>,
+}
+
+impl Bounds {
+    fn keeps(&self, me: Pid, member: &Member, note: Note) -> bool {
+        let pid = member.pid;
+        let near = (self.lesser <= pid && pid < me) || (me < pid && pid <= self.greater);
+        let kept = near || (me < pid && self.greatest <= pid);
+        (kept && !note.has(Flag::Gone)) || self.sought == Some(pid)
+    }
+}
+
+impl Table<'_> {
+    /// Adds the coordinator's list of everyone who has joined. Members that were only named by others
+    /// and are not in it are forgotten, as are those whose address or id somebody else has now.
+    pub(crate) fn merge_listed(&mut self, list: Roster<'_>, keep: &Keep) -> Merged {
+        let list = list.members();
+        self.confirm(list, keep);
+        let merged = self.merge(list, Trust::Listed, usize::MAX, keep);
+        for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
+            note.set(
+                Flag::Listed,
+                note.has(Flag::Listed) || list.binary_search(member).is_ok(),
+            );
+        }
+        for pair in list.windows(2) {
+            // Listed at two addresses: the greater first, in whatever order they were added.
+            if let [second, first] = pair
+                && second.pid == first.pid
+            {
+                self.try_first(*first);
+            }
+        }
+        merged
+    }
+
+    /// Adds a list that another member has sent. A single member that is not known yet, in the list
+    /// of one that asks, is the asker.
+    pub(crate) fn merge_named(
+        &mut self,
+        list: Roster<'_>,
+        from_asker: bool,
+        trusted: bool,
+        keep: &Keep,
+    ) -> Merged {
+        let trusted =
+            trusted || from_asker && self.count_fresh(list.members(), Trust::Named).0 == 1;
+        if trusted {
+            return self.merge(list.members(), Trust::Listed, usize::MAX, keep);
+        }
+        let named = self
+            .notes
+            .iter()
+            .filter(|note| note.trust == Trust::Named)
+            .count();
+        let named_max = NAMED_MAX.min(self.members.capacity() / 2);
+        let quota = named_max.saturating_sub(named);
+        self.merge(list.members(), Trust::Named, quota, keep)
+    }
+
+    /// Adds a member that has sent a message itself: there is always an entry for it.
+    pub(crate) fn merge_sender(&mut self, sender: Member, keep: &Keep) -> Merged {
+        let mut merged = Merged::default();
+        self.trust(sender.pid, Trust::Listed);
+        self.offer(sender, Trust::Listed, true, keep, &mut merged);
+        self.merged(merged)
+    }
+
+    /// Trusts what the coordinator lists, and forgets what its list contradicts.
+    fn confirm(&mut self, list: &[Member], keep: &Keep) {
+        let mut absent = false;
+        for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
+            if list.binary_search(member).is_ok() {
+                note.trust = note.trust.max(Trust::Listed);
+            } else {
+                absent |= *member != self.me;
+            }
+        }
+        if !absent {
+            return;
+        }
+        let (me, before) = (self.me, self.members.len());
+        self.retain(&|member, note| {
+            let replaced = |other: &Member| {
+                (other.pid != member.pid && other.addr == member.addr)
+                    || (other.pid.id == member.pid.id && other.pid.days != member.pid.days)
+            };
+            *member == me
+                || keep.contains(&member.pid)
+                || list.binary_search(member).is_ok()
+                || (note.trust > Trust::Named && !list.iter().any(replaced))
+        });
+        if self.members.len() != before {
+            self.bump();
+        }
+    }
+
+    /// Adds everyone in `list`, of those not known yet at most `quota`.
+    ///
+    /// Linear in table and list if everyone fits, and nothing is written if nobody is new.
+    fn merge(&mut self, list: &[Member], trust: Trust, quota: usize, keep: &Keep) -> Merged {
+        let (fresh, plain) = self.count_fresh(list, trust);
+        if fresh == 0 {
+            return Merged::default();
+        }
+        let size = self.members.len() + fresh;
+        if plain && fresh <= quota && size <= self.members.capacity() {
+            let merged = Merged {
+                greatest_added: self.insert_all(list, size, trust),
+                left_out: 0,
+            };
+            return self.merged(merged);
+        }
+        let mut merged = Merged::default();
+        let mut rejected = u32::try_from(fresh).unwrap_or(u32::MAX);
+        let mut quota = quota;
+        let me = self.me;
+        for pid in keep {
+            let wanted = |named: &&Member| named.pid == *pid && admits(&me, named);
+            if self.find(*pid).is_none()
+                && let Some(named) = list.iter().rev().find(wanted)
+            {
+                rejected -= u32::from(self.offer(*named, trust, true, keep, &mut merged));
+            }
+        }
+        let before = quota;
+        // The nearest and the greatest first: those beyond them have to be few to be found quickly.
+        let shares = Shares::of(self.members.capacity());
+        let mine = count_below(list, self.me);
+        let (lesser, greater) = list.split_at(mine);
+        let near = greater.iter().take(2 * shares.greater);
+        let near = near.chain(lesser.iter().rev().take(2 * shares.lesser));
+        let first = near.chain(greater.iter().rev().take(2 * shares.greatest));
+        for member in first {
+            self.offer_one(*member, trust, &mut quota, keep, &mut merged);
+        }
+        // Of the rest not one of the least is left out: a list that names too many is thinned.
+        let step = (fresh / quota.max(1)).max(1);
+        let step = if quota == usize::MAX { 1 } else { step };
+        for member in list.iter().rev().step_by(step) {
+            self.offer_one(*member, trust, &mut quota, keep, &mut merged);
+        }
+        if trust > Trust::Named {
+            let added = u32::try_from(before - quota).unwrap_or(u32::MAX);
+            merged.left_out += rejected.saturating_sub(added);
+        }
+        self.merged(merged)
+    }
+
+    fn offer_one(
+        &mut self,
+        member: Member,
+        trust: Trust,
+        quota: &mut usize,
+        keep: &Keep,
+        merged: &mut Merged,
+    ) {
+        if *quota > 0 && self.offer(member, trust, false, keep, merged) {
+            *quota -= 1;
+        }
+    }
+
+    fn merged(&mut self, merged: Merged) -> Merged {
+        if merged.greatest_added.is_some() {
+            self.bump();
+        }
+        merged
+    }
+
+    /// How many of those in `list` are not in the table; and whether they can be added without a
+    /// look at each: none has an address or a process in common with another.
+    fn count_fresh(&self, list: &[Member], trust: Trust) -> (usize, bool) {
+        let mut known = &**self.members;
+        let (mut fresh, mut plain) = (0, true);
+        let mut last = None;
+        for member in list {
+            while let [least, others @ ..] = known
+                && least < member
+            {
+                last = Some(*least);
+                known = others;
+            }
+            if known.first() != Some(member) && admits(&self.me, member) {
+                fresh += 1;
+                // The coordinator has one entry for an address; others may name anybody.
+                let shared = trust == Trust::Named
+                    && fresh <= NAMED_MAX
+                    && self
+                        .members
+                        .iter()
+                        .chain(list)
+                        .any(|other| other.addr == member.addr && other.pid != member.pid);
+                let neighbours = [last, known.first().copied()];
+                let moved = neighbours
+                    .iter()
+                    .flatten()
+                    .any(|near| near.pid == member.pid);
+                plain &= !shared && !moved;
+            }
+            last = Some(*member);
+        }
+        (fresh, plain)
+    }
+
+    /// Puts everyone in `list` where they belong, which makes `size` entries: from the greatest down,
+    /// so that no entry moves twice. Returns the greatest that was new.
+    fn insert_all(&mut self, list: &[Member], size: usize, trust: Trust) -> Option<Pid> {
+        let mut from = self.members.len();
+        let mut to = size;
+        for _ in from..size {
+            // Cannot fail: `size` is within the capacity.
+            let _ = self.members.push(self.me);
+            let _ = self.notes.push(Note::default());
+        }
+        let me = self.me;
+        let mut greatest_added = None;
+        // The entries between `from` and `to` are still to be filled.
+        for next in list.iter().rev().copied().filter(|next| admits(&me, next)) {
+            while let Some((known, note)) = from.checked_sub(1).and_then(|at| self.entry(at))
+                && known >= next
+            {
+                from -= 1;
+                to -= 1;
+                self.put(to, known, note);
+            }
+            if self.members.get(to) != Some(&next) {
+                to -= 1;
+                self.put(to, next, Note::of(trust));
+                greatest_added.get_or_insert(next.pid);
+            }
+        }
+        greatest_added
+    }
+
+    /// Adds one member unless it is known, contradicts what is known better, or there are better ones
+    /// for all entries; with `force` somebody gives way to it. Returns `true` if it was added.
+    fn offer(
+        &mut self,
+        member: Member,
+        trust: Trust,
+        force: bool,
+        keep: &Keep,
+        merged: &mut Merged,
+    ) -> bool {
+        let place = count_below(self.members, member);
+        if self.members.get(place) == Some(&member) || !admits(&self.me, &member) {
+            return false;
+        }
+        let mut note = Note::of(trust);
+        let same_addr = |(other, _): &(Member, Note)| other.addr == member.addr;
+        let entries = self.members.iter().copied().zip(self.notes.iter().copied());
+        let holder = entries.clone().find(same_addr);
+        if holder.is_some_and(|(other, _)| keep.contains(&other.pid)) {
+            return false;
+        }
+        if let Some((_, held)) = holder
+            && (trust == Trust::Named || held.trust == Trust::Reached)
+            && held.trust >= trust
+            && !(held.has(Flag::Gone) && trust > Trust::Named)
+        {
+            // One address is one process, and that one is known better.
+            return false;
+        }
+        let known = self.note(member.pid);
+        if let Some((other, _)) = holder {
+            self.retain(&|entry, _| *entry != other);
+        }
+        if let Some(known) = known {
+            note = self.note_of_new_address(member.pid, known, trust);
+        }
+        if self.members.is_full() {
+            let Some(at) = self.gives_way(&member, note, force, keep) else {
+                return false;
+            };
+            if let Some((evicted, known)) = self.entry(at) {
+                let counts = trust > Trust::Named && known.trust > Trust::Named;
+                merged.left_out += u32::from(counts);
+                self.retain(&|entry, _| *entry != evicted);
+            }
+        }
+        let added = self.insert(member, note);
+        if added {
+            let greatest = merged
+                .greatest_added
+                .map_or(member.pid, |pid| pid.max(member.pid));
+            merged.greatest_added = Some(greatest);
+        }
+        added
+    }
+
+    /// A known process has another address. The coordinator's is the one to try first, and so is
+    /// any if the present one has failed; one that others name is the second.
+    fn note_of_new_address(&mut self, pid: Pid, known: Note, trust: Trust) -> Note {
+        let count = self
+            .members
+            .iter()
+            .filter(|member| member.pid == pid)
+            .count();
+        if count >= ADDRESSES_MAX {
+            self.retain(&|entry, note| entry.pid != pid || !note.has(Flag::Second));
+        }
+        let first = trust > Trust::Named && known.trust != Trust::Reached || known.has(Flag::Gone);
+        self.set_flag(pid, Flag::Second, first);
+        let mut note = known;
+        note.set(Flag::Second, !first);
+        note
+    }
+
+    /// The entry that gives way to `newcomer`: one of the sample, or one that the newcomer pushes out
+    /// of its share. `None` if all are better. What was only named by others never pushes out what has
+    /// answered.
+    fn gives_way(&self, newcomer: &Member, note: Note, force: bool, keep: &Keep) -> Option<usize> {
+        let bounds = self.bounds(newcomer);
+        let me = self.me.pid;
+        let mut worst: Option<(bool, Rank, usize)> = None;
+        for (at, (member, note)) in self.members.iter().zip(self.notes.iter()).enumerate() {
+            if member.pid == me || note.is_pending() || keep.contains(&member.pid) {
+                continue;
+            }
+            // What is in nobody's share goes first.
+            let sample = !bounds.keeps(me, member, *note);
+            let rank = Rank::of(me, member, *note);
+            if worst.is_none_or(|(other, than, _)| (sample, rank) > (other, than)) {
+                worst = Some((sample, rank, at));
+            }
+        }
+        let (sample, rank, at) = worst?;
+        let better = Rank::of(me, newcomer, note) < rank || bounds.keeps(me, newcomer, note);
+        let allowed = note.trust > Trust::Named || rank.gone || rank.distrust > 0;
+        (force || (sample && better && allowed)).then_some(at)
+    }
+
+    /// The bounds of the shares, with `newcomer` as if it were in the table.
+    fn bounds(&self, newcomer: &Member) -> Bounds {
+        let shares = Shares::of(self.members.capacity());
+        let (me, mine, end) = (self.me.pid, self.my_place(), self.members.len());
+        let newcomer = newcomer.pid;
+        let lesser = Some(newcomer).filter(|pid| *pid < me);
+        let greater = Some(newcomer).filter(|pid| *pid > me);
+        let gone = |at: &usize| self.notes.get(*at).is_some_and(|note| note.has(Flag::Gone));
+        let sought = (mine + 1..end)
+            .rev()
+            .find(gone)
+            .filter(|_| self.members.capacity() > 4);
+        Bounds {
+            lesser: self.bound(&mut (0..mine).rev(), lesser, shares.lesser, me),
+            greater: self.bound(&mut (mine + 1..end), greater, shares.greater, me),
+            greatest: self.bound(
+                &mut (mine + 1..end).rev(),
+                greater,
+                shares.greatest,
+                TOP.pid,
+            ),
+            sought: sought
+                .and_then(|at| self.entry(at))
+                .map(|(member, _)| member.pid),
+        }
+    }
+
+    /// The last of the first `count` live members at `places`, `newcomer` among them where it belongs;
+    /// `start` if there are none.
+    fn bound(
+        &self,
+        places: &mut dyn Iterator<Item = usize>,
+        mut newcomer: Option<Pid>,
+        count: usize,
+        start: Pid,
+    ) -> Pid {
+        let (mut bound, mut left) = (start, count);
+        for (member, note) in places.filter_map(|at| self.entry(at)) {
+            if note.has(Flag::Gone) {
+                continue;
+            }
+            // Between the one before and this one, in whatever order they come.
+            if left > 0
+                && let Some(between) = newcomer
+                && (bound < between) == (between < member.pid)
+            {
+                (bound, newcomer) = (between, None);
+                left -= 1;
+            }
+            if left == 0 {
+                return bound;
+            }
+            bound = member.pid;
+            left -= 1;
+        }
+        match newcomer {
+            Some(last) if left > 0 => last,
+            _ => bound,
+        }
+    }
+
+    /// Puts one member where it belongs. Returns `false` if there is no capacity.
+    fn insert(&mut self, member: Member, note: Note) -> bool {
+        let mut carried = (member, note);
+        let place = count_below(self.members, member);
+        for at in place..self.members.len() {
+            if let Some(entry) = self.entry(at) {
+                self.put(at, carried.0, carried.1);
+                carried = entry;
+            }
+        }
+        self.members.push(carried.0).is_ok() && self.notes.push(carried.1).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;
