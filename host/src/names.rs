@@ -11,8 +11,7 @@ use bully::Addr;
 /// How many hosts that are no plain IPv4 address can be held at once. A lab has a handful.
 pub const HOSTS_MAX: usize = 256;
 
-/// The longest host text that is held, in bytes. A DNS name has at most 253.
-pub const HOST_BYTES_MAX: usize = 255;
+pub use bully_pickle::{HOST_BYTES_MAX, port};
 
 /// Set in an address whose host stands in the table; the bits below it are `slot << 16 | port`.
 const INTERNED: u64 = 1 << 63;
@@ -37,11 +36,6 @@ struct Host {
     pinned: bool,
 }
 
-/// The port of an address, 1 to 65,535.
-pub const fn port(addr: Addr) -> u16 {
-    (addr.0 & 0xFFFF) as u16
-}
-
 /// The address with that port, on the host of `addr`.
 pub(crate) const fn with_port(addr: Addr, port: u16) -> Addr {
     Addr(addr.0 & !0xFFFF | port as u64)
@@ -52,9 +46,16 @@ pub(crate) const fn is_plain(addr: Addr) -> bool {
     addr.0 & INTERNED == 0
 }
 
-/// What is the same for all addresses on a host, and for no other's.
-pub(crate) const fn host_key(addr: Addr) -> u64 {
-    addr.0 >> 16
+impl bully_pickle::Names for Names {
+    type Host<'a> = Cow<'a, str>;
+
+    fn base(&mut self, host: &str) -> Option<u64> {
+        self.base(host)
+    }
+
+    fn host(&self, addr: Addr) -> Cow<'_, str> {
+        self.host(addr)
+    }
 }
 
 impl Names {

@@ -92,14 +92,14 @@ fn mutate(message: &mut Vec<u8>, donors: &[Vec<u8>], random: &mut Random) {
     }
 }
 
-#[test]
-fn we_read_what_cpython_reads() {
+/// Messages with some changes, and others put together from opcodes.
+pub(crate) fn nearly_messages(seed: u64) -> Vec<Vec<u8>> {
     let golden: Vec<_> = pickles("golden", String::new())
         .iter()
         .filter_map(|line| line.split('\t').nth(1).map(unhex))
         .filter(|bytes| bytes.len() < 250)
         .collect();
-    let mut random = Random(7);
+    let mut random = Random(seed);
     let mut cases = Vec::new();
     for _ in 0..12_000 {
         let mut message = random.pick(&golden).clone();
@@ -123,6 +123,12 @@ fn we_read_what_cpython_reads() {
         message.push(b'.');
         cases.push(message);
     }
+    cases
+}
+
+#[test]
+fn we_read_what_cpython_reads() {
+    let cases = nearly_messages(7);
     let input: String = cases.iter().map(|bytes| hex(bytes) + "\n").collect();
     let judged = pickles("judge", input);
     assert_eq!(judged.len(), cases.len());

@@ -62,13 +62,7 @@ fn members_whose_hosts_find_no_room_are_counted() {
     assert_eq!(members.len(), HOSTS_MAX);
     let join = b"\x8c\x04JOINK\x01K\x02\x86\x8c\x04moreK\x03\x86\x86\x86.";
     let (refused, _) = self::heard(join, &mut names);
-    assert!(matches!(
-        refused,
-        Heard::Unfit {
-            refusal: Refusal::Full,
-            ..
-        }
-    ));
+    assert_eq!(refused, Heard::Unfit(Refusal::Full));
 }
 
 #[test]
@@ -94,7 +88,7 @@ fn ten_thousand_members_by_every_protocol() {
 
 #[test]
 fn what_came_is_shown_on_one_short_line() {
-    let shown = |bytes: &[u8]| message::describe(&read(&[bytes]).expect("whole"));
+    let shown = |bytes: &[u8]| message::describe(&read(&[bytes]).expect("whole")).to_string();
     for (bytes, expected) in [
         (&b"N."[..], "None"),
         (b"\x88.", "1"),
@@ -112,20 +106,32 @@ fn what_came_is_shown_on_one_short_line() {
     assert!(shown(&long).len() < 250);
     let mut reader = Reader::new(Limits::default());
     assert!(reader.push(b"GET / HTTP/1.1\r\n").is_err());
-    assert_eq!(message::describe(&reader), "b'GET / HTTP/1.1\\r\\n'");
+    assert_eq!(
+        message::describe(&reader).to_string(),
+        "b'GET / HTTP/1.1\\r\\n'"
+    );
 }
 
 #[test]
 fn raw_text_reaches_people_printable_and_short() {
     assert_eq!(
-        message::raw_text(b"  Expected a pickled message\n"),
+        message::raw_text(b"  Expected a pickled message\n").to_string(),
         "Expected a pickled message"
     );
     assert_eq!(
-        message::raw_text(b"a\x1b[2J\xff\n\nb"),
+        message::raw_text(b"a\x1b[2J\xff\n\nb").to_string(),
         "a\\u{1b}[2J\u{fffd}\\n\\nb"
     );
-    assert_eq!(message::raw_text(&b"x".repeat(5000)).chars().count(), 501);
-    assert_eq!(message::bytes_repr(b"a'\n\x80"), "b'a\\'\\n\\x80'");
-    assert!(message::bytes_repr(&[0; 5000]).len() <= 100);
+    assert_eq!(
+        message::raw_text(&b"x".repeat(5000))
+            .to_string()
+            .chars()
+            .count(),
+        501
+    );
+    assert_eq!(
+        message::bytes_repr(b"a'\n\x80").to_string(),
+        "b'a\\'\\n\\x80'"
+    );
+    assert!(message::bytes_repr(&[0; 5000]).to_string().len() <= 100);
 }

@@ -4,6 +4,7 @@ use bully::Member;
 use bully_host::names::{Names, port};
 use bully_host::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
 use bully_host::pickle::{Limits, Reader, Refused};
+use bully_pickle::Storage;
 
 /// What `bytes` are as a request, as an answer to JOIN, and as one to ELECTION.
 pub(crate) fn verdicts(bytes: &[u8]) -> [String; 3] {
@@ -26,7 +27,7 @@ pub(crate) fn read(pieces: &[&[u8]]) -> Result<Reader, Option<Refused>> {
     Err(None)
 }
 
-pub(crate) fn reading(reader: &Reader) -> [String; 3] {
+pub(crate) fn reading<S: Storage>(reader: &bully_pickle::Reader<S>) -> [String; 3] {
     let mut names = Names::new();
     let mut members = Vec::new();
     let heard = message::request(reader, &mut names, &mut members);
@@ -35,7 +36,7 @@ pub(crate) fn reading(reader: &Reader) -> [String; 3] {
         Heard::Election(listed) => format!("ELECTION {}", show(listed, &members, &names)),
         Heard::Coordinator(listed) => format!("COORDINATOR {}", show(listed, &members, &names)),
         Heard::Probe(listed) => format!("PROBE {}", show(listed, &members, &names)),
-        Heard::Unfit { refusal, .. } => format!("{refusal:?}"),
+        Heard::Unfit(refusal) => format!("{refusal:?}"),
     };
     let [members, ok] = [Due::Members, Due::Ok].map(|due| {
         let mut members = vec![];
@@ -43,7 +44,7 @@ pub(crate) fn reading(reader: &Reader) -> [String; 3] {
             Answer::Ok(listed) => format!("OK {}", show(listed, &members, &names)),
             Answer::Members(listed) => format!("Members {}", show(listed, &members, &names)),
             Answer::Text(text) => format!("Text {}", super::python::hex(text.as_bytes())),
-            Answer::Unfit(_) => "Unfit".to_owned(),
+            Answer::Unfit => "Unfit".to_owned(),
         }
     });
     [request, members, ok]

@@ -191,11 +191,45 @@ def typed(name, kind, count=None):
     Strict.dispatch[opcode] = check
 
 
+def settled(values):
+    """Return how many of the values above a mark are members by the time that more follow them."""
+    def plain(value):
+        if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int)):
+            return False
+        if isinstance(value[0], str):
+            return 0 <= value[1] < 2 ** 16
+        return isinstance(value[0], int) and 0 <= value[0] < 2 ** 16 and 0 <= value[1] < 2 ** 32
+
+    count = 0
+    while len(values) > count + 2 and all(map(plain, values[count:count + 2])):
+        count += 2
+    return count
+
+
+def members_stay(name, count=None):
+    """Wrap an opcode that makes a container of values: not of members that stand above a dict, to be set in it."""
+    opcode = getattr(pickle, name)[0]
+    load = Strict.dispatch[opcode]
+
+    def check(self):
+        below = self.metastack[-1][-1:] if self.metastack else []
+        left = 0 if count is None else len(self.stack) - count
+        if below and type(below[0]) is dict and left < settled(self.stack):
+            raise Odd(name)
+        load(self)
+
+    Strict.dispatch[opcode] = check
+
+
 typed('APPEND', list, 1)
 typed('APPENDS', list)
 typed('SETITEM', dict, 2)
 typed('SETITEMS', dict)
 typed('DICT', dict)
+for opcode in ('TUPLE', 'LIST', 'DICT'):
+    members_stay(opcode)
+for opcode in ('TUPLE1', 'TUPLE2', 'TUPLE3'):
+    members_stay(opcode, int(opcode[-1]))
 
 
 def judge(data):

@@ -285,8 +285,9 @@ impl LocalMember {
             ),
             JoinFailure::Refused(refusal) => {
                 let words = self.tcp.refusal();
-                let why =
-                    words.unwrap_or_else(|| crate::pickle::message::refusal_text(refusal, None));
+                let why = words.unwrap_or_else(|| {
+                    crate::pickle::message::refusal_text(refusal, None).to_string()
+                });
                 (why, "mend what it complains of".to_owned())
             }
             other => (other.to_string(), check()),

@@ -267,13 +267,18 @@ impl Inbox {
                 Heard::Election(listed) => (Kind::Election, listed),
                 Heard::Coordinator(listed) => (Kind::Coordinator, listed),
                 Heard::Probe(listed) => (Kind::Probe, listed),
-                Heard::Unfit { refusal, detail } => return Arrival::Unfit { refusal, detail },
+                Heard::Unfit(refusal) => {
+                    let detail = message::detail(reader, refusal).to_string();
+                    return Arrival::Unfit { refusal, detail };
+                }
             },
             Some(due) => match message::answer(reader, due, names, members) {
                 Answer::Ok(listed) => (Kind::Ok, listed),
                 Answer::Members(listed) => (Kind::Members, listed),
-                Answer::Text(text) => return Arrival::Refused(text),
-                Answer::Unfit(shown) => return Arrival::NotAnAnswer(shown),
+                Answer::Text(text) => return Arrival::Refused(text.to_owned()),
+                Answer::Unfit => {
+                    return Arrival::NotAnAnswer(message::describe(reader).to_string());
+                }
             },
         };
         let Listed { keyed, left_out } = listed;

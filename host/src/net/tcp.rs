@@ -586,14 +586,14 @@ impl Tcp {
                 Err(refusal) => Report::Unfit(refusal),
             },
             Arrival::Unfit { refusal, detail } => {
-                let why = message::refusal_text(refusal, Some(&detail));
+                let why = message::refusal_text(refusal, Some(&detail)).to_string();
                 let peer = entry.connection.peer();
                 entry.state.detail = Some(detail);
                 self.add_note(Note::Rejected { peer, why });
                 Report::Unfit(refusal)
             }
             Arrival::Refused(text) => {
-                self.refusal = Some(message::raw_text(text.as_bytes()));
+                self.refusal = Some(message::raw_text(text.as_bytes()).to_string());
                 Report::Refused
             }
             Arrival::NotAnAnswer(shown) => {
@@ -641,10 +641,10 @@ impl Tcp {
         };
         if entry.state.due == Some(Due::Members) {
             // A coordinator that cannot read us says so without pickling it.
-            self.refusal = Some(message::raw_text(beginning));
+            self.refusal = Some(message::raw_text(beginning).to_string());
             return Report::Refused;
         }
-        let shown = message::bytes_repr(beginning);
+        let shown = message::bytes_repr(beginning).to_string();
         let peer = entry.connection.peer();
         let why = format!("not a lab message: {why}: {shown}");
         entry.state.detail = Some(shown);
@@ -782,7 +782,8 @@ impl Net for Tcp {
         let peer = entry.connection.peer();
         self.enqueue(slot, shared);
         if let Some(refusal) = unnoted {
-            let why = message::refusal_text(refusal, name);
+            let name = name.as_ref().map(|name| name as &dyn core::fmt::Display);
+            let why = message::refusal_text(refusal, name).to_string();
             self.add_note(Note::Rejected { peer, why });
         }
     }

@@ -1,15 +1,9 @@
-//! The lab's wire: pickled Python data, read through a whitelist and written as small as can be.
-//!
-//! Three parts, used in this order: a [`Reader`] takes bytes as they come and refuses whatever a
-//! lab message has no use for; [`message`] tells which message a finished reader holds; [`writer`]
-//! writes ours. Nothing in a message is ever executed, imported or constructed.
+//! The lab's wire on the host: [`bully_pickle`] with storage on the heap, and serde-pickle for the
+//! short messages.
 
-mod data;
-mod fault;
-pub mod message;
-mod opcode;
-mod reader;
 pub mod writer;
 
-pub use fault::{Fault, Limits, Refused};
-pub use reader::Reader;
+pub use bully_pickle::{Fault, Limits, Refused, message};
+
+/// A reader that keeps a message on the heap.
+pub type Reader = bully_pickle::Reader<bully_pickle::Heap>;

@@ -24,7 +24,7 @@ impl Codec for Pickle {
                 return Reading::Unreadable(format!("{why}: {}", message::bytes_repr(bytes)));
             }
         };
-        let mut found = Found::new(message::describe(&reader));
+        let mut found = Found::new(message::describe(&reader).to_string());
         if answer {
             found.answer(&reader);
         } else {
@@ -130,7 +130,7 @@ impl Found {
                 };
                 self.listed(kind, listed);
             }
-            Answer::Members(_) | Answer::Text(_) | Answer::Unfit(_) => {}
+            Answer::Members(_) | Answer::Text(_) | Answer::Unfit => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// What a [`Reader`](super::Reader) accepts at most; beyond it a message is refused.
+/// What a [`Reader`](crate::Reader) accepts at most; beyond it a message is refused.
 ///
 /// The defaults let 10,000 members pass in any protocol. A reader's memory is at most 32 bytes for
 /// each byte received and 4 KiB, and with the defaults never more than 6 MiB.

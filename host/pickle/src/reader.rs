@@ -1,14 +1,12 @@
 //! A pickle machine that can only build data, within bounds, from bytes in any number of pieces.
 
-use std::borrow::Cow;
-
-use super::data::{Data, Pair, Value};
-use super::fault::{Fault, Limits, Refused};
-use super::opcode as op;
-
-/// How much of what came is kept for [`Reader::beginning`], in bytes. A coordinator that answers
-/// in raw text quotes at most one such buffer.
-const BEGINNING_MAX: usize = 1024;
+use crate::data::{Data, Pair, Value};
+use crate::fault::{Fault, Refused};
+use crate::opcode as op;
+use crate::storage::sealed::FixedBounds;
+use crate::storage::{Fixed, Storage, Table};
+#[cfg(feature = "alloc")]
+use crate::{fault::Limits, storage::Heap};
 
 /// Reads one pickled message from bytes in any number of pieces.
 ///
@@ -16,23 +14,25 @@ const BEGINNING_MAX: usize = 1024;
 /// is a few bytes in one of a handful of flat tables: nothing nests, a memo reference copies
 /// nothing, and the work is proportional to the bytes. [`clear`](Self::clear) it to read the next
 /// message in the same memory.
-#[derive(Debug, Default)]
-pub struct Reader {
-    limits: Limits,
-    data: Data,
-    end: Option<End>,
+#[derive(Debug)]
+pub struct Reader<S: Storage> {
+    data: Data<S>,
+    end: End,
     /// Where in the message the next opcode begins.
     offset: usize,
     /// Where in the message the last frame that was announced ends.
     frame_end: usize,
     /// An opcode whose operand has not come whole, and what it lacks.
-    carry: Vec<u8>,
+    carry: S::Carry,
     lack: Lack,
-    beginning: Vec<u8>,
+    beginning: S::Beginning,
 }
 
+// With a tag of its own, so that a new reader is all zeros.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 enum End {
+    Open,
     Stopped(Value),
     Refused(Refused),
 }
@@ -42,12 +42,6 @@ enum End {
 enum Lack {
     Bytes(usize),
     Newline,
-}
-
-impl Default for Lack {
-    fn default() -> Self {
-        Self::Bytes(1)
-    }
 }
 
 /// Why no further opcode is executed for now.
@@ -63,13 +57,45 @@ impl From<Fault> for Halt {
     }
 }
 
-impl Reader {
+#[cfg(feature = "alloc")]
+impl Reader<Heap> {
     /// A reader of messages within `limits`. It allocates as bytes come, not before.
-    pub fn new(limits: Limits) -> Self {
+    pub const fn new(limits: Limits) -> Self {
+        Self::within(limits)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Default for Reader<Heap> {
+    /// With the default [`Limits`].
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl<const MEMBERS: usize> Reader<Fixed<MEMBERS>> {
+    /// A reader in place, all zeros.
+    pub const fn fixed() -> Self {
+        Self::within(FixedBounds)
+    }
+}
+
+impl<const MEMBERS: usize> Default for Reader<Fixed<MEMBERS>> {
+    fn default() -> Self {
+        Self::fixed()
+    }
+}
+
+impl<S: Storage> Reader<S> {
+    const fn within(bounds: S::Bounds) -> Self {
         Self {
-            limits,
-            data: Data::new(limits),
-            ..Self::default()
+            data: Data::new(bounds),
+            end: End::Open,
+            offset: 0,
+            frame_end: 0,
+            carry: S::Carry::EMPTY,
+            lack: Lack::Bytes(0),
+            beginning: S::Beginning::EMPTY,
         }
     }
 
@@ -84,77 +110,85 @@ impl Reader {
     /// [`Refused`] as soon as the bytes cannot become a lab message within the limits, and again
     /// for each further piece. Only [`clear`](Self::clear) gets the reader out of that.
     pub fn push(&mut self, piece: &[u8]) -> Result<Option<usize>, Refused> {
-        let kept = piece.len().min(BEGINNING_MAX - self.beginning.len());
-        self.beginning.extend_from_slice(&piece[..kept]);
+        let free = S::BEGINNING_MAX.saturating_sub(self.beginning.as_slice().len());
+        let kept = piece.get(..free).unwrap_or(piece);
+        // It fits: the table has capacity for all that is kept.
+        let _ = self.beginning.extend(kept);
         match self.end {
-            Some(End::Stopped(_)) => return Ok(Some(0)),
-            Some(End::Refused(refused)) => return Err(refused),
-            None => {}
+            End::Stopped(_) => return Ok(Some(0)),
+            End::Refused(refused) => return Err(refused),
+            End::Open => {}
         }
-        let room = self
-            .limits
-            .bytes
-            .saturating_sub(self.offset + self.carry.len());
-        let (within, beyond) = piece.split_at(piece.len().min(room));
+        let bytes_max = self.data.limits().bytes;
+        let taken = self.offset + self.carry.as_slice().len();
+        let within_max = piece.len().min(bytes_max.saturating_sub(taken));
+        let (within, beyond) = piece.split_at_checked(within_max).unwrap_or_default();
         let (left, halt) = self.read(within);
         let what = match halt {
             Halt::Stop(value) => {
-                self.end = Some(End::Stopped(value));
+                self.end = End::Stopped(value);
                 return Ok(Some(within.len() - left));
             }
             Halt::Lack(_) if beyond.is_empty() => return Ok(None),
-            Halt::Lack(_) => Fault::Bytes(self.limits.bytes),
+            Halt::Lack(_) => Fault::Bytes(bytes_max),
             Halt::Fault(fault) => fault,
         };
         let offset = self.offset;
         let refused = Refused { what, offset };
-        self.end = Some(End::Refused(refused));
+        self.end = End::Refused(refused);
         Err(refused)
     }
 
     /// Forgets the message, whole or not, and keeps its memory for the next.
     pub fn clear(&mut self) {
         self.data.clear();
-        self.end = None;
+        self.end = End::Open;
         self.offset = 0;
         self.frame_end = 0;
-        self.carry.clear();
-        self.beginning.clear();
+        self.carry.truncate(0);
+        self.beginning.truncate(0);
     }
 
-    /// The first bytes that were pushed, at most 1,024, refused or not: for telling people what
-    /// came instead of a message.
+    /// The first bytes that were pushed, refused or not, for telling people what came instead of a
+    /// message: at most 1,024 on the heap, 96 in arrays.
     pub fn beginning(&self) -> &[u8] {
-        &self.beginning
+        self.beginning.as_slice()
     }
 
     /// The value of a whole message, and what it is made of.
-    pub(super) fn message(&self) -> Option<(Value, &Data)> {
+    pub(crate) fn message(&self) -> Option<(Value, &Data<S>)> {
         match self.end {
-            Some(End::Stopped(value)) => Some((value, &self.data)),
+            End::Stopped(value) => Some((value, &self.data)),
             _ => None,
         }
     }
 
     /// Reads a piece that is within the limit of bytes: how many of them are left, and why.
     fn read(&mut self, mut rest: &[u8]) -> (usize, Halt) {
-        while !self.carry.is_empty() {
+        while !self.carry.as_slice().is_empty() {
             let lacking = match self.lack {
                 Lack::Bytes(missing) => missing,
                 // No more than it takes to find the line too long.
                 Lack::Newline => match rest.iter().position(|byte| *byte == b'\n') {
                     Some(at) => at + 1,
-                    None => self.limits.text + 2,
+                    None => self.data.limits().text + 2,
                 },
             };
-            let (taken, after) = rest.split_at(lacking.min(rest.len()));
+            let (taken, after) = rest
+                .split_at_checked(lacking.min(rest.len()))
+                .unwrap_or_default();
             rest = after;
-            let mut opcode = core::mem::take(&mut self.carry);
-            opcode.extend_from_slice(taken);
-            let (used, halt) = self.run(&opcode);
+            let mut opcode = core::mem::replace(&mut self.carry, S::Carry::EMPTY);
+            if !opcode.extend(taken) {
+                return (
+                    rest.len(),
+                    Halt::Fault(Fault::Text(self.data.limits().text)),
+                );
+            }
+            let (used, halt) = self.run(opcode.as_slice());
             // It was one opcode and no more, so either it was executed whole or not at all.
             if used > 0 {
-                opcode.clear();
+                opcode.truncate(0);
             }
             self.carry = opcode;
             match halt {
@@ -167,10 +201,12 @@ impl Reader {
             }
         }
         let (used, halt) = self.run(rest);
-        rest = &rest[used..];
+        rest = rest.get(used..).unwrap_or(&[]);
         if let Halt::Lack(lack) = halt {
             self.lack = lack;
-            self.carry.extend_from_slice(rest);
+            if !self.carry.extend(rest) {
+                return (0, Halt::Fault(Fault::Text(self.data.limits().text)));
+            }
             rest = &[];
         }
         (rest.len(), halt)
@@ -181,10 +217,11 @@ impl Reader {
         let begin = self.offset;
         let mut at = 0;
         loop {
-            at += pairs(&mut self.data, &bytes[at..]);
+            at += pairs(&mut self.data, bytes.get(at..).unwrap_or(&[]));
             self.offset = begin + at;
-            let Some((&opcode, operand)) = bytes[at..].split_first() else {
-                return (at, Halt::Lack(Lack::default()));
+            let rest = bytes.get(at..).and_then(<[u8]>::split_first);
+            let Some((&opcode, operand)) = rest else {
+                return (at, Halt::Lack(Lack::Bytes(1)));
             };
             match self.step(opcode, operand) {
                 Ok(used) => at += 1 + used,
@@ -197,8 +234,8 @@ impl Reader {
     /// Executes one opcode: how many bytes its operand has. Nothing has changed if it lacks some.
     #[inline]
     fn step(&mut self, opcode: u8, operand: &[u8]) -> Result<usize, Halt> {
-        let text_max = self.limits.text;
         let data = &mut self.data;
+        let text_max = data.limits().text;
         let mut used = 0;
         match opcode {
             op::BININT1 | op::BININT2 | op::BININT => {
@@ -246,8 +283,12 @@ impl Reader {
                 data.push_text(sized(operand, &mut used, len as usize)?)?;
             }
             op::UNICODE => {
-                let text = raw_unicode_escape(line(operand, &mut used, text_max)?);
-                data.push_text(text.ok_or(Fault::Unicode)?.as_bytes())?;
+                let line = line(operand, &mut used, text_max)?;
+                if line.is_ascii() && !line.contains(&b'\\') {
+                    data.push_text(line)?;
+                } else {
+                    data.push_letters(raw_unicode_escape(line))?;
+                }
             }
 
             op::EMPTY_TUPLE => data.tuple(data.last(0)?)?,
@@ -264,7 +305,7 @@ impl Reader {
             op::LIST => data.unmark().and_then(|start| data.list(start))?,
             op::DICT => data.unmark().and_then(|start| data.dict(start))?,
             op::APPENDS => data.unmark().and_then(|start| data.append(start))?,
-            op::SETITEMS => data.unmark().and_then(|start| data.set(start))?,
+            op::SETITEMS => data.set_items()?,
 
             op::MEMOIZE => data.memoize(None, self.offset)?,
             op::BINPUT | op::LONG_BINPUT | op::PUT => {
@@ -293,8 +334,9 @@ impl Reader {
                 let len = u64::from_le_bytes(fixed(operand, &mut used)?);
                 let begin = self.offset + 1 + used;
                 let end = begin.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
-                if end > self.limits.bytes {
-                    return Err(Fault::Bytes(self.limits.bytes).into());
+                let max = data.limits().bytes;
+                if end > max {
+                    return Err(Fault::Bytes(max).into());
                 }
                 self.frame_end = self.frame_end.max(end);
             }
@@ -319,7 +361,7 @@ impl Reader {
 /// each pair in one step: how many bytes that took. All else is left to [`Reader::step`], which would
 /// do the same in twice the time.
 #[inline]
-fn pairs(data: &mut Data, bytes: &[u8]) -> usize {
+fn pairs<S: Storage>(data: &mut Data<S>, bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some((pair, len)) = bytes.get(at..).and_then(|rest| pair(data, rest)) {
         let memoized = bytes.get(at + len) == Some(&op::MEMOIZE);
@@ -333,7 +375,7 @@ fn pairs(data: &mut Data, bytes: &[u8]) -> usize {
 
 /// A process id or an address, and how many bytes make it.
 #[inline]
-fn pair(data: &Data, bytes: &[u8]) -> Option<(Pair, usize)> {
+fn pair<S: Storage>(data: &Data<S>, bytes: &[u8]) -> Option<(Pair, usize)> {
     let ints = |days, [a, b, c, d]: [u8; 4]| Pair::ints(days, i32::from_le_bytes([a, b, c, d]));
     match *bytes {
         [op::BININT1, days, op::BININT, a, b, c, d, op::TUPLE2, ..] => {
@@ -375,7 +417,7 @@ fn line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8],
     match within.iter().position(|byte| *byte == b'\n') {
         Some(len) => {
             *used += len + 1;
-            Ok(&within[..len])
+            Ok(within.get(..len).unwrap_or(&[]))
         }
         None if within.len() <= max => Err(Halt::Lack(Lack::Newline)),
         None => Err(Fault::Text(max).into()),
@@ -407,7 +449,9 @@ fn lack(needed: usize, have: &[u8]) -> Halt {
 fn long(bytes: &[u8]) -> Value {
     let sign = bytes.last().map_or(0, |last| (*last as i8) >> 7);
     let mut number = [sign as u8; 8];
-    number[..bytes.len()].copy_from_slice(bytes);
+    for (place, byte) in number.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
     Value::int(i64::from_le_bytes(number))
 }
 
@@ -435,35 +479,38 @@ fn index(line: &[u8]) -> Option<u64> {
     core::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Protocol 0's text: Latin-1, with `\uXXXX` or `\UXXXXXXXX` for what that has not.
-fn raw_unicode_escape(line: &[u8]) -> Option<Cow<'_, str>> {
-    if line.is_ascii() && !line.contains(&b'\\') {
-        return core::str::from_utf8(line).ok().map(Cow::Borrowed);
-    }
-    let mut text = String::with_capacity(line.len());
+/// Protocol 0's text: Latin-1, with `\uXXXX` or `\UXXXXXXXX` for what that has not. `None` in place of
+/// a letter that is none.
+fn raw_unicode_escape(line: &[u8]) -> impl Iterator<Item = Option<char>> {
     let mut rest = line;
-    while let Some((&byte, after)) = rest.split_first() {
+    // What a backslash that begins no escape is followed by stands for itself.
+    let mut plain = false;
+    core::iter::from_fn(move || {
+        let (&byte, after) = rest.split_first()?;
         rest = after;
         let len = match (byte, after.first()) {
+            _ if plain => 0,
             (b'\\', Some(b'u')) => 4,
             (b'\\', Some(b'U')) => 8,
-            (b'\\', Some(&other)) => {
-                text.extend(['\\', char::from(other)]);
-                rest = &after[1..];
-                continue;
+            (b'\\', Some(_)) => {
+                plain = true;
+                return Some(Some('\\'));
             }
-            _ => {
-                text.push(char::from(byte));
-                continue;
-            }
+            _ => 0,
         };
-        let digits = after.get(1..=len)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return None;
+        plain = false;
+        if len == 0 {
+            return Some(Some(char::from(byte)));
         }
-        let code = u32::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()?;
-        text.push(char::from_u32(code)?);
-        rest = &after[1 + len..];
-    }
-    Some(Cow::Owned(text))
+        let digits = after.get(1..=len);
+        rest = after.get(1 + len..).unwrap_or(&[]);
+        Some(digits.and_then(hexadecimal).and_then(char::from_u32))
+    })
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        number.checked_mul(16)?.checked_add(digit)
+    })
 }

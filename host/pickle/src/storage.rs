@@ -1,0 +1,323 @@
+//! Where a reader keeps what a message is made of: on the heap, or in arrays.
+
+use core::fmt;
+
+use bully::{Addr, Member, Pid};
+
+use crate::data::{Entry, Span, Word};
+use crate::fault::Limits;
+
+/// A list that grows up to some length of its own.
+pub trait Table<T> {
+    /// A list of nothing.
+    const EMPTY: Self;
+
+    /// Its items.
+    fn as_slice(&self) -> &[T];
+
+    /// Its items, to be changed.
+    fn as_mut_slice(&mut self) -> &mut [T];
+
+    /// Adds an item at the end; `false`, and nothing has changed, if the list is full.
+    fn push(&mut self, item: T) -> bool;
+
+    /// Removes the items from `len` on.
+    fn truncate(&mut self, len: usize);
+
+    /// Adds all of `items` at the end; `false`, and nothing has changed, if they do not fit.
+    fn extend(&mut self, items: &[T]) -> bool;
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Copy> Table<T> for alloc::vec::Vec<T> {
+    const EMPTY: Self = Self::new();
+
+    #[inline]
+    fn as_slice(&self) -> &[T] {
+        self
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        self
+    }
+
+    #[inline]
+    fn push(&mut self, item: T) -> bool {
+        self.push(item);
+        true
+    }
+
+    #[inline]
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+
+    #[inline]
+    fn extend(&mut self, items: &[T]) -> bool {
+        self.extend_from_slice(items);
+        true
+    }
+}
+
+/// A list of at most `PER * N` items, in place. Empty it is all zeros, so that a static of it costs no
+/// flash.
+#[derive(Clone)]
+pub struct Array<T, const PER: usize, const N: usize> {
+    // Rust has no arithmetic on the parameters of types yet: hence in rows.
+    rows: [[T; PER]; N],
+    len: usize,
+}
+
+impl<T: Zero, const PER: usize, const N: usize> Table<T> for Array<T, PER, N> {
+    const EMPTY: Self = Self {
+        rows: [[T::ZERO; PER]; N],
+        len: 0,
+    };
+
+    #[inline]
+    fn as_slice(&self) -> &[T] {
+        self.rows.as_flattened().get(..self.len).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        let items = self.rows.as_flattened_mut();
+        items.get_mut(..self.len).unwrap_or(&mut [])
+    }
+
+    #[inline]
+    fn push(&mut self, item: T) -> bool {
+        let Some(place) = self.rows.as_flattened_mut().get_mut(self.len) else {
+            return false;
+        };
+        *place = item;
+        self.len += 1;
+        true
+    }
+
+    #[inline]
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    fn extend(&mut self, items: &[T]) -> bool {
+        let end = self.len + items.len();
+        let Some(places) = self.rows.as_flattened_mut().get_mut(self.len..end) else {
+            return false;
+        };
+        for (place, item) in places.iter_mut().zip(items) {
+            *place = *item;
+        }
+        self.len = end;
+        true
+    }
+}
+
+impl<T: Zero + fmt::Debug, const PER: usize, const N: usize> fmt::Debug for Array<T, PER, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
+impl<T: Zero, const PER: usize, const N: usize> Default for Array<T, PER, N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// What has a value of all zeros.
+pub trait Zero: Copy {
+    /// That value.
+    const ZERO: Self;
+}
+
+impl Zero for u8 {
+    const ZERO: Self = 0;
+}
+
+impl Zero for u32 {
+    const ZERO: Self = 0;
+}
+
+impl Zero for (u64, u32) {
+    const ZERO: Self = (0, 0);
+}
+
+impl Zero for Member {
+    const ZERO: Self = Self {
+        pid: Pid { days: 0, id: 0 },
+        addr: Addr(0),
+    };
+}
+
+/// The tables of a [`Reader`](crate::Reader): [`Heap`] or [`Fixed`].
+pub trait Storage: sealed::Storage {}
+
+impl<S: sealed::Storage> Storage for S {}
+
+/// On the heap, as much as the message needs and the [`Limits`] allow.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heap;
+
+/// In arrays: lists of up to `MEMBERS` members, of which each may be on a host of its own.
+///
+/// A reader of it takes some 66 bytes for each member and 1.3 KiB besides. It is all zeros when
+/// new, so that a static of it costs no flash. What does not fit is refused as what is beyond the
+/// [`Limits`] is, with these: texts of 255 bytes, 16 marks, 24 values on the stack and in tuples,
+/// and three values for each member in the memo.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fixed<const MEMBERS: usize>;
+
+pub(crate) mod sealed {
+    use core::ops::Range;
+
+    use super::*;
+
+    /// What the tables are.
+    pub trait Storage: fmt::Debug {
+        type Bounds: Bounds;
+        type Stack: Table<Word> + fmt::Debug;
+        type Marks: Table<u32> + fmt::Debug;
+        type Memo: Table<Word> + fmt::Debug;
+        type Text: Texts + fmt::Debug;
+        type Texts: Table<Span> + fmt::Debug;
+        type Items: Table<Word> + fmt::Debug;
+        type Sequences: Table<Span> + fmt::Debug;
+        type Entries: Table<Entry> + fmt::Debug;
+        type Carry: Table<u8> + fmt::Debug;
+        type Beginning: Table<u8> + fmt::Debug;
+        /// How many bytes of the beginning are kept.
+        const BEGINNING_MAX: usize;
+    }
+
+    /// All texts, one after the other.
+    pub trait Texts {
+        const EMPTY: Self;
+        fn bytes(&self) -> &[u8];
+        fn get(&self, range: Range<usize>) -> Option<&str>;
+        fn push_str(&mut self, text: &str) -> bool;
+        fn truncate(&mut self, len: usize);
+    }
+
+    #[cfg(feature = "alloc")]
+    impl Texts for alloc::string::String {
+        const EMPTY: Self = Self::new();
+
+        #[inline]
+        fn bytes(&self) -> &[u8] {
+            self.as_bytes()
+        }
+
+        #[inline]
+        fn get(&self, range: Range<usize>) -> Option<&str> {
+            str::get(self, range)
+        }
+
+        #[inline]
+        fn push_str(&mut self, text: &str) -> bool {
+            self.push_str(text);
+            true
+        }
+
+        #[inline]
+        fn truncate(&mut self, len: usize) {
+            self.truncate(len);
+        }
+    }
+
+    impl<const PER: usize, const N: usize> Texts for Array<u8, PER, N> {
+        const EMPTY: Self = <Self as Table<u8>>::EMPTY;
+
+        fn bytes(&self) -> &[u8] {
+            self.as_slice()
+        }
+
+        fn get(&self, range: Range<usize>) -> Option<&str> {
+            // It was UTF-8 when it came.
+            core::str::from_utf8(self.as_slice().get(range)?).ok()
+        }
+
+        fn push_str(&mut self, text: &str) -> bool {
+            self.extend(text.as_bytes())
+        }
+
+        fn truncate(&mut self, len: usize) {
+            Table::truncate(self, len);
+        }
+    }
+
+    /// Where the limits come from.
+    pub trait Bounds: Copy + fmt::Debug {
+        fn limits(&self) -> Limits;
+    }
+
+    impl Bounds for Limits {
+        #[inline(always)]
+        fn limits(&self) -> Limits {
+            *self
+        }
+    }
+
+    /// The limits of [`Fixed`], in no memory.
+    #[derive(Clone, Copy, Debug)]
+    pub struct FixedBounds<const MEMBERS: usize>;
+
+    impl<const MEMBERS: usize> Bounds for FixedBounds<MEMBERS> {
+        #[inline(always)]
+        fn limits(&self) -> Limits {
+            Limits {
+                bytes: u32::MAX as usize,
+                text: TEXT_MAX,
+                marks: MARKS,
+                values: usize::MAX,
+                members: MEMBERS,
+            }
+        }
+    }
+
+    /// The longest text, in bytes: no DNS name is longer.
+    const TEXT_MAX: usize = 255;
+    const MARKS: usize = 16;
+    const VALUES: usize = 24;
+    /// The longest opcode: its byte, eight of length, and a text; a line of protocol 0 may escape
+    /// each letter in six.
+    const CARRY: usize = 1 + 8 + TEXT_MAX;
+    /// What is shown of a message that is none.
+    const BEGINNING: usize = 96;
+    /// Bytes of text for each member: `255.255.255.255`, and one more for the message's name.
+    const HOST: usize = 16;
+
+    impl<const MEMBERS: usize> Storage for Fixed<MEMBERS> {
+        type Bounds = FixedBounds<MEMBERS>;
+        type Stack = Array<Word, VALUES, 1>;
+        type Marks = Array<u32, MARKS, 1>;
+        type Memo = Array<Word, 3, MEMBERS>;
+        type Text = Array<u8, HOST, MEMBERS>;
+        type Texts = Array<Span, 2, MEMBERS>;
+        type Items = Array<Word, VALUES, 1>;
+        type Sequences = Array<Span, VALUES, 1>;
+        type Entries = Array<Entry, 1, MEMBERS>;
+        type Carry = Array<u8, CARRY, 1>;
+        type Beginning = Array<u8, BEGINNING, 1>;
+        const BEGINNING_MAX: usize = BEGINNING;
+    }
+
+    #[cfg(feature = "alloc")]
+    impl Storage for Heap {
+        type Bounds = Limits;
+        type Stack = alloc::vec::Vec<Word>;
+        type Marks = alloc::vec::Vec<u32>;
+        type Memo = alloc::vec::Vec<Word>;
+        type Text = alloc::string::String;
+        type Texts = alloc::vec::Vec<Span>;
+        type Items = alloc::vec::Vec<Word>;
+        type Sequences = alloc::vec::Vec<Span>;
+        type Entries = alloc::vec::Vec<Entry>;
+        type Carry = alloc::vec::Vec<u8>;
+        type Beginning = alloc::vec::Vec<u8>;
+        /// A coordinator that answers in raw text quotes at most one buffer of 1,024.
+        const BEGINNING_MAX: usize = 1024;
+    }
+}
