@@ -10,6 +10,7 @@ use std::time::Instant;
 use jiff::civil::Date;
 
 use crate::check::{CHECKS, Check, Extra, Judge};
+use crate::checks::one_connection;
 use crate::dialect::{self, Choice};
 use crate::observed::Observed;
 use crate::program::Keeping;
@@ -53,7 +54,7 @@ pub struct Options {
     pub slack: f64,
     /// Of everything random.
     pub seed: u64,
-    /// How long it may take in all; what has not run by then is unclear.
+    /// How long one check may take, with all its runs; what is not decided by then is unclear.
     pub limit: Duration,
     /// Where to leave outputs and messages of every run; `None`: nowhere.
     pub keep: Option<PathBuf>,
@@ -172,7 +173,7 @@ impl<'a> Session<'a> {
             slack: self.options.slack,
             seed: salt,
             cancelled: &self.never,
-            until: self.began + self.options.limit,
+            until: Instant::now() + self.options.limit,
         }
     }
 
@@ -199,6 +200,10 @@ impl<'a> Session<'a> {
             .partition(|check| ["join", "port"].contains(&check.id));
         let mut jobs = self.options.jobs.max(1);
         for check in first {
+            if check.id != "join" && !report.joined {
+                report.add(self.report(check, never_joined()));
+                continue;
+            }
             progress(Progress::Running(&[check.id]));
             let decision = self.decide(
                 check,
@@ -221,8 +226,8 @@ impl<'a> Session<'a> {
         }
         if report.joined {
             self.run_at_once(jobs, rest, report, progress);
-            if !observing.is_empty() && report.checks.len() < 2 {
-                self.observe_something();
+            if !observing.is_empty() {
+                self.watch();
             }
         } else {
             for check in rest {
@@ -322,13 +327,13 @@ impl<'a> Session<'a> {
         decision
     }
 
-    /// Runs two checks for what they show, when only those are asked for that look at others.
-    fn observe_something(&self) {
-        for id in ["greatest", "silent-greater"] {
-            if let Some(check) = CHECKS.iter().find(|check| check.id == id) {
-                self.decide(check, 1);
-            }
-        }
+    /// Watches the program for what no check waits for: connections that stay open, words.
+    fn watch(&self) {
+        let mut observed = Observed::default();
+        let setting = self.setting(&self.options.command, "watch");
+        verdict::observe(one_connection::watch, setting, &mut observed);
+        let mut all = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        all.merge(observed);
     }
 
     fn report(&self, check: &Check, decision: Decision) -> CheckReport {

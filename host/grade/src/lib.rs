@@ -1,4 +1,24 @@
 //! Grades a program of the bully election lab, in whatever language, over its own wire.
+//!
+//! [`grade`] runs the [`CHECKS`] against the program that [`Options::command`] starts, and returns a
+//! [`Report`]. It stands on the core for process ids, and on a [`wire::Codec`] for bytes. The graded
+//! program is started through a [`keeper`], a process that kills all of it in the end.
+//!
+//! ```
+//! // The command of a program, with placeholders for what changes from run to run.
+//! let words = ["python3", "lab2.py", "{gcd_host}", "{gcd_port}", "{su_id}", "{birthday}"];
+//! let command = bully_grade::Template::new(words.map(str::to_owned))?;
+//! assert_eq!(command.words().len(), 6);
+//!
+//! // What is checked, and the instructor's changes to it.
+//! let rubric = bully_grade::Rubric::parse("[checks.hardy]\npoints = 2")?;
+//! assert_eq!(rubric.checks["hardy"].points, Some(2.0));
+//! for check in bully_grade::CHECKS {
+//!     println!("{} {} \"{}\"", check.id, check.points, check.sentence);
+//! }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
 #![cfg(unix)]
 
 mod check;

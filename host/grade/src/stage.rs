@@ -220,9 +220,14 @@ impl<'a> Stage<'a> {
 
     /// Waits until there were so many JOINs.
     pub(crate) fn await_join(&mut self, count: usize) -> Result<(), Stop> {
-        self.within(JOIN_LIMITS, "a JOIN to the group coordinator", |stage| {
+        // Starting is the system's affair as much as the program's: it is never given less time.
+        let slack = self.setting.slack;
+        self.setting.slack = slack.max(1.0);
+        let outcome = self.within(JOIN_LIMITS, "a JOIN to the group coordinator", |stage| {
             stage.joined.len() >= count
-        })?;
+        });
+        self.setting.slack = slack;
+        outcome?;
         // Let the answer be on its way before anything is measured.
         self.wait(0.02, |_| false)?;
         Ok(())
@@ -557,8 +562,18 @@ impl<'a> Stage<'a> {
             .iter()
             .rev()
             .find(|seen| matches!(seen.what, What::Unreadable(..)));
+        let connected = self
+            .seen
+            .iter()
+            .find(|seen| matches!(seen.what, What::Connected));
         match (said.is_empty(), unreadable) {
-            (true, None) => "nothing from the program".to_owned(),
+            (true, None) => match connected {
+                Some(seen) => format!(
+                    "a connection to {}, and no whole message on it",
+                    self.name(seen.to)
+                ),
+                None => "nothing from the program".to_owned(),
+            },
             (true, Some(odd)) => odd.text(),
             (false, None) => format!("only {}", said.join(", ")),
             (false, Some(odd)) => format!("{}, and {}", said.join(", "), odd.text()),

@@ -14,6 +14,7 @@ use crate::check::{Check, Judge};
 use crate::dialect::ok_text;
 use crate::keep;
 use crate::observed::Observed;
+use crate::program::Program;
 use crate::seen::{Line, timeline};
 use crate::stage::{Setting, Stage, Stop};
 use crate::template::Template;
@@ -135,6 +136,7 @@ pub(crate) fn decide(check: &Check, trial: Trial<'_>, observed: &mut Observed) -
             at += 1;
             at == 1 || *form != own
         });
+        forms.truncate(trial.repeat as usize);
     }
     let mut counts = Counts::default();
     let mut runs = Vec::new();
@@ -280,7 +282,7 @@ impl Counts {
         if in_each_form && self.passed > 0 {
             return Some(Verdict::Pass);
         }
-        if in_each_form && self.failed >= 3 {
+        if in_each_form && self.failed >= repeat.min(3) {
             return Some(Verdict::Fail);
         }
         if !in_each_form && self.failed >= most {
@@ -366,6 +368,11 @@ fn by_observation(judgement: crate::check::Judgement) -> Decision {
     }
 }
 
+/// Runs something for what is to be observed in it; what came of it is of no interest.
+pub(crate) fn observe(run: RunCheck, setting: Setting<'_>, observed: &mut Observed) {
+    once(run, setting, Some(observed), None);
+}
+
 type RunCheck = fn(&mut Stage<'_>) -> Result<(), Stop>;
 
 /// One run of the graded program, and of our own node beside it.
@@ -443,6 +450,15 @@ fn once(
         Some(Stop::Fault(fault)) => fault.offending,
         _ => None,
     };
+    let written: u64 = stage.programs.iter().map(Program::written).sum();
+    let kept = setting.keeping.output_max as u64;
+    if written > 2 * kept {
+        stage.note(format!(
+            "it wrote {} kB, of which {} kB of each output are kept",
+            written >> 10,
+            kept >> 10
+        ));
+    }
     outcome.evidence = timeline(&stage.seen, offending, |party| stage.name(party));
     outcome.output = last_words(&stage);
     outcome.joined = !stage.joined.is_empty();

@@ -123,7 +123,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..))]
     processes_max: u16,
 
-    /// Time for all checks of a program; what has not run by then is unclear
+    /// Time for one check with all its runs; what is not decided by then is unclear
     #[arg(long, value_name = "DURATION", default_value = "150s", value_parser = duration)]
     for_max: Duration,
 

@@ -1,6 +1,7 @@
 //! Pretends to fail now and then, and recovers.
 
 use super::prelude::*;
+use crate::wire::ProbeForm;
 
 pub(crate) const CHECK: Check = Check {
     id: "feign",
@@ -28,6 +29,20 @@ const UNTIL_MAX: f64 = 10.8;
 /// How many failures are watched.
 const FAILURES: usize = 3;
 
+/// How long it is looked at by PROBE until an answer must have come; one that answers none is looked
+/// at by ELECTION, though that makes it elect.
+const ANSWERS_PROBE_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// What has come of looking at the program so far.
+struct Watch {
+    lower: usize,
+    began: Duration,
+    /// What it is looked at by.
+    by: Outgoing,
+    /// It has answered at least once, so that its silence means something.
+    answers: bool,
+}
+
 /// One look at the program.
 struct Look {
     at: Duration,
@@ -39,12 +54,17 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.tolerates_refusal = true;
     stage.join()?;
     let mut up_since = stage.now();
-    let mut answers_probe = false;
+    let mut watch = Watch {
+        lower,
+        began: up_since,
+        by: Outgoing::Probe,
+        answers: false,
+    };
     let mut failures = Vec::new();
     while failures.len() < FAILURES {
-        let failed = await_failure(stage, lower, up_since, &mut answers_probe)?;
+        let failed = await_failure(stage, up_since, &mut watch)?;
         let until = (failed - up_since).as_secs_f64();
-        let recovered = await_recovery(stage, lower, failed)?;
+        let recovered = await_recovery(stage, failed, &mut watch)?;
         let length = (recovered - failed).as_secs_f64();
         if !LENGTH.contains(&length) {
             return Err(wrong(
@@ -77,20 +97,19 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
 /// Looks at the program until it has failed, and returns since when.
 fn await_failure(
     stage: &mut Stage<'_>,
-    lower: usize,
     up_since: Duration,
-    answers_probe: &mut bool,
+    watch: &mut Watch,
 ) -> Result<Duration, Stop> {
     let mut looks: Vec<Look> = Vec::new();
     let until = up_since + Duration::from_secs_f64(UNTIL_MAX * stage.setting.slack);
     while stage.now() < until + SILENT_AFTER {
-        look(stage, lower, &mut looks)?;
-        *answers_probe |= looks.iter().any(|look| stage.answer(look.link).is_some());
+        look(stage, watch, &mut looks)?;
+        watch.answers |= looks.iter().any(|look| stage.answer(look.link).is_some());
         let now = stage.now();
         // Since the last look that went well, or rather in the middle between the two.
         if let Some(at) = looks.iter().position(|look| {
             stage.links[look.link].refused
-                || (*answers_probe
+                || (watch.answers
                     && now - look.at > SILENT_AFTER
                     && stage.answer(look.link).is_none())
         }) {
@@ -104,12 +123,16 @@ fn await_failure(
 }
 
 /// Looks at the program until it is back, and returns since when.
-fn await_recovery(stage: &mut Stage<'_>, lower: usize, failed: Duration) -> Result<Duration, Stop> {
+fn await_recovery(
+    stage: &mut Stage<'_>,
+    failed: Duration,
+    watch: &mut Watch,
+) -> Result<Duration, Stop> {
     let mut looks: Vec<Look> = Vec::new();
     let until = failed + Duration::from_secs_f64((LENGTH.end() + 2.0) * stage.setting.slack);
     let was_silent = stage.links.last().is_some_and(|link| !link.refused);
     while stage.now() < until {
-        look(stage, lower, &mut looks)?;
+        look(stage, watch, &mut looks)?;
         let back = looks.iter().find(|look| {
             let link = &stage.links[look.link];
             let answered = stage.answer(look.link).is_some();
@@ -127,11 +150,14 @@ fn await_recovery(stage: &mut Stage<'_>, lower: usize, failed: Duration) -> Resu
     ))
 }
 
-/// A PROBE with its list, never a connection without a message, for those harm some programs.
-fn look(stage: &mut Stage<'_>, lower: usize, looks: &mut Vec<Look>) -> Result<(), Stop> {
-    stage.setting.dialect.probe = crate::wire::ProbeForm::Members;
+/// A message, never a connection without one, for those harm some programs; a PROBE has its list.
+fn look(stage: &mut Stage<'_>, watch: &mut Watch, looks: &mut Vec<Look>) -> Result<(), Stop> {
+    stage.setting.dialect.probe = ProbeForm::Members;
     let at = stage.now();
-    let link = stage.send(lower, Outgoing::Probe);
+    if !watch.answers && at >= watch.began + ANSWERS_PROBE_WITHIN {
+        watch.by = Outgoing::Election;
+    }
+    let link = stage.send(watch.lower, watch.by);
     looks.push(Look { at, link });
     stage.pause(EVERY.as_secs_f64())
 }

@@ -13,20 +13,30 @@ pub(crate) const CHECK: Check = Check {
     judge: Judge::Run(run),
 };
 
+const LIMITS: Limits = within(1.5, 5.0);
+
 fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let lower = stage.peers(4, Rank::Lower, LIVE)?;
     stage.never("no ELECTION, for all members are lower", |_, seen| {
         seen.kind() == Some(Kind::Election)
     });
     stage.join()?;
-    stage.election(lower[0])?;
-    let everybody =
-        |stage: &Stage<'_>| lower.iter().all(|peer| stage.got(*peer, Kind::Coordinator));
-    stage.within(
-        within(1.5, 5.0),
-        "COORDINATOR to all four lower members",
-        everybody,
-    )?;
+    const EXPECTED: &str = "COORDINATOR to all four lower members";
+    let told_since = |stage: &Stage<'_>, since| {
+        let told = |peer: &usize| stage.got_since(*peer, Kind::Coordinator, since);
+        lower.iter().all(told)
+    };
+    if !stage.wait(LIMITS.fail, |stage| told_since(stage, Duration::ZERO))? {
+        // One that starts no election by itself is asked for two: the first COORDINATOR might be
+        // that of a start which took too long.
+        for _ in 0..2 {
+            let asked = stage.now();
+            stage.send(lower[0], Outgoing::Election);
+            stage.within(LIMITS, EXPECTED, |stage| told_since(stage, asked))?;
+            stage.pause(0.6)?;
+        }
+        stage.note("it announces itself only after an ELECTION from a lower member");
+    }
     let unreadable = stage.seen.iter().any(|seen| {
         seen.kind() == Some(Kind::Coordinator)
             && seen

@@ -19,17 +19,18 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.join()?;
 
     let told = stage.joined[0].entry.clone();
-    let is_reached =
-        |stage: &Stage<'_>, link: usize| stage.answer(link).is_some() || !stage.links[link].refused;
+    let mut link = 0;
+    let mut is_reached = false;
     // It may open its listener only after it has joined.
-    let mut link = stage.send(caller, Outgoing::Election);
     for _ in 0..6 {
-        if stage.wait(0.3, |stage| stage.answer(link).is_some())? || is_reached(stage, link) {
+        link = stage.send(caller, Outgoing::Election);
+        let answered = stage.wait(0.3, |stage| stage.answer(link).is_some())?;
+        is_reached = answered || !stage.links[link].refused;
+        if is_reached {
             break;
         }
-        link = stage.send(caller, Outgoing::Election);
     }
-    if !is_reached(stage, link) {
+    if !is_reached {
         return Err(wrong(
             "a listening socket at the address told in JOIN",
             format!("nobody listens at ('{}', {})", told.host, told.port),

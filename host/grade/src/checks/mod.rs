@@ -30,7 +30,7 @@ mod prelude {
     pub(super) use crate::check::{Check, Extra, Judge};
     pub(super) use crate::peer::{GONE, HANGS, LEADS, LIVE, Manner, Rank, SILENT, UNREAD};
     pub(super) use crate::seen::{Party, What};
-    pub(super) use crate::stage::{Fault, Stage, Stop, within};
+    pub(super) use crate::stage::{Fault, Limits, Stage, Stop, within};
     pub(super) use crate::wire::{Kind, Outgoing};
 
     /// A fault that is not about time.

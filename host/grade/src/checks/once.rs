@@ -49,9 +49,13 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
             && seen.at > began + ROUND
             && seen.at < began + ELECTION
     });
+    // One that has announced itself is in no election any more; that this is wrong is for another
+    // check to say.
+    let announced = stage.first(Kind::Coordinator).map(|seen| seen.at);
     stage.announce(greater);
     if let Some(at) = second
         && !late
+        && announced.is_none_or(|announced| announced > stage.seen[at].at)
     {
         return Err(wrong(
             "no second election during the first",

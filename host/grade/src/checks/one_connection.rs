@@ -15,6 +15,22 @@ pub(crate) const CHECK: Check = Check {
     judge: Judge::Observed(judge),
 };
 
+/// A calm time in which connections and words can be watched: it follows, it leads, and nothing more
+/// happens until every connection that is to be closed has been.
+pub(crate) fn watch(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let lower = stage.peer(Rank::Lower, LIVE)?;
+    let leader = stage.peer(Rank::Greater, LEADS)?;
+    stage.join()?;
+    stage.settle(leader)?;
+    stage.close_listener(leader);
+    stage.send(lower, Outgoing::Election);
+    stage.wait(4.0, |stage| stage.got(lower, Kind::Coordinator))?;
+    stage.pause(WATCHED)
+}
+
+/// Longer than a connection may stay open after its exchange, in seconds.
+const WATCHED: f64 = 2.8;
+
 fn judge(observed: &Observed) -> Judgement {
     let expected = "one message on each connection, closed by the program after it".to_owned();
     let (share, seen) = if observed.reused > 0 {

@@ -101,7 +101,7 @@ pub enum Form {
     Json,
     /// JUnit's XML.
     Junit,
-    /// The Test Anything Protocol, version 14.
+    /// The Test Anything Protocol, version 13.
     Tap,
     /// Gradescope's `results.json`.
     Gradescope,

@@ -1,10 +1,10 @@
-//! The Test Anything Protocol, version 14.
+//! The Test Anything Protocol, version 13: the latest that Perl reads.
 
 use super::{Report, details};
 use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> String {
-    let mut text = format!("TAP version 14\n1..{}\n", report.checks.len());
+    let mut text = format!("TAP version 13\n1..{}\n", report.checks.len());
     for (at, check) in report.checks.iter().enumerate() {
         let (word, directive) = match check.verdict {
             Verdict::Pass => ("ok", ""),
