@@ -51,8 +51,7 @@ class WrongAddress(peer.Peer):
     """Tells a port at which nobody listens."""
 
     def address(self):
-        host, port = super().address()
-        return host, port - 1 if port > 1024 else port + 1
+        return '127.0.0.1', 1
 
 
 @fault('fixed-port')
@@ -95,7 +94,7 @@ class AsksLower(peer.Peer):
         super().elect(cause)
         lower = [pid for pid in self.members if pid < self.pid]
         if lower and max(self.members) != self.pid:
-            self.open(max(lower), 'ELECTION', 1.0, quiet=True)
+            self.open(min(lower), 'ELECTION', 1.0, quiet=True)
 
 
 @fault('bare-election')
@@ -148,7 +147,7 @@ class StopsAtRefused(peer.Peer):
     def end(self, exchange, how):
         was_open = exchange.open
         super().end(exchange, how)
-        if was_open and how == 'done' and hasattr(exchange, 'place'):
+        if was_open and how in ('done', 'silent') and hasattr(exchange, 'place'):
             self.announce_from(exchange.place + 1)
 
 
@@ -288,14 +287,24 @@ class BlocksOnConnect(peer.Peer):
     """Waits for each connection to stand before it does anything else, at most two seconds."""
 
     def open(self, pid, name, within, election=None, quiet=False):
-        if name == 'ELECTION':
-            try:
-                with socket.create_connection(self.members[pid], timeout=2.0) as sock:
-                    sock.sendall(self.pickled(self.message(name)))
-                    sock.recv(1024)
-            except OSError:
-                pass
-        return super().open(pid, name, within, election, quiet)
+        connect = socket.socket.connect_ex
+
+        def at_a_standstill(sock, address):
+            sock.settimeout(2.0)
+            failed = connect(sock, address)
+            sock.setblocking(False)
+            return failed
+
+        class Blocking(socket.socket):
+            """A socket that connects before anything else is done."""
+
+            connect_ex = at_a_standstill
+
+        usual, socket.socket = socket.socket, Blocking
+        try:
+            return super().open(pid, name, within, election, quiet)
+        finally:
+            socket.socket = usual
 
 
 # Connections and words

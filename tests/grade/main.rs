@@ -1,0 +1,12 @@
+//! `bully grade`: what it finds, what it does not, what it leaves behind, and who reads its reports.
+
+#![cfg(unix)]
+
+mod bounds;
+mod class;
+mod detect;
+mod faults;
+mod graded;
+mod peers;
+mod reports;
+mod usage;
