@@ -456,6 +456,31 @@ fn failed_by_ignoring_accepts_and_says_nothing() {
 }
 
 #[test]
+fn what_is_received_in_a_feigned_failure_is_neither_counted_nor_believed() {
+    let mut lab = feigning(3, FeignMode::Ignore);
+    until_failed(&mut lab);
+    let (before, known) = (lab.node.counters().received, lab.roster());
+    let stranger = member(40);
+    let announced = lab.coordinator(&[member(3), stranger]);
+    lab.election(&[member(4), member(9)]);
+    lab.probe();
+    assert_eq!(lab.node.counters().received, before);
+    assert_eq!(lab.roster(), known);
+    assert_eq!(lab.node.phase(), Phase::Failed);
+    // As any other COORDINATOR it is closed soon, and not at once.
+    assert_eq!(lab.closed_at(announced), None);
+    lab.wait(100);
+    assert!(lab.closed_at(announced).is_some());
+    assert!(lab.wait_for(4_100, |lab| lab.node.phase() != Phase::Failed));
+    assert!(
+        lab.all(Kind::Election)
+            .iter()
+            .all(|sent| sent.to != stranger.addr)
+    );
+    assert_ne!(lab.leader(), Some(40));
+}
+
+#[test]
 fn our_own_exchanges_end_with_a_feigned_failure() {
     let mut me = config(3);
     me.feign = Some(Feign::new(FeignMode::Close));

@@ -299,6 +299,23 @@ mod bounded {
         }
     }
 
+    /// What an election waits for, the next one does not: its slots are free at once.
+    #[test]
+    fn a_new_election_has_the_slots_of_the_last_one() {
+        let mut lab = Script::<16, 4>::joined(config(5), &members(6..=9));
+        let asked = lab.take(Kind::Election);
+        assert_eq!(asked.len(), 3, "three of four slots: {asked:?}");
+        lab.wait(100);
+        lab.coordinator(&members(3..=6));
+        lab.expect_leader(pid(6));
+        // There is no slot for the PROBE that this brings.
+        lab.election(&members([3]));
+        lab.expect_nothing();
+        lab.probe();
+        let asked = lab.take(Kind::Election);
+        assert_eq!(asked.len(), 3, "{asked:?}");
+    }
+
     #[test]
     fn the_end_of_time_does_not_make_a_poll_endless() {
         let mut lab = follower(5, &members([3, 9]));

@@ -139,6 +139,22 @@ mod rule_2_a_follower_that_has_heard {
     }
 
     #[test]
+    fn probes_a_leader_that_answers_once_a_window_too() {
+        let mut lab = heard(config(5), 100);
+        lab.habit(member(9).addr, Habit::Answers);
+        for _ in 0..10 {
+            // Each time the last PROBE is answered.
+            lab.election(&members([3]));
+            lab.wait(10);
+        }
+        assert_eq!(lab.take(Kind::Probe).len(), 1);
+        // The next window has its own.
+        lab.coordinator(&members([3, 5, 9]));
+        lab.election(&members([3]));
+        assert_eq!(lab.take(Kind::Probe).len(), 1);
+    }
+
+    #[test]
     fn elects_if_the_leader_is_gone() {
         let mut lab = heard(config(5), 100);
         lab.habit(member(9).addr, Habit::Refuses);
