@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod arp;
+mod backlog;
+mod connection;
+mod encodings;
+mod lan;
+mod memory;
+mod net;
+
+pub use backlog::{Backlog, is_connect};
+pub use lan::{Config, LISTENERS, Lan};
+pub use memory::{LIST_MAX, Memory, Sockets};
