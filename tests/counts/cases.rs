@@ -394,5 +394,5 @@ fn tcp_probe() -> Work {
 fn tcp_election() -> Work {
     let all = members(MANY);
     let mut pair = Pair::new();
-    Box::new(move || pair.exchange(Request::Election(list(all))))
+    Box::new(move || pair.exchange(Request::Election(list(all).with_revision(1))))
 }

@@ -1,14 +1,17 @@
 //! What happens when descriptors run out: the connections that nobody needs give way.
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
-use bully_tests::process::{Process, Processes};
+use bully_tests::process::{LIMIT, Process, Processes};
 
 use crate::client::{self, connect, probe};
+use crate::lab::agree;
 use crate::party::{bully, node_command, pid};
 use crate::tcp::{allow_descriptors, descriptors};
 
@@ -100,9 +103,7 @@ fn peers_that_never_close_are_let_go() {
         crowd(port, 10, b"no message"),
     ];
     client::expect_ok(port, &probe());
-    processes.wait_until("they are let go", bully_tests::process::LIMIT, || {
-        descriptors(&node) <= before
-    });
+    processes.wait_until("they are let go", LIMIT, || descriptors(&node) <= before);
     drop(open);
 }
 
@@ -128,10 +129,19 @@ fn a_coordinator_without_descriptors_serves_a_join_among_the_idle() {
 #[test]
 fn a_group_in_one_process_agrees_with_few_descriptors() {
     let processes = Processes::new();
-    let lab = bully(&["lab", "--members", "60", "--for", "5s", "--log", "json"]);
+    let lab = bully(&[
+        "lab",
+        "--members",
+        "60",
+        "--for",
+        "150s",
+        "--log",
+        "json-brief",
+    ]);
     // Four connections each, and the coordinator's.
     let lab = processes.spawn("bully lab", &mut limited(&lab, 16 + 61 + 64 + 4 * 60));
-    assert!(lab.wait().success(), "they do not agree");
+    agree(&processes, &lab, 60);
+    lab.kill();
 }
 
 /// With as many as it asks for, it has no more than it may.
@@ -140,16 +150,26 @@ fn a_group_in_one_process_keeps_to_its_descriptors() {
     const MEMBERS: usize = 200;
     allow_descriptors(12 * MEMBERS as u64 + 200);
     let processes = Processes::new();
-    let mut lab = bully(&["lab", "--members", "200", "--for", "5s", "--log", "json"]);
-    let lab = processes.spawn("bully lab", &mut lab);
-    let mut most = 0;
-    while lab.ended().is_none() {
-        most = descriptors(&lab).max(most);
-        thread::sleep(Duration::from_millis(5));
-    }
+    let args = ["lab", "--members", "200", "--for", "150s"];
+    let args = [&args[..], &["--log", "json-brief"]].concat();
+    let lab = processes.spawn("bully lab", &mut bully(&args));
+    let most = AtomicUsize::new(0);
+    let ended = AtomicBool::new(false);
+    let limit = Instant::now() + LIMIT;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) && Instant::now() < limit {
+                most.fetch_max(descriptors(&lab), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        agree(&processes, &lab, MEMBERS);
+        ended.store(true, Ordering::Relaxed);
+    });
+    let most = most.into_inner();
     assert!(most > MEMBERS, "{most}: all of them listen");
     assert!(most <= 12 * MEMBERS, "{most}");
-    assert!(lab.wait().success(), "they do not agree");
+    lab.kill();
 }
 
 /// Fails if the process computes more than a tenth of the time.

@@ -1,6 +1,9 @@
 //! The practice group at scale.
 
-use bully_tests::process::Processes;
+use std::collections::BTreeMap;
+
+use bully_tests::process::{LIMIT, Process, Processes};
+use serde_json::Value;
 
 use crate::party::bully;
 
@@ -28,25 +31,40 @@ fn thirty_members_agree_on_few_messages() {
     assert!(sent < MESSAGES_MAX, "{summary}");
 }
 
+/// Waits until all of so many members in `lab` name the greatest of them, and ends it.
+pub(crate) fn agree(processes: &Processes, lab: &Process, members: usize) {
+    processes.wait_until("all agree", LIMIT, || {
+        let mut leaders = BTreeMap::new();
+        for line in lab.said() {
+            let leader = match line["event"].as_str() {
+                Some("leader") => line["leader"].clone(),
+                Some("leader_lost" | "election" | "joined") => Value::Null,
+                _ => continue,
+            };
+            leaders.insert(line["node"].to_string(), leader);
+        }
+        let named = |pid: &Value| Some((pid[0].as_u64()?, pid[1].as_u64()?));
+        let greatest = leaders.values().filter_map(named).max();
+        leaders.len() == members
+            && greatest.is_some()
+            && leaders.values().all(|leader| named(leader) == greatest)
+    });
+}
+
 /// In one process, and in no more memory than 96 KiB for each: of that the table is 17.
 #[cfg(target_os = "linux")]
 #[test]
 fn three_hundred_members_take_little_memory() {
     const KIB_MAX: u64 = 300 * 96;
     let processes = Processes::new();
-    let args = ["lab", "--members", "300", "--for", "8s", "--log", "json"];
+    let args = ["lab", "--members", "300", "--for", "150s"];
+    let args = [&args[..], &["--log", "json-brief"]].concat();
     let lab = processes.spawn("lab", &mut bully(&args));
-    let mut peak = 0;
-    while lab.ended().is_none() {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", lab.id()));
-        let status = status.unwrap_or_default();
-        let of_peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = of_peak.and_then(|text| text.trim().strip_suffix(" kB"));
-        // There is none of a process that has ended meanwhile.
-        peak = kib.map_or(peak, |kib| kib.parse().expect("a number"));
-        std::thread::sleep(core::time::Duration::from_millis(100));
-    }
-    let summary = lab.wait_for_event("summary");
-    assert_eq!(summary["agreed"], true, "{summary}");
+    agree(&processes, &lab, 300);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lab.id())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.and_then(|kib| kib.parse().ok()).expect("a number");
     assert!(0 < peak && peak < KIB_MAX, "{peak} KiB");
+    lab.kill();
 }

@@ -157,6 +157,9 @@ fn people(count: u32) -> Vec<Member> {
 
 const WARM_UP: usize = 200;
 
+/// How many runs may pass until one allocates nothing.
+const RUNS_MAX: usize = 10;
+
 /// More than there are places for connections that wait for their peer's end.
 const LINGERING: usize = 70;
 
@@ -164,15 +167,20 @@ const LINGERING: usize = 70;
 fn a_probe_allocates_nothing_on_either_side() {
     let mut pair = Pair::new(Forms::default());
     pair.fill();
-    for _ in 0..WARM_UP {
-        pair.exchange(Request::Probe(Roster::EMPTY), &[]);
-    }
-    let allocated = measure(|| {
-        for _ in 0..1_000 {
-            pair.exchange(Request::Probe(Roster::EMPTY), &[]);
-        }
+    // A queue may be longer than it ever was, if the machine was slower until now; that ends.
+    let allocated = (0..RUNS_MAX).map(|_| {
+        let allocated = measure(|| {
+            for _ in 0..1_000 {
+                pair.exchange(Request::Probe(Roster::EMPTY), &[]);
+            }
+        });
+        allocated.count_total
     });
-    assert_eq!(allocated.count_total, 0, "in 1,000 exchanges");
+    let allocated: Vec<_> = allocated.take_while(|count| *count > 0).collect();
+    assert!(
+        allocated.len() < RUNS_MAX,
+        "in 1,000 exchanges each: {allocated:?}"
+    );
 }
 
 /// With its list too, which is encoded once and decoded once.

@@ -6,10 +6,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::thread;
 use std::time::Instant;
 
-use bully::{Exchange, Gone, Incoming, Net, Reply, Roster};
-use bully_host::net::{Poll, Tcp, TcpConfig};
+use bully::{Exchange, Gone, Incoming, Net, Reply, Request, Roster};
+use bully_host::net::{Note, Poll, Tcp, TcpConfig};
 use bully_host::pickle::writer::Forms;
-use bully_tests::process::{LIMIT, Process};
+use bully_tests::process::{LIMIT, Process, free_port};
 
 use crate::client::{self, connect, probe};
 use crate::party::{Party, pid};
@@ -225,6 +225,37 @@ fn connections_outlive_the_door() {
     let mut answer = [0; 100];
     let count = peer.read(&mut answer).expect("it answers");
     client::assert_ok(&answer[..count]);
+}
+
+/// A member that listens on loopback could be reached by nobody elsewhere, and does not follow
+/// addresses that strangers name.
+#[test]
+fn a_loopback_listener_connects_to_loopback_only() {
+    let mut line = Line::open();
+    let mut opened = |host: &str, port| {
+        let addr = line.tcp.names_mut().addr(host, port).expect("a name");
+        let probe = Request::Probe(Roster::EMPTY);
+        let exchange = line.tcp.open(addr, probe).expect("there is room");
+        let told = line.next();
+        line.tcp.close(exchange);
+        assert_eq!(told.0, exchange);
+        (addr, told.1)
+    };
+    for _ in 0..3 {
+        for host in ["10.0.0.1", "192.0.2.7", "::2"] {
+            assert_eq!(opened(host, 5).1, Told::Gone(Gone::Refused), "{host}");
+        }
+    }
+    let (here, _) = opened("127.0.0.2", free_port());
+    let notes: Vec<_> = core::iter::from_fn(|| line.tcp.note()).collect();
+    assert_eq!(notes.len(), 3, "once for each: {notes:?}");
+    for note in notes {
+        assert!(
+            matches!(&note, Note::Unreachable { to, why } if *to != here && why.contains("--bind")),
+            "{note:?}"
+        );
+    }
+    assert_eq!(line.tcp.counters().unreachable, 9);
 }
 
 /// More connections than places: those at the door wait, and come in as others leave.

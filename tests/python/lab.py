@@ -1,5 +1,6 @@
 """What the programs beside it share: events, an end, pickles, the two ways to key members."""
 
+import enum
 import io
 import ipaddress
 import json
@@ -8,6 +9,15 @@ import pickle
 import signal
 import sys
 import time
+
+
+class Name(enum.Enum):
+    """The names of messages, as nodes have them that send what they compute with."""
+
+    JOIN = 'JOIN'
+    ELECTION = 'ELECTION'
+    COORDINATOR = 'COORDINATOR'
+    PROBE = 'PROBE'
 
 
 class Incomplete(pickle.UnpicklingError):

@@ -30,6 +30,8 @@ JOIN_WITHIN = 2.0
 JOIN_ATTEMPTS = 5
 KEPT_MAX = 400
 
+SIGNS_OF_LIFE = {'text': 'OK', 'lower': 'ok', 'okay': 'OKAY', 'alive': 'alive'}
+
 STORM_EVERY = 0.01
 STORM_ELECTIONS = 20  # a turn: 2,000 a second
 STORM_PROBES = 50  # a burst, every 50 turns
@@ -184,15 +186,15 @@ class Peer:
             return name
         elif options.probe_form == 'members':
             data = self.written(self.members)
+        if options.enum:
+            return (lab.Name[name], data)
         return [name, data] if options.lists else (name, data)
 
     def ok(self):
         """Return the answer to ELECTION and PROBE in the form this node sends it."""
         form = self.options.ok
-        if form == 'text':
-            return 'OK'
-        if form == 'okay':
-            return 'OKAY'
+        if form in SIGNS_OF_LIFE:
+            return SIGNS_OF_LIFE[form]
         if form == 'pair':
             return 'OK', None
         return 'OK', self.written(self.members, 'pid' if form == 'members-pid' else None)
@@ -200,11 +202,15 @@ class Peer:
     def written(self, members, key=None):
         """Return `members` as they go on the wire."""
         key = key or self.key or 'pid'
+        if self.options.bad_members:
+            members = {**members, (1, 1_000_001): ('127.0.0.1', 0),
+                       (2, 1_000_002): ('localhost', 70_000), (3, 1_000_003): ('127.0.0.1', -1)}
         return lab.write_members(members, key, self.options.lists, self.options.shared)
 
     def pickled(self, message):
         """Return the bytes of `message`."""
-        return lab.dumps(message, self.options.protocol, self.options.shared)
+        data = lab.dumps(message, self.options.protocol, self.options.shared)
+        return data + b'and more' if self.options.trailing else data
 
     def cut(self, data):
         """Return an iterator over the pieces `data` is sent in."""
@@ -309,7 +315,10 @@ class Peer:
 
     def sent(self, exchange):
         """All of it has gone out: close, or wait for the answer."""
-        if exchange.pid is None or exchange.name == 'COORDINATOR':
+        if exchange.pid is None and self.options.log_after:
+            self.watch(exchange, 0)
+            self.later(self.options.log_after, self.logged, exchange, 'done')
+        elif exchange.pid is None or exchange.name == 'COORDINATOR':
             self.end(exchange, 'done')
         elif self.options.close_early:
             self.end(exchange, 'answered')  # whoever could be sent to counts as alive
@@ -349,13 +358,41 @@ class Peer:
             self.handle(exchange, message)
         else:
             self.emit('answered', name=lab.name_of(message), to=exchange.name, by=exchange.pid)
-            self.end(exchange, 'answered')
+            self.check_answer(message)
+            if self.options.log_after:
+                self.watch(exchange, 0)
+                self.later(self.options.log_after, self.logged, exchange, 'answered')
+            else:
+                self.end(exchange, 'answered')
+
+    def logged(self, exchange, how):
+        """End an exchange once it has been logged, which takes a connection that still stands."""
+        if not exchange.open:
+            return
+        exchange.sock.getpeername()
+        try:
+            gone = not exchange.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            gone = False
+        if gone:
+            raise ConnectionError('the connection was gone before it was logged')
+        self.end(exchange, how)
 
     # Messages in
+
+    def check_answer(self, message):
+        """Raise what a node raises that only knows one form of OK."""
+        if self.options.needs_ok == 'text' and message.upper() != 'OK':
+            raise ValueError(f'unexpected answer: {message!r}')
+        if self.options.needs_ok == 'members':
+            name, data = message
+            self.learn(data)
 
     def handle(self, exchange, message):
         """Act on what a peer sent us."""
         exchange.name = lab.name_of(message)
+        if self.options.exact and not isinstance(message, str):
+            _, _ = message  # a third item is fatal
         data = message[1] if isinstance(message, (tuple, list)) else None
         self.emit('heard', name=exchange.name, bytes=len(exchange.heard))
         self.watch(exchange, 0)
@@ -367,7 +404,8 @@ class Peer:
                 self.elect('asked')
         elif exchange.name == 'COORDINATOR':
             self.end(exchange, 'done')
-            self.follow(max(self.learn(data)))
+            members = self.learn(data)
+            self.follow(next(iter(members)) if self.options.leader_first else max(members))
         elif exchange.name == 'PROBE':
             if self.options.probe == 'answer':
                 self.answer(exchange)
@@ -523,7 +561,14 @@ def arguments():
 
     forms = parser.add_argument_group('forms')
     add = forms.add_argument
-    add('--ok', choices=('text', 'pair', 'members', 'members-pid', 'okay'), default='text')
+    add('--ok', choices=(*SIGNS_OF_LIFE, 'pair', 'members', 'members-pid'), default='text')
+    add('--needs-ok', choices=('text', 'members'), help='any other form of OK is fatal')
+    add('--leader-first', action='store_true',
+        help='take the first member of a COORDINATOR for the leader')
+    add('--exact', action='store_true', help='a message of more than two items is fatal')
+    add('--enum', action='store_true', help='send names as members of an Enum, a class')
+    add('--trailing', action='store_true', help='send more bytes after each pickle')
+    add('--bad-members', action='store_true', help='list members with impossible ports too')
     add('--two-pickles', action='store_true', help='answer with two pickles at once')
     add('--keyed-by', choices=('auto', 'pid', 'address'), default='auto',
         help='auto: as the JOIN reply was')
@@ -553,6 +598,8 @@ def arguments():
     add('--idle-before', type=float, default=0.0, metavar='SECONDS',
         help='between connecting and the first byte')
     add('--split', type=int, default=1, metavar='N', help='send in N pieces')
+    add('--log-after', type=float, default=0.0, metavar='SECONDS',
+        help='after an answer, either way; a connection that is gone by then is fatal')
     add('--late-ok', type=float, default=0.0, metavar='SECONDS',
         help='before answering ELECTION')
     add('--storm', action='store_true', help='flood the greatest other member')

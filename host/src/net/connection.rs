@@ -21,6 +21,7 @@ pub(super) struct Connection {
     peer: SocketAddr,
     initiated: bool,
     answer_due: bool,
+    answered: bool,
     /// The message or the answer, from before it is sent until it was.
     out: Option<Rc<[u8]>>,
     sent: usize,
@@ -142,6 +143,7 @@ impl Connection {
             peer,
             initiated,
             answer_due: false,
+            answered: false,
             out: None,
             sent: 0,
             received: 0,
@@ -191,6 +193,7 @@ impl Connection {
 
     /// Our answer is whole and has been delivered: nothing is left but to report the end.
     pub(super) fn answered(&mut self) {
+        self.answered = true;
         self.stage = Stage::Ending(None);
     }
 
@@ -233,8 +236,15 @@ impl Connection {
         if self.ended {
             return false;
         }
-        // Whoever has been answered closes soon. Closing after that does all that is needed.
-        !self.initiated || self.shut()
+        // Whoever has been answered closes soon, and whoever has answered may not have logged that
+        // yet: see `holds_open`.
+        !self.initiated || self.answered || self.shut()
+    }
+
+    /// Returns `true` if it lingers and our end is still open: until the peer's end has come, or
+    /// nothing more has when it is [drained](Self::drain).
+    pub(super) fn holds_open(&self) -> bool {
+        self.stage == Stage::Lingering && !self.shut
     }
 
     /// Closes our end, so that the peer sees that nothing more comes. Returns `true` if the peer's

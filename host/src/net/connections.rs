@@ -23,8 +23,10 @@ pub(super) struct Connections<T> {
     /// How many of these we opened, and the core has not closed.
     initiated: usize,
     next_number: u64,
-    /// Those that the poller does not watch, and since when; the oldest first.
+    /// Those that are looked after soon, and since when; the oldest first.
     unwatched: VecDeque<(Instant, usize, u64)>,
+    /// Those whose peer has answered and is left to close first, and since when; the oldest first.
+    held: VecDeque<(Instant, usize, u64)>,
     /// When those that linger are looked through next.
     sweep_at: Option<Instant>,
     /// Whose slots have something to report that the poller does not know of.
@@ -79,6 +81,7 @@ impl<T> Connections<T> {
             initiated: 0,
             next_number: 0,
             unwatched: VecDeque::new(),
+            held: VecDeque::new(),
             sweep_at: None,
             notices: VecDeque::new(),
             candidates: Vec::new(),
@@ -201,11 +204,12 @@ impl<T> Connections<T> {
     }
 
     /// Ends a connection for good.
-    pub(super) fn remove(&mut self, slot: usize) -> Option<T> {
+    fn remove(&mut self, slot: usize) {
         self.uncount(slot);
-        let entry = self.slots.get_mut(slot)?.take()?;
-        self.free.push(slot);
-        Some(entry.state)
+        if let Some(entry) = self.slots.get_mut(slot).filter(|entry| entry.is_some()) {
+            *entry = None;
+            self.free.push(slot);
+        }
     }
 
     /// The core has closed a connection: its bytes still arrive. Returns `true` if it lingers, and
@@ -219,11 +223,16 @@ impl<T> Connections<T> {
             return false;
         }
         entry.closed_at = Some(now);
-        let (number, watched) = (entry.number, entry.connection.is_watched());
-        if entry.connection.is_initiated() {
+        let (number, connection) = (entry.number, &entry.connection);
+        let (held, watched) = (connection.holds_open(), connection.is_watched());
+        if connection.is_initiated() {
             self.initiated -= 1;
-        }
-        if !watched {
+            if held {
+                self.held.push_back((now, slot, number));
+            } else if !watched {
+                self.unwatched.push_back((now, slot, number));
+            }
+        } else {
             self.unwatched.push_back((now, slot, number));
         }
         self.sweep_at = self.sweep_at.or(Some(now + LINGER));
@@ -280,11 +289,19 @@ impl<T> Connections<T> {
             self.unwatched.pop_front();
             self.look(slot, number, buffer);
         }
+        while let Some((since, slot, number)) = self.held.front().copied()
+            && since + HOLD <= now
+        {
+            self.held.pop_front();
+            self.look(slot, number, buffer);
+        }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(now);
         }
         let look_at = self.unwatched.front().map(|(since, ..)| *since + LOOK_MAX);
-        look_at.into_iter().chain(self.sweep_at).min()
+        let held_until = self.held.front().map(|(since, ..)| *since + HOLD);
+        let dues = look_at.into_iter().chain(held_until);
+        dues.chain(self.sweep_at).min()
     }
 
     /// Returns `true` if there is something to report that the poller does not know of.
@@ -297,12 +314,19 @@ impl<T> Connections<T> {
         self.notices.pop_front()
     }
 
+    /// As [`next_notice`](Self::next_notice), if it is for `owner`.
+    pub(super) fn next_notice_for(&mut self, owner: usize) -> Option<usize> {
+        let (_, slot) = *self.notices.front().filter(|(to, _)| *to == owner)?;
+        self.notices.pop_front();
+        Some(slot)
+    }
+
     fn look(&mut self, slot: usize, number: u64, buffer: &mut [u8]) {
         let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
         let connection = &mut entry.connection;
-        if entry.number != number || connection.is_watched() {
+        if entry.number != number || connection.is_watched() && !connection.holds_open() {
             return;
         }
         if !connection.is_draining() {
@@ -370,6 +394,11 @@ impl<T> Connections<T> {
 /// without it; it spares peers that send more after the end a reset. Longer than any pause between
 /// two writes of one message that was seen in lab programs.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a peer that has answered is left to close first: one lab program dies of a connection
+/// that is gone before it has logged its answer. Below the 50 ms that our own nodes wait after
+/// theirs, so that those need not wait for each other.
+const HOLD: Duration = Duration::from_millis(40);
 
 /// How often those that linger are looked through, while there are any.
 const SWEEP_PAUSE: Duration = Duration::from_millis(500);

@@ -440,6 +440,10 @@ impl Tcp {
         self.origin = None;
         let shared = Rc::clone(&self.shared);
         let shared = &mut *shared.borrow_mut();
+        // Whoever has given way is gone before others are accepted, or the core would turn out more.
+        while let Some(slot) = shared.connections.next_notice_for(self.owner) {
+            self.enqueue(slot, shared);
+        }
         // Those who are connected come before those who wait for it.
         while let Some(slot) = self.queue.pop_front() {
             if let Some(report) = self.step(slot, shared) {
