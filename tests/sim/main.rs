@@ -6,6 +6,7 @@ mod large; // thousands of members: times and costs
 mod matrix; // groups larger than their tables under every fault
 mod oracles; // what theory says
 mod planted; // bugs that must be found
+mod poor; // loss, slow networks, and forged members
 mod scenarios; // stories with their whole trace
 mod shrink; // failing scenarios, cut down
 mod text; // scenarios as text
