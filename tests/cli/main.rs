@@ -16,5 +16,7 @@ mod program;
 mod python;
 mod schema;
 mod sim;
+#[cfg(unix)]
+mod stalled;
 mod text;
 mod usage;

@@ -191,3 +191,45 @@ fn a_brief_log_has_everything_else() {
     let leaders = lines.iter().filter(|line| line["event"] == "leader");
     assert!(leaders.count() >= 5, "{left:?}");
 }
+
+/// Delays, losses and crashes: of every message that was sent there is one receipt or an error.
+#[test]
+fn every_message_of_a_simulation_is_received_once_or_has_an_error() {
+    let schema = Schema::new();
+    let mut in_vain = 0;
+    for seed in 1..=30 {
+        let seed = seed.to_string();
+        let sim = ["sim", "--trace", "--format", "json", "--seed", &seed];
+        let more = ["--loss", "0.02", "--crash", "leader@2s..4s", "--for", "8s"];
+        let left = Program::run(&[&sim[..], &more].concat());
+        let (row, lines) = left.out.split_last().expect("lines");
+        let row: Value = serde_json::from_str(row).expect("JSON");
+        assert_eq!(row["seed"].to_string(), seed);
+        let mut sent: HashMap<(u64, String), (f64, usize)> = HashMap::new();
+        for text in lines {
+            let line = schema.check(text);
+            assert_eq!(line["t"], line["time"], "{text}");
+            if line["event"] != "message" {
+                continue;
+            }
+            let conn = line["conn"].as_u64().expect("a number");
+            let key = (conn, line["kind"].to_string());
+            let time = line["time"].as_f64().expect("seconds");
+            if line["dir"] == "send" && line["error"] != "refused" {
+                let ends = usize::from(line["error"].is_string());
+                in_vain += ends;
+                let before = sent.insert(key, (time, ends));
+                assert!(before.is_none(), "a number is used once: {text}");
+            } else {
+                let (at, ends) = sent.get_mut(&key).expect("it was sent before");
+                assert!(*at <= time, "it came before it was sent: {text}");
+                *ends += 1;
+            }
+        }
+        for (key, (_, ends)) in &sent {
+            assert_eq!(*ends, 1, "seed {seed}: {key:?}");
+        }
+        assert!(sent.len() > 30, "seed {seed}: {}", sent.len());
+    }
+    assert!(in_vain > 0, "something was lost");
+}

@@ -404,12 +404,22 @@ impl Simulation<'_> {
             answers,
             members: 0,
             greatest: None,
+            bytes: 0,
             refusal: None,
         }
     }
 
-    fn with_content(&self, conn: &Conn, message: &Message, answers: Option<Kind>) -> TraceMessage {
+    fn with_content(
+        &mut self,
+        conn: &Conn,
+        message: &Message,
+        answers: Option<Kind>,
+    ) -> TraceMessage {
         TraceMessage {
+            bytes: match message {
+                Message::Refused(_) => 0,
+                _ => self.bytes(message),
+            },
             members: message.len(),
             greatest: message.greatest(),
             refusal: match message {
@@ -422,9 +432,9 @@ impl Simulation<'_> {
 
     fn tell_sent(&mut self, id: ConnId, message: &Message, answers: Option<Kind>, fate: Fate) {
         if self.observer.is_some()
-            && let Some(conn) = self.conns.get(id)
+            && let Some(conn) = self.conns.get(id).copied()
         {
-            let message = self.with_content(conn, message, answers);
+            let message = self.with_content(&conn, message, answers);
             self.tell(message.from, || TraceEvent::Sent(message, fate));
         }
     }

@@ -298,7 +298,9 @@ impl<'a> Simulation<'a> {
         }
         // That there is a coordinator is the least that a group has.
         if number > 0 || self.now > Instant::ZERO {
-            self.tell(number, || TraceEvent::Starts);
+            let pid = self.slots.get(number).map(|slot| slot.pid);
+            let pid = pid.filter(|_| number > 0);
+            self.tell(number, || TraceEvent::Starts(pid));
         }
         let late = |(late, _): &(usize, Duration)| *late == number;
         if self.joins_late(number) || scenario.late.iter().any(late) {

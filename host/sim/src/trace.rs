@@ -19,8 +19,8 @@ pub type Observer<'a> = &'a mut dyn FnMut(Instant, usize, &TraceEvent);
 /// Something that happens to a process. Displayed, it is a line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TraceEvent {
-    /// It starts.
-    Starts,
+    /// It starts, as the member of this process id; `None`: it is no member.
+    Starts(Option<Pid>),
     /// Its process ends.
     Crashes,
     /// Its host is gone, and it with it.
@@ -60,6 +60,9 @@ pub struct TraceMessage {
     pub members: usize,
     /// The greatest in its list: of a COORDINATOR the one who leads.
     pub greatest: Option<Pid>,
+    /// How many bytes it takes, as the run measures them; of a refusal and of a connection that is
+    /// refused 0.
+    pub bytes: u64,
     /// Why a JOIN was refused.
     pub refusal: Option<Refusal>,
 }
@@ -67,7 +70,7 @@ pub struct TraceMessage {
 impl fmt::Display for TraceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Starts => f.write_str("starts"),
+            Self::Starts(_) => f.write_str("starts"),
             Self::Crashes => f.write_str("crashes"),
             Self::Vanishes => f.write_str("crashes, and its host with it"),
             Self::Stops => f.write_str("is stopped"),

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::listen::ip;
 use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, files};
-use crate::log::{Event, HostPort, Log, LogArgs, OnError, Ports, Trace};
+use crate::log::{self, Event, HostPort, Log, LogArgs, OnError, Ports, Trace};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
 use crate::pickle::message::Keyed;
@@ -99,7 +99,9 @@ fn coordinate(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Resul
             log.emit(clock.now(), None, &Event::Stopped);
             return Ok(());
         }
-        poll.wait(stop.or(gcd.until()), |ready| gcd.ready(ready))
+        let status = log.show_status(now, || gcd.status(now));
+        let due = gcd.until().into_iter().chain(status).min();
+        poll.wait(stop.or(due), |ready| gcd.ready(ready))
             .map_err(|error| Failure::system(&error))?;
     }
 }
@@ -267,6 +269,19 @@ impl LocalGcd {
     /// Takes note of readiness.
     pub(crate) fn ready(&mut self, ready: Ready) {
         self.tcp.ready(ready);
+    }
+
+    /// How things stand, in a line.
+    fn status(&self, now: Instant) -> String {
+        let (since, roster) = (now.as_micros() / 1_000_000, self.directory.roster());
+        let greatest = roster.greatest().map_or_else(String::new, |pid| {
+            format!(", the greatest is {}", log::pid_text(pid))
+        });
+        format!(
+            "{since} s: {} of {} listed{greatest}",
+            roster.len(),
+            self.capacity
+        )
     }
 
     /// When the next turn is due.

@@ -4,13 +4,14 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use bully::{
-    Config, ConfigError, Counters, Event, Gone, Instant, JoinFailure, Member, Phase, Pid, State,
+    Config, ConfigError, Counters, Event, Gone, Instant, JoinFailure, Member, Messages, Phase, Pid,
+    State,
 };
 
 use super::Failure;
 use super::capacity::Capacities;
 use super::listen::is_here;
-use crate::log::{self, HostPort, Log, Ports, Trace, printable};
+use crate::log::{self, HostPort, Log, Ports, Trace, pid_text, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
@@ -206,6 +207,29 @@ impl LocalMember {
         self.tcp.ready(ready);
     }
 
+    /// How things stand, in a line.
+    pub(crate) fn status(&self, now: Instant) -> String {
+        let since = now.as_micros() / 1_000_000;
+        let stands = match self.node.phase() {
+            Phase::Joining => "not in the group yet".to_owned(),
+            Phase::Failed => "feigns failure".to_owned(),
+            _ => match self.node.leader() {
+                Some(leader) if leader == self.me.pid => "leads".to_owned(),
+                Some(leader) => format!("follows {}", pid_text(leader)),
+                None => "elects".to_owned(),
+            },
+        };
+        let (members, counters) = (self.node.roster().len(), self.node.counters());
+        let messages = |counted: Messages| {
+            counted.join + counted.election + counted.ok + counted.coordinator + counted.probe
+        };
+        format!(
+            "{since} s: {stands}, {members} known, {} sent, {} received",
+            messages(counters.sent),
+            messages(counters.received)
+        )
+    }
+
     /// When the next turn is due.
     pub(crate) fn until(&self) -> Option<Instant> {
         self.tcp.until(self.node.poll_at())
@@ -234,11 +258,7 @@ impl LocalMember {
 
     /// Returns what the log records of `event`; `None` for one that this version does not know.
     fn recorded(&mut self, event: Event) -> Option<log::Event> {
-        Some(match event {
-            Event::Joined { members } => {
-                self.joining = Joining::Done;
-                log::Event::Joined { members }
-            }
+        match event {
             Event::JoinFailed { failure, again_in } => {
                 let (why, tip) = self.explain(failure);
                 self.joining = match failure {
@@ -247,24 +267,17 @@ impl LocalMember {
                 };
                 // There is no JOIN without a coordinator.
                 let peer = self.directory.clone().unwrap_or(HostPort("?".into(), 0));
-                log::Event::JoinFailed {
+                return Some(log::Event::JoinFailed {
                     peer,
                     why,
                     tip,
                     again_in: matches!(self.joining, Joining::Trying(_)).then_some(again_in),
-                }
+                });
             }
-            Event::Election { cause } => log::Event::Election {
-                cause: cause.name(),
-            },
-            Event::Leader { leader, reason } => log::Event::Leader { leader, reason },
-            Event::LeaderLost { leader, how } => log::Event::LeaderLost { leader, how },
-            Event::Failed { length } => log::Event::Failed { length },
-            Event::Recovered => log::Event::Recovered,
-            Event::Resigned { successor } => log::Event::Resigned { successor },
-            Event::RosterFull { left_out } => log::Event::RosterFull { left_out },
-            _ => return None,
-        })
+            Event::Joined { .. } => self.joining = Joining::Done,
+            _ => {}
+        }
+        log::Event::of_node(&event)
     }
 
     /// Why a JOIN failed and what to do about it.

@@ -185,7 +185,9 @@ fn take_part(
             log.emit(clock.now(), Some(pid), &Event::Stopped);
             break;
         }
-        poll.wait(stop.or(member.until()), |ready| member.ready(ready))
+        let status = log.show_status(now, || member.status(now));
+        let due = member.until().into_iter().chain(status).min();
+        poll.wait(stop.or(due), |ready| member.ready(ready))
             .map_err(|error| Failure::system(&error))?;
     }
     match member.joining() {

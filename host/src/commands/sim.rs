@@ -2,6 +2,7 @@
 
 mod report;
 mod runs;
+mod trace;
 mod wire;
 mod words;
 
@@ -9,20 +10,18 @@ use core::fmt::Write as _;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bully_sim::{
     Attack, BackAs, CAPACITIES, Crash, Cut, Delay, Failure as How, MEMBERS_MAX, Partition, Pause,
-    Run, Scenario, Slow, Summary, TraceEvent, Who, run as simulate,
+    Scenario, Slow, Summary, Who,
 };
 use clap::ValueEnum;
 
 use self::report::Report;
 use self::runs::{Next, Runs};
-use self::wire::Wire;
 use super::node::Mode;
 use super::{Failure, drawn_seed, seed};
 use crate::log::Progress;
@@ -192,6 +191,7 @@ type Capacities = Vec<usize>;
 const EXAMPLES: &str = "\
 Examples:
   bully sim --crash leader@5s --trace        five members lose their leader
+  bully sim --trace --format json --seed 7   the same events as --log json of bully node
   bully sim --members 1000 --start shuffled  a thousand come in any order
   bully sim --members 20 --start lowest-joins --strict --seeds 1..15 --format json
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
@@ -232,10 +232,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return merge(args);
     }
     let scenario = args.scenarios()?;
-    if args.trace && args.format != Format::Text {
+    if args.trace && args.format == Format::Csv {
         return Err(Failure::usage(
-            "--trace is text, and does not go with another --format",
-            "leave out one of them",
+            "--trace is text or JSON, and does not go with --format csv",
+            "leave out one of them, or use --format json",
         ));
     }
     let seeds = args.seeds.clone().unwrap_or_else(|| {
@@ -247,7 +247,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut report = Report::new(args.format, args.failed);
     report.open(&seeds);
     if args.trace {
-        report.add(&traced(&scenario(*seeds.start())));
+        let scenario = scenario(*seeds.start());
+        report.add(&match args.format {
+            Format::Json => trace::json(&scenario),
+            Format::Text | Format::Csv => trace::text(&scenario),
+        });
     } else {
         let of_all = (seeds.end() - seeds.start()).saturating_add(1);
         let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);
@@ -381,34 +385,6 @@ impl Args {
             )),
             None => Ok(()),
         }
-    }
-}
-
-/// Runs one seed and tells everything that happens in it.
-fn traced(scenario: &Scenario) -> Run {
-    let wire = Wire::new();
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    // A reader who leaves is noticed when the row is written.
-    let _ = writeln!(out, "{:>12}  {:>6}  what", "time / s", "member");
-    let mut tell = |at: bully::Instant, member: usize, event: &TraceEvent| {
-        // What a row says of its sending and its delay is not repeated when it arrives.
-        if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {
-            return;
-        }
-        let at = at.as_micros() as f64 / 1e6;
-        let _ = match member {
-            0 => writeln!(out, "{at:>12.6}  {:>6}  {event}", "GCD"),
-            _ => writeln!(out, "{at:>12.6}  {member:>6}  {event}"),
-        };
-    };
-    let started = Instant::now();
-    let measure = |name: &str, members: &[bully::Member]| wire.bytes(name, members);
-    let result = simulate(scenario, &measure, Some(&mut tell));
-    Run {
-        seed: scenario.seed,
-        result,
-        wall: started.elapsed(),
-        peak_rss: runs::peak_rss(),
     }
 }
 

@@ -118,12 +118,35 @@ pub(crate) enum Event {
     LogLost { lines: u64 },
     /// A greater member has answered; its COORDINATOR is awaited.
     Waiting,
+    /// What the simulator does to a process, in words.
+    Process { what: String },
     /// The end, in order.
     Stopped,
     /// How the practice group ended.
     Summary(Summary),
     /// A message, seen from one of its ends.
     Message(Message),
+}
+
+impl Event {
+    /// Returns what is recorded of an event of a node; `None` for one that needs more than the node
+    /// knows, or that this version does not know.
+    pub(crate) fn of_node(event: &bully::Event) -> Option<Self> {
+        use bully::Event as Node;
+        Some(match *event {
+            Node::Joined { members } => Self::Joined { members },
+            Node::Election { cause } => Self::Election {
+                cause: cause.name(),
+            },
+            Node::Leader { leader, reason } => Self::Leader { leader, reason },
+            Node::LeaderLost { leader, how } => Self::LeaderLost { leader, how },
+            Node::Failed { length } => Self::Failed { length },
+            Node::Recovered => Self::Recovered,
+            Node::Resigned { successor } => Self::Resigned { successor },
+            Node::RosterFull { left_out } => Self::RosterFull { left_out },
+            _ => return None,
+        })
+    }
 }
 
 /// A host as its owner wrote it, and a port. In JSON: `[host, port]`.

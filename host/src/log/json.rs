@@ -20,7 +20,7 @@ struct Line<'a> {
 }
 
 /// Returns the line for `event` of `node`, `t` seconds after the start and at the Unix time `time`.
-pub(super) fn line(t: f64, time: f64, node: Option<Pid>, event: &Event) -> String {
+pub(crate) fn line(t: f64, time: f64, node: Option<Pid>, event: &Event) -> String {
     let line = Line {
         t,
         time,
@@ -250,6 +250,9 @@ mod tests {
             Event::ChipLost { why: Lost::Silent },
             Event::ChipVersion { theirs: 1, ours: 2 },
             Event::ListCut { left_out: 4 },
+            Event::Process {
+                what: "crashes".to_owned(),
+            },
             Event::LogLost { lines: 1_380 },
         ]
     }
@@ -282,6 +285,7 @@ mod tests {
             | Event::ListCut { .. }
             | Event::LogLost { .. }
             | Event::Waiting
+            | Event::Process { .. }
             | Event::Stopped
             | Event::Summary(_)
             | Event::Message(_) => {}

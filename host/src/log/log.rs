@@ -11,7 +11,7 @@ use super::repeats::Repeats;
 use super::text::{self, Detail, Tone};
 use super::trace::Trace;
 use super::wall::Wall;
-use super::writer::{End, OnError, Status, Stream, Writer};
+use super::writer::{End, OnError, Status, Stream, Streams, Writer};
 use super::{json, terminal};
 use crate::net::Poll;
 
@@ -28,11 +28,20 @@ pub(crate) struct Log {
     wall: Wall,
     repeats: Repeats,
     writer: Writer,
+    /// When to show the status again.
+    status_at: Instant,
     finished: bool,
 }
 
-/// How long a reader may take for the next piece when the program ends.
+/// How often [`Log::show_status`] shows it: a member at rest stays at rest.
+const STATUS_EACH: Duration = Duration::from_secs(1);
+
+/// How long a reader may take for the next piece when the program ends by itself.
 const READER_WITHIN: Duration = Duration::from_millis(300);
+
+/// How long readers may take for all that is left when it was told to end: it is to be gone within
+/// 500 ms, and a leader may need most of that to hand over.
+const READERS_WITHIN_AT_ONCE: Duration = Duration::from_millis(80);
 
 /// How long readers may take for all that is left when the program ends by itself.
 const READERS_WITHIN: Duration = Duration::from_secs(10);
@@ -60,7 +69,8 @@ impl Log {
             host,
             wall: Wall::new(poll.clock()),
             repeats: Repeats::default(),
-            writer: Writer::start(on_error, move || waker.wake())?,
+            writer: Writer::start(Streams::standard(), on_error, move || waker.wake())?,
+            status_at: Instant::ZERO,
             finished: false,
         })
     }
@@ -166,6 +176,22 @@ impl Log {
         }
     }
 
+    /// Shows the status once a second, if there is a terminal for it. Returns when it is due again.
+    pub(crate) fn show_status(
+        &mut self,
+        now: Instant,
+        status: impl FnOnce() -> String,
+    ) -> Option<Instant> {
+        if !self.watched {
+            return None;
+        }
+        if self.status_at <= now {
+            self.status(&status());
+            self.status_at = now + STATUS_EACH;
+        }
+        Some(self.status_at)
+    }
+
     /// Names the columns of the text.
     pub(crate) fn heading(&mut self) {
         if self.is_text() && self.has_messages() {
@@ -177,14 +203,12 @@ impl Log {
     /// Writes what is left, for a bounded time: if the program is to end `at_once`, less than half
     /// a second in all. Returns why nothing could be written any more, if that was so.
     pub(crate) fn close(mut self, now: Instant, at_once: bool) -> Option<End> {
-        self.flush(
-            now,
-            if at_once {
-                READER_WITHIN
-            } else {
-                READERS_WITHIN
-            },
-        )
+        let in_all = if at_once {
+            READERS_WITHIN_AT_ONCE
+        } else {
+            READERS_WITHIN
+        };
+        self.flush(now, in_all)
     }
 
     fn flush(&mut self, now: Instant, in_all: Duration) -> Option<End> {

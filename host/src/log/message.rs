@@ -76,7 +76,6 @@ pub(crate) enum Conn {
     /// Its ends, and a number if an earlier one had the same.
     Tcp(Ends, Option<u64>),
     /// Of a simulation: its number.
-    #[cfg_attr(not(test), expect(dead_code, reason = "of the simulator's trace"))]
     Number(u64),
 }
 
@@ -111,8 +110,7 @@ pub(crate) enum Problem {
     Rejected,
     /// This end stopped listening, for a feigned failure or for good.
     Stopped,
-    /// The network lost it: in simulations only.
-    #[expect(dead_code, reason = "of the simulator's trace")]
+    /// It never arrived: in simulations only.
     Lost,
 }
 

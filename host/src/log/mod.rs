@@ -24,7 +24,9 @@ mod writer;
 
 pub(crate) use args::LogArgs;
 pub(crate) use event::{Event, HostPort, Summary, pid_text, printable};
+pub(crate) use json::line as json_line;
 pub(crate) use log::Log;
+pub(crate) use message::{Conn, Direction, Kind, Message, Party, Problem};
 pub(crate) use ports::Ports;
 pub(crate) use progress::Progress;
 pub(crate) use trace::Trace;

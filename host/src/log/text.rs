@@ -61,6 +61,7 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::LineOpen { .. }
         | Event::ChipReady { .. }
         | Event::Waiting
+        | Event::Process { .. }
         | Event::Stopped => Detail::Normal,
         Event::Resigned { successor: None } => Detail::Verbose,
         Event::Message(message) => message_detail(message),
@@ -114,7 +115,14 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             let text = format!("removes {member}: nobody listens at {address}, and it is full");
             (text, Tone::Plain)
         }
-        Event::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),
+        Event::Election { cause } => {
+            // Its sender may be anybody: an ELECTION does not say who sends it.
+            let cause = match *cause {
+                "asked by a lesser member" => "received ELECTION",
+                cause => cause,
+            };
+            (format!("starts an election: {cause}"), Tone::Election)
+        }
         Event::Leader { leader, reason } if who == Some(*leader) => {
             (format!("leads: {reason}"), Tone::Leader)
         }
@@ -204,6 +212,7 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             let text = format!("{lines} of this log lost: nobody read them in time");
             (text, Tone::Trouble)
         }
+        Event::Process { what } => (printable(what), Tone::Plain),
         Event::Waiting => {
             let text = "waits for COORDINATOR: a greater member has answered";
             (text.to_owned(), Tone::Election)

@@ -58,6 +58,22 @@ const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// The stack of the thread, which only writes.
 const STACK: usize = 128 << 10;
 
+/// What is written to.
+pub(super) struct Streams {
+    pub(super) out: Box<dyn Write + Send>,
+    pub(super) err: Box<dyn Write + Send>,
+}
+
+impl Streams {
+    /// Those of the process.
+    pub(super) fn standard() -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+        }
+    }
+}
+
 /// The queue's end for the thread that logs.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -99,12 +115,17 @@ struct Queue {
 }
 
 impl Writer {
-    /// Starts the thread. `on_end` is called in it when nothing can be written any more.
+    /// Starts the thread, which writes to `streams`. `on_end` is called in it when nothing can be
+    /// written any more.
     ///
     /// # Errors
     ///
     /// The system's, if it has no thread to give.
-    pub(super) fn start(on_error: OnError, on_end: impl Fn() + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(
+        mut streams: Streams,
+        on_error: OnError,
+        on_end: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -118,7 +139,7 @@ impl Writer {
             .name("log".to_owned())
             .stack_size(STACK)
             .spawn(move || {
-                theirs.write_all();
+                theirs.write_all(&mut streams);
                 on_end();
             })?;
         Ok(Self { shared })
@@ -219,7 +240,7 @@ impl Shared {
     }
 
     /// The thread: writes until that is no use any more.
-    fn write_all(&self) {
+    fn write_all(&self, streams: &mut Streams) {
         let mut terminal = Terminal::default();
         let mut bytes = Vec::new();
         let mut lines = VecDeque::new();
@@ -229,7 +250,7 @@ impl Shared {
             self.progress.notify_all();
             while queue.lines.is_empty() && queue.status.is_none() {
                 if queue.finishing {
-                    terminal.clear();
+                    terminal.clear(&mut streams.err);
                 }
                 let waited = self.work.wait(queue);
                 queue = waited.unwrap_or_else(PoisonError::into_inner);
@@ -244,17 +265,17 @@ impl Shared {
             drop(queue);
 
             if !lines.is_empty() {
-                terminal.clear();
+                terminal.clear(&mut streams.err);
             }
-            if let Err(error) = self.write_lines(&bytes, &mut lines)
-                && !self.goes_on_after(error, lines.len())
+            if let Err(error) = self.write_lines(streams, &bytes, &mut lines)
+                && !self.goes_on_after(&mut streams.err, error, lines.len())
             {
                 return;
             }
             lines.clear();
             self.queue().taken = 0;
             if let Some(status) = status {
-                terminal.show(&status);
+                terminal.show(&mut streams.err, &status);
             }
         }
     }
@@ -262,6 +283,7 @@ impl Shared {
     /// Writes all of `bytes`, and takes from `lines` those that are written.
     fn write_lines(
         &self,
+        streams: &mut Streams,
         mut bytes: &[u8],
         lines: &mut VecDeque<(Stream, usize)>,
     ) -> io::Result<()> {
@@ -276,20 +298,20 @@ impl Shared {
                 count += 1;
             }
             let (now, later) = bytes.split_at(chunk);
-            self.write(to, now)?;
+            let stream = match to {
+                Stream::Out => &mut streams.out,
+                Stream::Err => &mut streams.err,
+            };
+            self.write(stream, now)?;
             bytes = later;
             lines.drain(..count);
         }
         Ok(())
     }
 
-    fn write(&self, to: Stream, mut bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, stream: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = match to {
-                Stream::Out => io::stdout().lock().write(bytes),
-                Stream::Err => io::stderr().lock().write(bytes),
-            };
-            match written {
+            match stream.write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     bytes = bytes.get(count..).unwrap_or(&[]);
@@ -309,14 +331,14 @@ impl Shared {
     }
 
     /// Takes note of an error with which `lines` were lost. Returns `false` if it is the end.
-    fn goes_on_after(&self, error: io::Error, lines: usize) -> bool {
+    fn goes_on_after(&self, err: &mut dyn Write, error: io::Error, lines: usize) -> bool {
         let closed = error.kind() == ErrorKind::BrokenPipe;
         let mut queue = self.queue();
         if self.on_error == OnError::GoOn && !closed {
             self.lost.fetch_add(lines as u64, Ordering::Relaxed);
             if !core::mem::replace(&mut queue.reported, true) {
                 let text = format!("the log cannot be written, {error}: it goes on without\n");
-                let _ = io::stderr().lock().write_all(text.as_bytes());
+                let _ = err.write_all(text.as_bytes());
             }
             if !queue.finishing {
                 let waited = self.work.wait_timeout_while(queue, AGAIN, |q| !q.finishing);
@@ -354,22 +376,162 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn show(&mut self, status: &Status) {
+    fn show(&mut self, err: &mut dyn Write, status: &Status) {
         // Spaces over what is left of a longer one.
         let rest = self.columns.saturating_sub(status.columns);
-        self.draw(&format!("\r{}{:rest$}", status.text, ""));
+        draw(err, &format!("\r{}{:rest$}", status.text, ""));
         self.columns = self.columns.max(status.columns);
     }
 
-    fn clear(&mut self) {
+    fn clear(&mut self, err: &mut dyn Write) {
         match core::mem::take(&mut self.columns) {
             0 => {}
-            columns => self.draw(&format!("\r{:columns$}\r", "")),
+            columns => draw(err, &format!("\r{:columns$}\r", "")),
+        }
+    }
+}
+
+fn draw(err: &mut dyn Write, text: &str) {
+    // A status that cannot be shown is not missed.
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    type Step = io::Result<()>;
+    type Text = Arc<Mutex<Vec<u8>>>;
+
+    /// A stream that takes a piece each time it is let, or fails as it is told.
+    struct Gate {
+        steps: Receiver<Step>,
+        text: Text,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Without anybody to hold it up it takes everything.
+            self.steps.recv().unwrap_or(Ok(()))?;
+            self.text.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 
-    fn draw(&self, text: &str) {
-        // A status that cannot be shown is not missed.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+    /// A writer, what lets it write, and what it has written to standard output.
+    fn gated(on_error: OnError) -> (Writer, Sender<Step>, Text) {
+        let (step, steps) = channel();
+        let text = Text::default();
+        let out = Gate {
+            steps,
+            text: Arc::clone(&text),
+        };
+        let streams = Streams {
+            out: Box::new(out),
+            err: Box::new(io::sink()),
+        };
+        let writer = Writer::start(streams, on_error, || {}).expect("a thread");
+        (writer, step, text)
+    }
+
+    fn lines(text: &Mutex<Vec<u8>>) -> usize {
+        let text = text.lock().expect("no panic");
+        text.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_stalled_reader_costs_lines_and_no_time_and_memory() {
+        let (writer, step, text) = gated(OnError::End);
+        let line = "x".repeat(4095) + "\n";
+        let fit = QUEUE_MAX / line.len();
+        for _ in 0..3 * fit {
+            writer.push(Stream::Out, &line);
+        }
+        // Whether the thread has taken some does not matter: they count until they are written.
+        assert_eq!(
+            writer.take_lost(),
+            0,
+            "while lines are dropped nothing is reported"
+        );
+        assert!(writer.shared.queue().bytes.len() <= QUEUE_MAX);
+        // A quarter of them is read, then more than half.
+        let let_through = |count: usize| {
+            for _ in 0..count {
+                step.send(Ok(())).expect("it writes");
+            }
+            let started = Instant::now();
+            while writer.shared.queue().written < count as u64 && started.elapsed() < LONG {
+                thread::yield_now();
+            }
+        };
+        let_through(fit / 4);
+        writer.push(Stream::Out, &line);
+        assert_eq!(writer.take_lost(), 0, "there is too little space yet");
+        drop(step);
+        let started = Instant::now();
+        while lines(&text) < fit && started.elapsed() < LONG {
+            thread::yield_now();
+        }
+        writer.push(Stream::Out, &line);
+        let lost = writer.take_lost();
+        assert!(writer.finish(LONG, LONG).is_none());
+        assert_eq!(lost, 2 * fit as u64 + 1);
+        assert_eq!(lines(&text) as u64 + lost, 3 * fit as u64 + 2);
+    }
+
+    #[test]
+    fn the_end_waits_for_a_reader_who_reads_and_not_for_one_who_does_not() {
+        let (writer, step, text) = gated(OnError::End);
+        writer.push(Stream::Out, "one\n");
+        let started = Instant::now();
+        let soon = Duration::from_millis(20);
+        assert!(writer.finish(soon, LONG).is_none());
+        assert!(started.elapsed() < LONG / 2, "nobody reads");
+        step.send(Ok(())).expect("it writes");
+        assert!(writer.finish(LONG, LONG).is_none());
+        assert_eq!(*text.lock().expect("no panic"), b"one\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_end_and_so_is_a_full_disk() {
+        for (kind, closed) in [
+            (ErrorKind::BrokenPipe, true),
+            (ErrorKind::StorageFull, false),
+        ] {
+            let (writer, step, _) = gated(OnError::End);
+            writer.push(Stream::Out, "one\n");
+            step.send(Err(kind.into())).expect("it writes");
+            let end = writer.finish(LONG, LONG).expect("it has failed");
+            assert_eq!(matches!(end, End::Closed), closed, "{end:?}");
+            assert!(writer.ended());
+        }
+    }
+
+    #[test]
+    fn who_outlives_a_log_counts_what_is_lost_and_writes_on() {
+        let (writer, step, text) = gated(OnError::GoOn);
+        writer.push(Stream::Out, "one\n");
+        step.send(Err(ErrorKind::StorageFull.into()))
+            .expect("it writes");
+        let started = Instant::now();
+        let mut lost = 0;
+        while lost == 0 && started.elapsed() < LONG {
+            lost = writer.take_lost();
+            thread::yield_now();
+        }
+        assert_eq!(lost, 1);
+        assert!(!writer.ended());
+        writer.push(Stream::Out, "two\n");
+        drop(step);
+        assert!(writer.finish(LONG, LONG).is_none());
+        assert_eq!(*text.lock().expect("no panic"), b"two\n");
     }
 }

@@ -167,6 +167,20 @@ enum Report {
     Gone(Gone),
 }
 
+/// Returns `true` if this is the beginning of a request or an answer of HTTP, which is what a wrong
+/// port most often has to do with.
+fn is_http(beginning: &[u8]) -> bool {
+    let words: [&[u8]; 6] = [
+        b"GET /",
+        b"HEAD /",
+        b"POST /",
+        b"PUT /",
+        b"OPTIONS ",
+        b"HTTP/",
+    ];
+    words.iter().any(|word| beginning.starts_with(word))
+}
+
 /// How many more than the core has slots for are accepted: the core decides whom to turn out.
 const SPARE: usize = 4;
 
@@ -643,7 +657,12 @@ impl Tcp {
         let Some(entry) = shared.connections.get_mut(slot) else {
             return Report::Gone(Gone::Malformed);
         };
-        if entry.state.due == Some(Due::Members) {
+        let why = if is_http(beginning) {
+            "it speaks HTTP: a browser or a web server".to_owned()
+        } else {
+            why.to_owned()
+        };
+        if entry.state.due == Some(Due::Members) && !is_http(beginning) {
             // A coordinator that cannot read us says so without pickling it.
             self.refusal = Some(message::raw_text(beginning).to_string());
             return Report::Refused;
