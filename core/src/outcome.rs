@@ -101,6 +101,12 @@ impl NodeView<'_> {
             return;
         }
         let known = self.state.leader().unwrap_or(self.table.me.pid);
+        // The coordinator forgets nobody: the address of one that has just failed is no news. Who is
+        // back says so itself.
+        let is_gone = added.is_some_and(|added| self.table.has(added, Flag::Gone));
+        if added.is_some_and(|added| added > known) && is_gone {
+            return;
+        }
         if added.is_some_and(|added| added > known) {
             self.decide(Input::GreaterJoined);
         } else if added.is_some() {

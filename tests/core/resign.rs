@@ -2,7 +2,7 @@
 
 use bully::{Event, Phase};
 use bully_tests::owned::{Answer, Kind, Message};
-use bully_tests::people::{config, member, members, pid, strict};
+use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, Opened, Script};
 
 fn list(opened: &Opened) -> Vec<bully::Member> {
@@ -127,6 +127,37 @@ fn a_follower_follows_the_next_leader_without_an_election() {
         lab.expect_leader(pid(5));
         assert_eq!(lab.take(Kind::Election), []);
     }
+}
+
+/// The coordinator lists the one who has gone at the address that has just refused everybody, which
+/// each of them had forgotten for an older one: all of them once started an election.
+#[test]
+fn a_leader_that_is_gone_and_still_listed_starts_no_election() {
+    let mut lab = Lab::following(config(5), &[member(3), member(8), at(9, 100)]);
+    lab.habit(member(8).addr, Habit::Answers);
+    lab.habit(at(9, 200).addr, Habit::Answers);
+    lab.habit(at(9, 100).addr, Habit::Refuses);
+    let listed = vec![member(3), member(5), member(8), at(9, 200)];
+    lab.habit(DIRECTORY, Habit::Directory(listed));
+    // It comes back at another port, leads again, and leaves.
+    lab.coordinator(&[member(3), member(5), member(8), at(9, 200)]);
+    lab.wait(20_000);
+    lab.expect_leader(pid(9));
+    lab.forget();
+    lab.habit(at(9, 200).addr, Habit::Refuses);
+    lab.coordinator(&members([3, 5, 8]));
+    lab.wait(10);
+    lab.expect_leader(pid(8));
+    lab.wait(60_000);
+    lab.expect_leader(pid(8));
+    let sent = lab.take_all();
+    let count = |kind| {
+        sent.iter()
+            .filter(|sent| sent.message.kind() == kind)
+            .count()
+    };
+    assert_eq!(count(Kind::Election), 0, "{sent:?}");
+    assert!(count(Kind::Join) > 0, "it has asked again: {sent:?}");
 }
 
 #[test]
