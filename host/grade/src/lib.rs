@@ -1,8 +1,8 @@
 //! Grades a program of the bully election lab, in whatever language, over its own wire.
 //!
 //! [`grade`] runs the [`CHECKS`] against the program that [`Options::command`] starts, and returns a
-//! [`Report`]. It stands on the core for process ids, and on a [`wire::Codec`] for bytes. The graded
-//! program is started through a [`keeper`], a process that kills all of it in the end.
+//! [`Report`]. It stands on the core for process ids, and for bytes on a [`wire::Codec`], which is [`Pickle`].
+//! The graded program is started through a [`keeper`], a process that kills all of it in the end.
 //!
 //! ```
 //! // The command of a program, with placeholders for what changes from run to run.
@@ -32,6 +32,7 @@ pub mod keeper;
 mod link;
 mod observed;
 mod peer;
+mod pickle;
 mod program;
 pub mod report;
 mod rubric;
@@ -47,6 +48,7 @@ pub use class::{Class, ClassError, Entrant};
 pub use detect::{Detected, detect};
 pub use dialect::Choice;
 pub use grade::{Options, Progress, UnknownCheck, grade, selected};
+pub use pickle::Pickle;
 pub use program::Keeping;
 pub use report::Report;
 pub use rubric::{ByHand, Change, Rubric, RubricError, Visibility};

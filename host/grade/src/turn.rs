@@ -185,6 +185,10 @@ impl Stage<'_> {
                 }
                 Reading::Whole(message, length) => {
                     let bytes: Vec<u8> = link.received.drain(..length).collect();
+                    // After the end of a message stands what some programs tell their own kind.
+                    if link.messages > 0 && message.kind == Kind::Other {
+                        continue;
+                    }
                     link.messages += 1;
                     link.spoilt |= link.messages >= MESSAGES_MAX;
                     let is_first = link.messages == 1;

@@ -1,7 +1,6 @@
 //! `bully grade`: any lab program, judged over its own wire.
 
 mod class;
-mod codec;
 mod keeper;
 
 use core::time::Duration;
@@ -14,10 +13,10 @@ use bully_grade::keeper::Bounds;
 use bully_grade::report::{Form, ReportFile, Style, progress_line, summary_line};
 use bully_grade::wire::{Keyed, OkForm};
 use bully_grade::{
-    CHECKS, Choice, Extra, Keeping, Options, Progress, Report, Rubric, Template, TemplateError,
+    CHECKS, Choice, Extra, Keeping, Options, Pickle, Progress, Report, Rubric, Template,
+    TemplateError,
 };
 use clap::ValueEnum;
-use codec::Pickle;
 pub(crate) use keeper::{Keeper, run as keep};
 
 use super::{Failure, drawn_seed, duration, remark, seed};

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use bully_grade::report::{Form, ReportFile};
-use bully_grade::{CHECKS, Class, Entrant, Progress};
+use bully_grade::{CHECKS, Class, Entrant, Pickle, Progress};
 use serde_json::Value;
 
-use super::codec::Pickle;
 use super::{Args, print};
 use crate::commands::{Failure, remark};
 
