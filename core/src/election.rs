@@ -72,7 +72,6 @@ enum Move {
     AnswerAsker,
     /// Send ELECTION to this one, who may lead.
     Ask(Pid),
-    Wave(Pid),
     Fail,
     JoinAgain,
 }
@@ -201,7 +200,7 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (_, I::ContestSettled(..)) => M::Stay,
 
         // Somebody takes me for the leader: have the leader announce itself again.
-        (P::Following(leader), I::Probed) if rules.large => M::Wave(leader),
+        (P::Following(_), I::Probed) if rules.large => M::Stay,
         (P::Following(_), I::Probed) if !rules.strict && !rules.probed_lately => {
             M::Elect(C::Probed)
         }
@@ -254,7 +253,6 @@ impl NodeView<'_> {
             Move::ProbeLeader => self.probe_leader(rules.in_window),
             Move::AnswerAsker => self.answer_asker(),
             Move::Ask(pid) => self.flag(pid, Flag::Introduce),
-            Move::Wave(leader) => self.wave(leader),
             Move::Fail => self.enter_failure(),
             Move::JoinAgain => self.enter(Stage::Joining, Instant::NEVER),
         }
@@ -337,7 +335,7 @@ impl NodeView<'_> {
         {
             (*unsent, *window_until) = (all, until);
         }
-        self.relay(self.table.me.pid, false);
+        self.relay(self.table.me.pid);
     }
 
     fn announce_once_more(&mut self) {

@@ -16,8 +16,9 @@
 //!   the PROBE to the present leader, or to that one, says so. An answer from before the claim proves
 //!   nothing.
 //! * **Patience.** What does not answer within a few round trips is taken for gone for the time being.
-//! * **Wave.** A member that is probed as if it led repeats the leader's announcement, to be passed on by
-//!   all. When that does not help for 15 s it leaves such PROBEs unanswered: whoever sent them elects.
+//! * **No false leader.** The answer to a PROBE says whether its sender leads; who learns that its leader
+//!   does not elects, and is told who does. A program of another kind does not read that: PROBEs that
+//!   go on for 15 s are left unanswered.
 //! * **Seeking.** A leader asks some greater members by lot, each time it asks the coordinator who came.
 //! * **Repair.** Who has lost all its neighbours on one side asks the coordinator for the next ones.
 
@@ -51,10 +52,6 @@ const GONE_UNASKED: Span = Span::from_millis(1_000);
 /// The bounds of patience: it is four of the slowest round trips lately, within these. Without it, with
 /// answers that take up to 100 ms, two leaders alternate for ever (simulated).
 const PATIENCE: (Span, Span) = (Span::from_millis(50), Span::from_millis(1_500));
-
-/// At most one wave of a member in this time, and one that passes waves on in the second.
-const WAVE_GAP: Span = Span::from_millis(1_000);
-const WAVES_PASSED_GAP: Span = Span::from_millis(5_000);
 
 /// PROBEs as if I led are answered for so long, if no pause between them is longer than the second.
 const MISLED_MAX: Span = Span::from_millis(15_000);
@@ -234,6 +231,7 @@ impl NodeView<'_> {
         let origin = Origin {
             pid: self.table.me.pid,
             large: self.state.large.on,
+            leads: matches!(self.state.stage, Stage::Leading { .. }),
         };
         Some(origin).filter(|_| !self.state.config.strict)
     }
@@ -285,7 +283,7 @@ impl NodeView<'_> {
     }
 
     /// Passes the announcement of `leader` on to some members, or as soon as the pace allows.
-    pub(crate) fn relay(&mut self, leader: Pid, wave: bool) {
+    pub(crate) fn relay(&mut self, leader: Pid) {
         if !self.state.large.on {
             return;
         }
@@ -303,7 +301,6 @@ impl NodeView<'_> {
         large.relays_left = left - 1;
         large.relayed_at = now;
         large.relayed = Some(leader);
-        large.wave = wave;
         self.state.timers.stop(Timer::Relay);
         self.table.choose_relays(leader);
         self.state.pending = true;
@@ -313,7 +310,7 @@ impl NodeView<'_> {
     pub(crate) fn relay_news(&mut self, leader: Pid) {
         self.state.large.proof_at = Instant::ZERO;
         if self.state.large.relayed != Some(leader) {
-            self.relay(leader, false);
+            self.relay(leader);
         }
     }
 
@@ -321,43 +318,23 @@ impl NodeView<'_> {
     pub(crate) fn relay_late(&mut self) {
         self.state.timers.stop(Timer::Relay);
         if let Some(leader) = self.state.leader() {
-            self.relay(leader, false);
+            self.relay(leader);
         }
     }
 
-    /// The list of a relay to send now, or of an answer to an asker.
-    pub(crate) fn relay_list(&self, leader: Pid, relayed: bool) -> List {
-        if relayed && self.state.large.wave {
-            let mut list = List::new();
-            list.members.extend(self.table.find(leader));
-            return list;
-        }
+    /// The list of a COORDINATOR that passes `leader` on.
+    pub(crate) fn relay_list(&self, leader: Pid) -> List {
         let turn = self.now().as_micros() / 7 + self.table.me.pid.key();
         self.table.list_for(leader, turn as usize)
     }
 
-    /// The announcement of whom I follow was received again. A list of just the leader is a wave: it
-    /// is for those who follow another one, so everybody passes it on.
-    pub(crate) fn pass_wave_on(&mut self, list: Roster<'_>, leader: Pid) {
-        let quiet = self.now() >= self.state.large.relayed_at + WAVES_PASSED_GAP;
-        if self.state.large.on && list.len() == 1 && quiet && !self.in_window() {
-            self.relay(leader, true);
-        }
-    }
-
-    /// I was probed as if I led: has the announcement of my leader repeated.
-    pub(crate) fn wave(&mut self, leader: Pid) {
-        if !self.in_window() && self.now() >= self.state.large.waved_at + WAVE_GAP {
-            self.state.large.waved_at = self.now();
-            self.relay(leader, true);
-        }
-    }
-
     /// Returns `true` if PROBEs as if I led have gone on for so long that another one is better left
-    /// unanswered: whoever follows me elects then.
+    /// unanswered: whoever follows me elects then, and learns who leads. One of our own kind is told
+    /// by the answer.
     pub(crate) fn is_misleading(&mut self) -> bool {
         let now = self.now();
-        if !matches!(self.state.stage, Stage::Following { .. }) || self.in_window() {
+        let follows = matches!(self.state.stage, Stage::Following { .. });
+        if !follows || self.in_window() || self.state.config.strict {
             return false;
         }
         let large = &mut self.state.large;
@@ -365,7 +342,7 @@ impl NodeView<'_> {
             large.misled_since = now;
         }
         large.misled_at = now;
-        !self.state.config.strict && now > large.misled_since + MISLED_MAX
+        now > large.misled_since + MISLED_MAX
     }
 
     /// Returns `true` if those who asked may be sent COORDINATOR: the leader is known to be alive.

@@ -45,7 +45,7 @@ impl NodeView<'_> {
         let asks = self.state.config.directory.is_some() && membership.joined && idle;
         if asks && !self.state.config.strict {
             let gap = self.state.config.join_gap;
-            self.draw(Timer::Join, (gap.half(), gap.twice()));
+            self.draw(Timer::Join, (gap.half(), gap));
         }
     }
 

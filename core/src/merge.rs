@@ -14,7 +14,7 @@ pub(crate) type Keep = [Pid; 3];
 /// What a merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merged {
-    /// The greatest process of which an entry was not in the table before and is now.
+    /// The greatest process that was not in the table before and is now.
     pub(crate) greatest_added: Option<Pid>,
     /// Entries, of the table or of the list, for which there was no capacity. Of what is only named
     /// nobody is counted: it says nothing about the group.
@@ -154,7 +154,7 @@ impl Table<'_> {
         let mut merged = Merged::default();
         self.trust(sender.pid, Trust::Listed);
         self.offer(sender, Trust::Listed, true, keep, &mut merged);
-        self.merged(merged)
+        merged
     }
 
     /// Trusts what the coordinator lists, and forgets what its list contradicts.
@@ -176,10 +176,10 @@ impl Table<'_> {
                 (other.pid != member.pid && other.addr == member.addr)
                     || (other.pid.id == member.pid.id && other.pid.days != member.pid.days)
             };
+            let kept = note.trust > Trust::Named || keep.contains(&member.pid);
             *member == me
-                || keep.contains(&member.pid)
                 || list.binary_search(member).is_ok()
-                || (note.trust > Trust::Named && !list.iter().any(replaced))
+                || (kept && !list.iter().any(replaced))
         });
         if self.members.len() != before {
             self.bump();
@@ -200,7 +200,8 @@ impl Table<'_> {
                 greatest_added: self.insert_all(list, size, trust),
                 left_out: 0,
             };
-            return self.merged(merged);
+            self.bump();
+            return merged;
         }
         let mut merged = Merged::default();
         let mut rejected = u32::try_from(fresh).unwrap_or(u32::MAX);
@@ -235,7 +236,7 @@ impl Table<'_> {
             let added = u32::try_from(before - quota).unwrap_or(u32::MAX);
             merged.left_out += rejected.saturating_sub(added);
         }
-        self.merged(merged)
+        merged
     }
 
     fn offer_one(
@@ -249,13 +250,6 @@ impl Table<'_> {
         if *quota > 0 && self.offer(member, trust, false, keep, merged) {
             *quota -= 1;
         }
-    }
-
-    fn merged(&mut self, merged: Merged) -> Merged {
-        if merged.greatest_added.is_some() {
-            self.bump();
-        }
-        merged
     }
 
     /// How many of those in `list` are not in the table; and whether they can be added without a
@@ -344,7 +338,10 @@ impl Table<'_> {
         if holder.is_some_and(|(other, _)| keep.contains(&other.pid)) {
             return false;
         }
+        // The same id on another day, as it says itself, is the same process.
+        let aged = |(other, _): &(Member, Note)| other.pid.id == member.pid.id;
         if let Some((_, held)) = holder
+            && !(trust > Trust::Named && holder.as_ref().is_some_and(aged))
             && (trust == Trust::Named || held.trust == Trust::Reached)
             && held.trust >= trust
             && !(held.has(Flag::Gone) && trust > Trust::Named)
@@ -370,7 +367,8 @@ impl Table<'_> {
             }
         }
         let added = self.insert(member, note);
-        if added {
+        self.bump();
+        if added && known.is_none() {
             let greatest = merged
                 .greatest_added
                 .map_or(member.pid, |pid| pid.max(member.pid));

@@ -6,7 +6,7 @@ use crate::exchanges::State;
 use crate::net::{Exchange, Gone, Net, Refusal, Reply};
 use crate::phase::{Contest, Phase, Stage};
 use crate::roster::{Member, Pid, Roster};
-use crate::table::{Flag, Liveness, Trust};
+use crate::table::{Flag, Liveness};
 use crate::time::Span;
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -17,6 +17,10 @@ impl NodeView<'_> {
         match reply {
             Reply::Ok(list) => self.answered(exchange, list),
             Reply::Members(roster) => {
+                if roster.origin().is_some_and(|origin| origin.large) {
+                    // A gateway has thinned it.
+                    self.become_large();
+                }
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
                     self.take_listed(roster);
                     let added = self.merge_listed(roster);
@@ -47,6 +51,11 @@ impl NodeView<'_> {
         let (state, peer, to_election) = (slot.state, slot.peer, slot.unanswered);
         let left = slot.deadline.left(now);
         self.retire(exchange, Span::ZERO);
+        let origin = list.origin().filter(|origin| origin.pid != peer.pid);
+        if let Some(origin) = origin {
+            self.somebody_else_answered(origin.pid, state, peer);
+            return;
+        }
         match state {
             State::WaitingForOk | State::Quiescent if to_election => {
                 count(&mut self.state.counters.received.ok);
@@ -70,12 +79,35 @@ impl NodeView<'_> {
                 self.learn_round_trip(within.less(left));
                 self.is_alive(peer, list);
                 self.probe_answered(peer.pid);
+                if list.origin().is_some_and(|origin| !origin.leads) {
+                    self.follower_answered(peer.pid);
+                }
             }
             State::WaitingForMembers => {
                 self.join_failed(JoinFailure::Refused(Refusal::Malformed));
             }
             _ => {}
         }
+    }
+
+    /// Whom I probe says itself that it does not lead: I have missed an announcement.
+    fn follower_answered(&mut self, pid: Pid) {
+        if self.state.is_led_by(pid) && !self.in_window() && self.state.large.on {
+            self.decide(Input::LeaderGone);
+        }
+    }
+
+    /// The program at the address of `peer` is another process: `peer` is gone.
+    fn somebody_else_answered(&mut self, found: Pid, state: State, peer: Member) {
+        match state {
+            State::WaitingForProbeOk => self.probe_failed(peer.pid, Loss::Unreachable),
+            _ => self.asked_in_vain(peer.pid, Liveness::Gone),
+        }
+        if self.table.forget_address(peer).is_none() && !self.state.is_led_by(peer.pid) {
+            self.table.forget(peer.pid);
+        }
+        let addr = peer.addr;
+        self.merge_sender(Member { pid: found, addr });
     }
 
     /// `peer` has answered, with this list.
@@ -293,23 +325,27 @@ impl NodeView<'_> {
     }
 
     /// Returns `true` if the silence of `pid` to a PROBE means something: it has answered one, or it
-    /// runs a program of our kind; or nobody but other members' lists says that it exists.
+    /// runs a program of our kind.
     fn answers_probes(&self, pid: Pid) -> bool {
-        let note = self.table.note(pid).unwrap_or_default();
-        let real = note.trust > Trust::Named;
-        self.state.answers_probes == Some(pid) || note.has(Flag::Ours) || !real
+        self.state.answers_probes == Some(pid) || self.table.has(pid, Flag::Ours)
     }
 
     /// The coordinator lists everybody who has ever joined: one that it has never listed is no member,
-    /// whoever answers in its name.
+    /// whoever answers in its name; nor is one whose address it gives to another. In a large group the
+    /// list may have been thinned on its way.
     fn doubt_unlisted_leader(&mut self) {
         if let Stage::Following { leader, .. } = self.state.stage
-            && !self.table.has(leader, Flag::Listed)
-            && !self.state.config.strict
+            && !self.is_listed(leader)
         {
             self.table.forget(leader);
             self.probe_failed(leader, Loss::Unreachable);
         }
+    }
+
+    fn is_listed(&self, pid: Pid) -> bool {
+        let thinned = self.state.large.on || self.state.config.strict;
+        let note = self.table.note(pid);
+        note.is_some_and(|note| thinned || note.has(Flag::Listed))
     }
 
     /// Nobody has answered for `pid`.

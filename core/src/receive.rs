@@ -41,7 +41,7 @@ impl NodeView<'_> {
                 Request::Probe(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.probe);
                     self.read_origin(roster);
-                    if self.is_misleading() {
+                    if roster.origin().is_none() && self.is_misleading() {
                         // It stays open, as if this process had failed.
                         return true;
                     }
@@ -90,6 +90,7 @@ impl NodeView<'_> {
         if let Some(leader) = sender.filter(|sender| list.greatest() == Some(sender.pid)) {
             // It announces itself: it is there, where it says.
             self.merge_sender(leader);
+            self.table.set_flag(leader.pid, Flag::Ours, true);
         }
         let leader = self.state.leader();
         if let (true, Some(claimant)) = (self.state.large.on, list.greatest())
@@ -97,13 +98,14 @@ impl NodeView<'_> {
         {
             self.flag(claimant, Flag::Asker);
         }
-        match input {
-            Some(Input::Coordinator(named)) if Some(named) == leader => {
-                self.pass_wave_on(list, named);
-                self.decide(Input::Coordinator(named));
-            }
-            Some(input) => self.decide(input),
-            None => {}
+        if let Some(Input::Coordinator(named)) = input
+            && self.table.find(named).is_none()
+        {
+            // It contradicts what is known better: the coordinator knows.
+            self.confirm_named();
+        }
+        if let Some(input) = input {
+            self.decide(input);
         }
     }
 
@@ -212,7 +214,6 @@ impl NodeView<'_> {
         if origin.large {
             self.become_large();
         }
-        self.table.set_flag(origin.pid, Flag::Ours, true);
         let mut named = list.members().iter();
         let sender = named.find(|member| member.pid == origin.pid)?;
         Some(*sender).filter(|sender| sender.pid != self.table.me.pid)
@@ -223,6 +224,7 @@ impl NodeView<'_> {
     fn note_asker(&mut self, list: Roster<'_>, sender: Option<Member>) {
         if let Some(sender) = sender {
             self.merge_sender(sender);
+            self.table.set_flag(sender.pid, Flag::Ours, true);
         }
         let asker = sender.or_else(|| list.members().first().copied());
         if self.state.large.on

@@ -93,8 +93,10 @@ impl PartialOrd for Member {
 pub struct Origin {
     /// The sender.
     pub pid: Pid,
-    /// Whether the sender knows the group to be larger than a member's table.
+    /// `true` if the sender knows the group to be larger than a member's table.
     pub large: bool,
+    /// `true` if the sender leads: whoever probes one that does not is mistaken.
+    pub leads: bool,
 }
 
 /// A list of members, strictly ascending by ([`Pid`], [`Addr`]): what messages carry.

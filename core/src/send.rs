@@ -81,7 +81,7 @@ impl NodeView<'_> {
             if let (true, Some(leader)) = (may, leader)
                 && let Some(member) = self.table.furthest(flag)
             {
-                let list = self.relay_list(leader, flag == Flag::Relay);
+                let list = self.relay_list(leader);
                 let roster = list.roster();
                 // Nobody needs to be told of itself.
                 let sent = member.pid == leader || self.announce_to(member, roster, net);

@@ -96,11 +96,8 @@ pub(crate) struct Large {
     pub(crate) introduced: bool,
     /// Relays that may be sent at once, at the time of the last one.
     pub(crate) relays_left: u8,
-    /// What is being relayed is to be passed on even by those who know.
-    pub(crate) wave: bool,
     pub(crate) relayed: Option<Pid>,
     pub(crate) relayed_at: Instant,
-    pub(crate) waved_at: Instant,
     /// When the leader last answered a PROBE.
     pub(crate) proof_at: Instant,
     /// PROBEs as if I led: since when, and the last one.
@@ -130,10 +127,8 @@ impl Large {
             on: false,
             introduced: false,
             relays_left: u8::MAX,
-            wave: false,
             relayed: None,
             relayed_at: Instant::ZERO,
-            waved_at: Instant::ZERO,
             proof_at: Instant::ZERO,
             misled_since: Instant::ZERO,
             misled_at: Instant::ZERO,
@@ -215,7 +210,6 @@ impl NodeState {
             &mut self.probed_until,
             &mut self.membership.last_join,
             &mut large.relayed_at,
-            &mut large.waved_at,
             &mut large.proof_at,
             &mut large.misled_since,
             &mut large.misled_at,

@@ -135,7 +135,7 @@ const BY_THE_CORE: &[Case] = &[
         net.ask(1, Request::Coordinator(list));
     }),
     ("another's origin", "core, rule e", |net| {
-        let origin = Origin { pid: pid(7), large: false };
+        let origin = Origin { pid: pid(7), large: false, leads: false };
         net.ask(1, Request::Probe(Roster::EMPTY.with_origin(Some(origin))));
     }),
     ("opens while it feigns failure", "core, rule f", |net| {

@@ -476,7 +476,11 @@ fn a_request_outlives_the_session() {
 fn who_sent_a_message_passes_both_ways() {
     let origin = |days, large| {
         let pid = Pid { days, id: 1 };
-        Some(Origin { pid, large })
+        Some(Origin {
+            pid,
+            large,
+            leads: !large,
+        })
     };
     let mut attack = Attack::new();
     attack.ready();

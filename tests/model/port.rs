@@ -388,6 +388,7 @@ fn lend(into: &mut [Member; PLACES], list: List) -> Roster<'_> {
     let origin = list.origin.map(|(place, large)| Origin {
         pid: at(place).pid,
         large,
+        leads: false,
     });
     let roster = Roster::new(&into[..len]).expect("places are ascending");
     roster.with_origin(origin)

@@ -19,6 +19,7 @@ const ORIGIN: Origin = Origin {
         id: 7_654_321,
     },
     large: true,
+    leads: true,
 };
 
 struct Ends {

@@ -130,6 +130,7 @@ fn short_messages_are_the_same_bytes_without_serde_pickle() {
     let origin = Origin {
         pid: group[0].pid,
         large: false,
+        leads: false,
     };
     let list = Roster::new(&group)
         .expect("ascending")

@@ -355,10 +355,10 @@ def main(task):
             print(ascii(pickle.loads(data[:1024])))
     elif task == 'origins':
         for protocol in range(6):
-            for large in (False, True):
-                for manner, data in pickled(('BULLY', 1, 120, 1234567, large), protocol).items():
+            for flags in range(4):
+                for manner, data in pickled(('BULLY', 1, 120, 1234567, flags), protocol).items():
                     if manner not in ('twice', 'trailed'):
-                        print(large, data.hex(), sep='\t')
+                        print(flags, data.hex(), sep='\t')
     elif task == 'large':
         pids = {(n % 365 + 1, 1000000 + n): ('127.0.0.1', 1024 + n) for n in range(10000)}
         for members in (pids, {address: pid for pid, address in pids.items()}):

@@ -68,7 +68,6 @@ fn hundreds_of_seeds_of_random_faults_end_in_agreement() {
 }
 
 #[test]
-#[ignore = "until core holds groups larger than its tables, and forged members"]
 fn hundreds_of_seeds_of_groups_of_any_size_end_in_agreement() {
     let slowest = all_agree(seeds(0..400), Scenario::random);
     println!("the slowest group agreed {slowest:?} after its last fault");

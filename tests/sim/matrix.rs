@@ -207,7 +207,6 @@ fn seeds(default: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "until core holds groups larger than their tables"]
 fn a_sample_of_groups_larger_than_their_tables_agrees() {
     let failed = table(&SIZES[..4], seeds(4));
     assert!(failed.is_empty(), "{failed:#?}");

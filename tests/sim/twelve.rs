@@ -235,7 +235,6 @@ fn an_old_coordinator_that_comes_late_deposes_nobody_for_longer_than_a_probe() {
 }
 
 #[test]
-#[ignore = "until core gives up a leader of its own kind that never answered"]
 fn a_leader_that_accepts_and_is_silent_is_given_up_once() {
     let mut scenario = group(5);
     scenario.start = Start::HighestJoins;
@@ -278,7 +277,6 @@ fn sides_meet_again_where_the_coordinator_was_with_the_fewer() {
 }
 
 #[test]
-#[ignore = "until core takes one address for one process"]
 fn nobody_waits_for_the_ghost_of_one_that_came_back_with_other_days() {
     let mut scenario = group(13);
     let back = Crash {

@@ -36,7 +36,11 @@ fn list(length: usize) -> Roster<'static> {
 /// The second of the list, as who sent it.
 fn large(large: bool) -> Option<Origin> {
     let pid = LIST[1].pid;
-    Some(Origin { pid, large })
+    Some(Origin {
+        pid,
+        large,
+        leads: false,
+    })
 }
 
 /// The frames of the page by their names there, with their fields after session and sequence.

@@ -275,18 +275,14 @@ impl<'a> In<'a> {
     /// The first so many of the last list, and who sent it.
     fn list(&mut self, list: &'a [Member]) -> Option<Roster<'a>> {
         let length = usize::from(self.take::<u16>()?);
-        let large = match self.take::<u8>()? {
+        let origin = match self.take::<u8>()? {
             0 => None,
-            1 => Some(false),
-            2 => Some(true),
-            _ => return None,
-        };
-        let origin = match large {
-            None => None,
-            Some(large) => Some(Origin {
+            known @ 1..=4 => Some(Origin {
                 pid: self.pid()?,
-                large,
+                large: known % 2 == 0,
+                leads: known > 2,
             }),
+            _ => return None,
         };
         Some(Roster::new(list.get(..length)?)?.with_origin(origin))
     }

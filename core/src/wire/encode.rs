@@ -128,8 +128,8 @@ impl Out<'_> {
         self.count(list)?;
         match list.origin() {
             None => self.put(0_u8),
-            Some(Origin { pid, large }) => {
-                self.put(1 + u8::from(large))?;
+            Some(Origin { pid, large, leads }) => {
+                self.put(1 + u8::from(large) + 2 * u8::from(leads))?;
                 self.number(pid.days)?;
                 self.number(pid.id)
             }

@@ -153,7 +153,7 @@ pub fn answer<'r, S: Storage>(
 }
 
 /// Tells which program of our own kind sent a message, from the bytes that came along with it after
-/// its end: one more pickle, `('BULLY', 1, days, id, large)`.
+/// its end: one more pickle, `('BULLY', 1, days, id, large + 2 * leads)`.
 ///
 /// Anything else is ignored, also a longer or a later version of it. Bytes beyond the first 64 are
 /// not looked at, and nothing is waited for. What `reader` held before is forgotten.
@@ -167,22 +167,26 @@ pub fn origin<S: Storage>(after: &[u8], reader: &mut Reader<S>) -> Option<Origin
     let (message, data) = reader.message()?;
     let mut items = data.items(message);
     let (name, version) = (items.next()?, items.next()?);
-    let (days, id, large) = (items.next()?, items.next()?, items.next()?);
+    let (days, id, flags) = (items.next()?, items.next()?, items.next()?);
     let is_last = data.len(message) == 5;
-    match (name, version, days, id, large) {
-        (Value::Text(name), Value::Int(version), Value::Int(days), Value::Int(id), large)
-            if is_last && data.text(name) == ORIGIN && version == i64::from(ORIGIN_VERSION) =>
-        {
+    match (name, version, days, id, flags) {
+        (
+            Value::Text(name),
+            Value::Int(version),
+            Value::Int(days),
+            Value::Int(id),
+            Value::Int(flags),
+        ) if is_last && data.text(name) == ORIGIN && version == i64::from(ORIGIN_VERSION) => {
             let pid = Pid {
                 days: days.try_into().ok()?,
                 id: id.try_into().ok()?,
             };
-            let large = match large {
-                Value::Int(0) => false,
-                Value::Int(1) => true,
-                _ => return None,
-            };
-            Some(Origin { pid, large })
+            let flags = u8::try_from(flags).ok().filter(|flags| *flags < 4)?;
+            Some(Origin {
+                pid,
+                large: flags & 1 != 0,
+                leads: flags & 2 != 0,
+            })
         }
         _ => None,
     }

@@ -169,12 +169,12 @@ pub fn reply(
 pub const READ_ONCE_MAX: usize = 1_024;
 
 /// Appends to the message from `begin` on who sent it: one more pickle,
-/// `('BULLY', 1, days, id, large)`, where 1 is the version of this form.
+/// `('BULLY', 1, days, id, large + 2 * leads)`, where 1 is the version of this form.
 ///
 /// Whatever follows the end of a pickle is dropped by all of eleven programs tried, so it is seen by
 /// our own kind alone. It is left out if the whole would pass [`READ_ONCE_MAX`].
 pub fn origin(out: &mut impl Output, begin: usize, origin: Option<Origin>) {
-    let Some(Origin { pid, large }) = origin else {
+    let Some(Origin { pid, large, leads }) = origin else {
         return;
     };
     let end = out.written();
@@ -183,8 +183,8 @@ pub fn origin(out: &mut impl Output, begin: usize, origin: Option<Origin>) {
     number(out, ORIGIN_VERSION);
     number(out, pid.days);
     number(out, pid.id);
-    let large = if large { op::NEWTRUE } else { op::NEWFALSE };
-    out.put(&[large, op::TUPLE, op::STOP]);
+    number(out, u32::from(large) + 2 * u32::from(leads));
+    out.put(&[op::TUPLE, op::STOP]);
     if out.written() - begin > READ_ONCE_MAX {
         out.take_back(end);
     }

@@ -85,8 +85,12 @@ impl Simulation<'_> {
         };
         let (invariant, greater) = match (had, has) {
             (Some(had), Some(has)) if has < had && has > me.pid => (
+                // One that follows somebody itself is no leader, whatever its followers believe.
                 "nobody leaves a leader that answers for a lesser one",
-                there(had, self.agreement.muffled_until, ASKED_WITHIN),
+                there(had, self.agreement.muffled_until, ASKED_WITHIN).filter(|whom| {
+                    let view = self.agreement.view(*whom);
+                    view.is_some_and(|view| view.leader == Some(had))
+                }),
             ),
             (_, Some(has)) if has == me.pid && had != Some(has) => (
                 "nobody takes the lead over a greater member that answers",

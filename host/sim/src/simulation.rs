@@ -291,7 +291,9 @@ impl<'a> Simulation<'a> {
             slot.port = Port::new(DIRECTORY_EXCHANGES, false);
             slot.process = Process::Coordinator(directory(scenario.members));
         } else {
-            slot.port = Port::new(exchanges(scenario, slot.capacity), slot.plain);
+            // A program that never learned to answer PROBE is not one of ours.
+            let other_kind = slot.plain || scenario.mute.contains(&number);
+            slot.port = Port::new(exchanges(scenario, slot.capacity), other_kind);
             let config = config(scenario, number, slot, seed);
             slot.process = (self.build)(scenario, slot.capacity, config)
                 .map_or(Process::Nobody, Process::Member);
