@@ -37,10 +37,10 @@ def apt_get(*packages):
     run('apt-get', 'install', '-yq', '--no-install-recommends', *packages)
 
 
-def build(board, program):
+def build(board, program, *more):
     """Builds a program for a board; where it lies."""
     target = TARGETS[board]
-    command = ['build', '--locked', '--release', '--target', target, '--bin', program]
+    command = ['build', '--locked', '--release', '--target', target, '--bin', program, *more]
     if rustup_has_targets():
         run('cargo', *command, cwd=HERE)
         return HERE / 'target' / target / 'release' / program

@@ -5,7 +5,7 @@ use bully_pickle::Buffer;
 use bully_pickle::writer::Forms;
 
 /// How many messages may wait at once: a broadcast, an answer, a JOIN and one to spare.
-const ENCODINGS: usize = 4;
+pub(crate) const ENCODINGS: usize = 4;
 
 /// Bytes of one: a list of 64 members of one host each fits in 1,100, one of 32 hosts in 850.
 pub(crate) const ENCODING_BYTES: usize = 1_184;
@@ -52,29 +52,32 @@ impl Key {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Encoding {
     key: Option<Key>,
     users: u8,
     len: u16,
-    bytes: [u8; ENCODING_BYTES],
 }
+
+/// The bytes of all encodings.
+pub(crate) type EncodingBytes = [[u8; ENCODING_BYTES]; ENCODINGS];
 
 /// All that wait, and the latest that were sent.
 #[derive(Debug)]
-pub(crate) struct Encodings([Encoding; ENCODINGS]);
+pub(crate) struct Encodings<'a> {
+    encodings: [Encoding; ENCODINGS],
+    bytes: &'a mut EncodingBytes,
+}
 
-impl Encodings {
-    pub(crate) const EMPTY: Self = Self(
-        [const {
-            Encoding {
-                key: None,
-                users: 0,
-                len: 0,
-                bytes: [0; ENCODING_BYTES],
-            }
-        }; ENCODINGS],
-    );
+impl<'a> Encodings<'a> {
+    pub(crate) fn new(bytes: &'a mut EncodingBytes) -> Self {
+        let encodings = [Encoding {
+            key: None,
+            users: 0,
+            len: 0,
+        }; ENCODINGS];
+        Self { encodings, bytes }
+    }
 
     /// Takes what `write` writes, or what it wrote before for the same `key`: its number, to be
     /// [released](Self::release). `None` if all are in use, or it is too long.
@@ -84,33 +87,36 @@ impl Encodings {
         write: impl FnOnce(&mut Buffer<'_>),
     ) -> Option<u8> {
         let same = |encoding: &Encoding| key.is_some() && encoding.key == key;
-        let at = match self.0.iter().position(same) {
+        let at = match self.encodings.iter().position(same) {
             Some(at) => at,
             None => {
-                let at = self.0.iter().position(|encoding| encoding.users == 0)?;
-                let encoding = self.0.get_mut(at)?;
+                let is_free = |encoding: &Encoding| encoding.users == 0;
+                let at = self.encodings.iter().position(is_free)?;
+                let encoding = self.encodings.get_mut(at)?;
                 encoding.key = None;
-                let mut out = Buffer::new(&mut encoding.bytes);
+                let mut out = Buffer::new(self.bytes.get_mut(at)?);
                 write(&mut out);
                 encoding.len = u16::try_from(out.end()?).ok()?;
                 encoding.key = key;
                 at
             }
         };
-        let encoding = self.0.get_mut(at)?;
+        let encoding = self.encodings.get_mut(at)?;
         encoding.users = encoding.users.checked_add(1)?;
         u8::try_from(at).ok()
     }
 
     pub(crate) fn bytes(&self, number: u8) -> &[u8] {
-        let encoding = self.0.get(usize::from(number));
-        encoding
-            .and_then(|encoding| encoding.bytes.get(..usize::from(encoding.len)))
+        let at = usize::from(number);
+        let len = self.encodings.get(at).map_or(0, |encoding| encoding.len);
+        let bytes = self.bytes.get(at);
+        bytes
+            .and_then(|bytes| bytes.get(..usize::from(len)))
             .unwrap_or(&[])
     }
 
     pub(crate) fn release(&mut self, number: u8) {
-        if let Some(encoding) = self.0.get_mut(usize::from(number)) {
+        if let Some(encoding) = self.encodings.get_mut(usize::from(number)) {
             encoding.users = encoding.users.saturating_sub(1);
         }
     }

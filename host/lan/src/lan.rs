@@ -6,7 +6,7 @@ use bully::{Full, Gone, Member, Origin, Refusal, Reply, Request};
 use bully_pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
 use bully_pickle::writer::{Forms, OkForm, ProbeForm};
 use bully_pickle::{Ipv4, Table as _, writer};
-use smoltcp::iface::{Interface, PollIngressSingleResult, SocketSet, SocketStorage};
+use smoltcp::iface::{Interface, PollIngressSingleResult, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
@@ -14,8 +14,8 @@ use smoltcp::wire::IpAddress;
 use crate::arp;
 use crate::backlog::Backlog;
 use crate::connection::{Connection, Stage};
-use crate::encodings::{Key, Kind};
-use crate::memory::{Memory, Shared};
+use crate::encodings::{Encodings, Key, Kind};
+use crate::memory::{Memory, Shared, Sockets};
 
 /// How many sockets listen while there are so many: one takes the next connection while the other is
 /// being connected to.
@@ -58,7 +58,7 @@ pub struct Lan<'a, D> {
     device: D,
     sockets: SocketSet<'a>,
     pub(crate) connections: &'a mut [Connection],
-    pub(crate) shared: &'a mut Shared,
+    pub(crate) shared: Shared<'a>,
     pub(crate) origin: Option<Origin>,
     config: Config,
     next_port: u16,
@@ -99,11 +99,15 @@ impl<'a, D: Backlog> Lan<'a, D> {
         device: D,
         config: Config,
         memory: &'a mut Memory<SOCKETS, RECEIVE, SEND>,
-        storage: &'a mut [SocketStorage<'a>; SOCKETS],
+        sockets: &'a mut Sockets<'a, SOCKETS>,
     ) -> Self {
+        let Sockets {
+            storage,
+            connections,
+        } = sockets;
         let mut sockets = SocketSet::new(&mut storage[..]);
         let buffers = memory.receive.iter_mut().zip(memory.send.iter_mut());
-        for (connection, (receive, send)) in memory.connections.iter_mut().zip(buffers) {
+        for (connection, (receive, send)) in connections.iter_mut().zip(buffers) {
             let receive = SocketBuffer::new(&mut receive[..]);
             let mut socket = Socket::new(receive, SocketBuffer::new(&mut send[..]));
             // A message is a segment or two: neither its end nor its answer is to wait.
@@ -116,8 +120,12 @@ impl<'a, D: Backlog> Lan<'a, D> {
             interface,
             device,
             sockets,
-            connections: &mut memory.connections,
-            shared: &mut memory.shared,
+            connections,
+            shared: Shared {
+                encodings: Encodings::new(&mut memory.encodings),
+                reader: &mut memory.reader,
+                members: &mut memory.members,
+            },
             origin: None,
             next_port: config.first_port.max(EPHEMERAL),
             config,
@@ -399,7 +407,7 @@ impl<D: Backlog> Lan<'_, D> {
         };
         let Shared {
             encodings, reader, ..
-        } = &mut *self.shared;
+        } = &mut self.shared;
         let is_held = self.read == Some(at);
         let out = encodings.take(key, |out| match *reply {
             Reply::Refused(refusal) if is_held => {
@@ -547,7 +555,7 @@ impl<D: Backlog> Lan<'_, D> {
         let (due, theirs) = (connection.due, connection.theirs);
         let Shared {
             reader, members, ..
-        } = &mut *self.shared;
+        } = &mut self.shared;
         reader.clear();
         let bytes = socket.peek(queued).unwrap_or(&[]);
         let pushed = reader.push(bytes);

@@ -5,7 +5,7 @@ use bully_pickle::{Array, Fixed, Reader, Table as _};
 use smoltcp::iface::SocketStorage;
 
 use crate::connection::Connection;
-use crate::encodings::Encodings;
+use crate::encodings::{ENCODING_BYTES, ENCODINGS, EncodingBytes, Encodings};
 
 /// How many members of a list are read: the wire's lists have up to 64 members where most read them.
 pub const LIST_MAX: usize = 64;
@@ -18,19 +18,12 @@ pub const LIST_MAX: usize = 64;
 /// protocol. `SEND` may be shorter than a message; 536 is one segment anywhere. Of the sockets two
 /// listen, so a node should have two exchanges fewer.
 ///
-/// All but the sockets' bookkeeping is zeros: as a static it costs no flash worth mention.
+/// All of it is zeros when new: as a static it costs no flash.
 #[derive(Debug)]
 pub struct Memory<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize> {
     pub(crate) receive: [[u8; RECEIVE]; SOCKETS],
     pub(crate) send: [[u8; SEND]; SOCKETS],
-    pub(crate) connections: [Connection; SOCKETS],
-    pub(crate) shared: Shared,
-}
-
-/// What one connection at a time needs.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) encodings: Encodings,
+    pub(crate) encodings: EncodingBytes,
     pub(crate) reader: Reader<Fixed<LIST_MAX>>,
     pub(crate) members: Array<Member, 1, LIST_MAX>,
 }
@@ -53,12 +46,9 @@ impl<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize> Memory<SOCKE
         Self {
             receive: [[0; RECEIVE]; SOCKETS],
             send: [[0; SEND]; SOCKETS],
-            connections: [const { Connection::IDLE }; SOCKETS],
-            shared: Shared {
-                encodings: Encodings::EMPTY,
-                reader: Reader::fixed(),
-                members: Array::EMPTY,
-            },
+            encodings: [[0; ENCODING_BYTES]; ENCODINGS],
+            reader: Reader::fixed(),
+            members: Array::EMPTY,
         }
     }
 }
@@ -71,5 +61,33 @@ impl<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize> Default
     }
 }
 
-/// The sockets' bookkeeping, 320 bytes each, which smoltcp wants apart.
-pub type Sockets<'a, const SOCKETS: usize> = [SocketStorage<'a>; SOCKETS];
+/// What one connection at a time needs.
+#[derive(Debug)]
+pub(crate) struct Shared<'a> {
+    pub(crate) encodings: Encodings<'a>,
+    pub(crate) reader: &'a mut Reader<Fixed<LIST_MAX>>,
+    pub(crate) members: &'a mut Array<Member, 1, LIST_MAX>,
+}
+
+/// The sockets' bookkeeping, some 360 bytes each. It is not all zeros: make it where it stays.
+#[derive(Debug)]
+pub struct Sockets<'a, const SOCKETS: usize> {
+    pub(crate) storage: [SocketStorage<'a>; SOCKETS],
+    pub(crate) connections: [Connection; SOCKETS],
+}
+
+impl<const SOCKETS: usize> Sockets<'_, SOCKETS> {
+    /// No socket is in use.
+    pub const fn new() -> Self {
+        Self {
+            storage: [const { SocketStorage::EMPTY }; SOCKETS],
+            connections: [const { Connection::IDLE }; SOCKETS],
+        }
+    }
+}
+
+impl<const SOCKETS: usize> Default for Sockets<'_, SOCKETS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

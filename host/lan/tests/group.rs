@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bully::{Addr, Checked, Directory, Instant, Member, Node, Pid};
-use bully_lan::{Backlog, Config, Lan, Memory, is_connect};
+use bully_lan::{Backlog, Config, Lan, Memory, Sockets, is_connect};
 use bully_pickle::Ipv4;
 use bully_pickle::message::Keyed;
 use bully_pickle::writer::Forms;
-use smoltcp::iface::{Interface, SocketStorage};
+use smoltcp::iface::Interface;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant as NetInstant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -207,7 +207,7 @@ impl Group {
         });
         // Few in one test, and gone with it.
         let memory: &'static mut Memory<SOCKETS, 2_048, 536> = Box::leak(Box::default());
-        let storage = Box::leak(Box::new([const { SocketStorage::EMPTY }; SOCKETS]));
+        let storage = Box::leak(Box::new(Sockets::new()));
         let config = Config {
             port: PORT,
             forms: Forms {

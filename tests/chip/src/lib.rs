@@ -8,6 +8,8 @@ mod registers;
 #[cfg_attr(not(microbit), path = "lm3s6965.rs")]
 pub mod board;
 pub mod clock;
+#[cfg(all(feature = "lan", not(microbit)))]
+pub mod ethernet;
 pub mod serial;
 pub mod stack;
 

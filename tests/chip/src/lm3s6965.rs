@@ -32,6 +32,16 @@ const RCGC1: usize = 0x104;
 const RCGC1_UART0: u32 = 1 << 0;
 const RCGC2: usize = 0x108;
 const RCGC2_GPIOA: u32 = 1 << 0;
+#[cfg(feature = "lan")]
+mod lan {
+    pub(super) const RCGC2_EPHY: u32 = 1 << 30;
+    pub(super) const RCGC2_EMAC: u32 = 1 << 28;
+    pub(super) const RCGC2_GPIOF: u32 = 1 << 5; // the connector's two lamps
+    pub(super) const USER0: usize = 0x1E0;
+    pub(super) const USER1: usize = 0x1E4;
+}
+#[cfg(feature = "lan")]
+use lan::{RCGC2_EMAC, RCGC2_EPHY, RCGC2_GPIOF, USER0, USER1};
 
 // SAFETY: as above.
 const GPIOA: Registers = unsafe { Registers::at(0x4000_4000) };
@@ -93,6 +103,22 @@ pub fn start() {
     }
 }
 
+/// Starts the Ethernet controller's clocks and lets it interrupt.
+#[cfg(feature = "lan")]
+pub fn start_ethernet() {
+    SYSCTL.write(RCGC2, RCGC2_GPIOA | RCGC2_EMAC | RCGC2_EPHY | RCGC2_GPIOF);
+    let _ = SYSCTL.read(RCGC2); // clocks take three cycles to arrive
+    SCS.write(ISER + 4, 1 << (crate::ethernet::IRQ - 32));
+}
+
+/// The Ethernet address that the maker burnt in: three bytes in each of two words.
+#[cfg(feature = "lan")]
+pub fn mac() -> [u8; 6] {
+    let [a, b, c, _] = SYSCTL.read(USER0).to_le_bytes();
+    let [d, e, f, _] = SYSCTL.read(USER1).to_le_bytes();
+    [a, b, c, d, e, f]
+}
+
 /// A byte from the UART, if one has come.
 pub(crate) fn take() -> Option<u8> {
     (UART0.read(FR) & FR_RXFE == 0).then(|| UART0.read(DR) as u8)
@@ -120,6 +146,10 @@ fn SysTick() {
 
 #[exception]
 unsafe fn DefaultHandler(irq: i16) {
+    #[cfg(feature = "lan")]
+    if irq == crate::ethernet::IRQ {
+        return crate::ethernet::interrupt();
+    }
     if irq != UART0_IRQ {
         panic!("interrupt {irq}");
     }
