@@ -104,12 +104,15 @@ pub(crate) struct World<const CAPACITY: usize> {
 }
 
 /// The assignment's figures, less what would only multiply the states: nothing is left to chance,
-/// and connections on which nothing is awaited any more are closed at once.
-fn config(place: Place) -> Config {
+/// and connections on which nothing is awaited any more are closed at once. In a group that outgrows
+/// its tables only the pause between two JOINs keeps who is listed and gone from being asked for ever.
+fn config(place: Place, outgrown: bool) -> Config {
     let mut config = people::config(u32::from(place) + 1);
     config.probe_gap = (PROBE_GAP, PROBE_GAP);
     config.join_again = (Duration::ZERO, Duration::ZERO);
-    config.join_gap = Duration::ZERO;
+    if !outgrown {
+        config.join_gap = Duration::ZERO;
+    }
     // Every fourth PROBE: a quiet group is soon back to where it was.
     config.look_gap = 4 * PROBE_GAP;
     config.received_linger = Duration::ZERO;
@@ -120,6 +123,9 @@ fn config(place: Place) -> Config {
 
 /// The time between two PROBEs: the mean of the assignment's.
 const PROBE_GAP: Duration = Duration::from_millis(1_750);
+
+/// More than follow from anything that happens to a group of five at one moment.
+const FLIGHTS_MAX: usize = 1_000;
 
 /// More than enough for a group in which nothing goes wrong.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
@@ -246,7 +252,8 @@ impl<const CAPACITY: usize> World<CAPACITY> {
         match step {
             Step::Start(place) => {
                 self.budget.starts -= 1;
-                let node = Node::new(config(place));
+                let outgrown = usize::from(self.rules.members) > CAPACITY;
+                let node = Node::new(config(place, outgrown));
                 let ends = Vec::new();
                 self.seats[usize::from(place)] = Some(Arc::new(Seat { node, ends }));
                 self.poll(place, &[]);
@@ -561,7 +568,10 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             while let Some(flight) = self.flights.iter().copied().find(|f| self.may_arrive(*f)) {
                 self.apply(Step::Deliver(flight));
                 flights += 1;
-                assert!(flights < 1_000, "messages without end at one moment");
+                assert!(
+                    flights < FLIGHTS_MAX,
+                    "messages without end at one moment, the last of them {flight}"
+                );
             }
             let span = self.now.since(begin);
             agreed = if self.agreed() {
