@@ -31,8 +31,10 @@ pub(super) struct Connections<T> {
     sweep_at: Option<Instant>,
     /// Whose slots have something to report that the poller does not know of.
     notices: VecDeque<(usize, usize)>,
-    /// Memory for [`make_room`](Self::make_room).
+    /// Those that [`make_room`](Self::make_room) found and has not had give way, the least needed
+    /// last; and when it searched.
     candidates: Vec<(Need, u64, usize)>,
+    searched_at: Option<Instant>,
     evicted: u64,
 }
 
@@ -85,6 +87,7 @@ impl<T> Connections<T> {
             sweep_at: None,
             notices: VecDeque::new(),
             candidates: Vec::new(),
+            searched_at: None,
             evicted: 0,
         }
     }
@@ -123,46 +126,67 @@ impl<T> Connections<T> {
 
     /// Makes sure that there is room for one more that somebody else opens. Returns `false` if all
     /// there are are waited for.
-    pub(super) fn admits_accepted(&mut self) -> bool {
-        self.connected < self.limit() || self.make_room(Opened::ByAnybody)
+    pub(super) fn admits_accepted(&mut self, now: Instant) -> bool {
+        self.connected < self.limit() || self.make_room(Opened::ByAnybody, now)
     }
 
     /// Makes sure that there is room for one more that we open. At most half of all may be ours, so
     /// that there always are some with which to accept those that wait for us.
-    pub(super) fn admits_initiated(&mut self) -> bool {
-        let has_share = self.initiated < self.limit().div_ceil(2) || self.make_room(Opened::ByUs);
-        has_share && self.admits_accepted()
+    pub(super) fn admits_initiated(&mut self, now: Instant) -> bool {
+        let has_share =
+            self.initiated < self.limit().div_ceil(2) || self.make_room(Opened::ByUs, now);
+        has_share && self.admits_accepted(now)
     }
 
-    /// Has the connections that are needed least give way: one, or a sixteenth of those that can,
-    /// since finding them is what costs. Returns `false` if all are waited for.
-    pub(super) fn make_room(&mut self, opened: Opened) -> bool {
-        let mut candidates = core::mem::take(&mut self.candidates);
-        candidates.clear();
-        let given = self.slots.iter().enumerate().filter_map(|(slot, entry)| {
-            let entry = entry.as_ref()?;
-            let need = entry.connection.need();
-            let gives_way = need < Need::Waited
-                && entry.connection.is_connected()
+    /// Has the connection that is needed least give way, the oldest of its kind. Returns `false` if
+    /// all are waited for.
+    ///
+    /// Finding them is what costs where there are many, so it is done for many at a time, and then
+    /// once at most for each `now`.
+    pub(super) fn make_room(&mut self, opened: Opened, now: Instant) -> bool {
+        let mut searched = false;
+        loop {
+            while let Some((need, number, slot)) = self.candidates.pop() {
+                if self.may_evict(slot, number, need, opened) && self.evict(slot) {
+                    self.evicted += 1;
+                    return true;
+                }
+            }
+            let again = self.searched_at == Some(now) && self.slots.len() > SEARCHED_AT_ONCE;
+            if searched || again {
+                return false;
+            }
+            searched = true;
+            self.searched_at = Some(now);
+            let entries = self.slots.iter().enumerate();
+            let found = entries.filter_map(|(slot, entry)| {
+                let entry = entry.as_ref()?;
+                let need = entry.connection.need();
+                let gives_way = need < Need::Waited && entry.connection.is_connected();
+                gives_way.then_some((need, entry.number, slot))
+            });
+            self.candidates.extend(found);
+            // Only the least needed: by the time these are gone there may be more like them.
+            let least = self.candidates.iter().map(|(need, ..)| *need).min();
+            self.candidates.retain(|(need, ..)| Some(*need) == least);
+            self.candidates.sort_unstable_by(|a, b| b.cmp(a));
+        }
+    }
+
+    /// Returns `true` if the connection with that number may still give way, and is not needed more
+    /// than it was.
+    fn may_evict(&self, slot: usize, number: u64, need: Need, opened: Opened) -> bool {
+        let entry = self.slots.get(slot).and_then(Option::as_ref);
+        entry.is_some_and(|entry| {
+            let connection = &entry.connection;
+            entry.number == number
+                && connection.is_connected()
+                && connection.need() <= need
                 && match opened {
                     Opened::ByAnybody => true,
-                    Opened::ByUs => entry.connection.is_initiated() && entry.closed_at.is_none(),
-                };
-            gives_way.then_some((need, entry.number, slot))
-        });
-        candidates.extend(given);
-        candidates.sort_unstable();
-        let share = candidates.len().div_ceil(EVICTED_SHARE);
-        let mut evicted = 0;
-        for (need, _, slot) in &candidates {
-            if evicted == share {
-                break;
-            }
-            evicted += usize::from(self.evict(*slot, *need));
-        }
-        self.evicted += evicted as u64;
-        self.candidates = candidates;
-        evicted > 0
+                    Opened::ByUs => connection.is_initiated() && entry.closed_at.is_none(),
+                }
+        })
     }
 
     /// The slot that the next connection gets.
@@ -358,14 +382,15 @@ impl<T> Connections<T> {
 
     /// Takes the descriptor of a connection back, and has its owner told if the core has not closed
     /// it. Returns `false` if it is needed more than it seemed to be.
-    fn evict(&mut self, slot: usize, need: Need) -> bool {
+    fn evict(&mut self, slot: usize) -> bool {
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return false;
+        };
+        let need = entry.connection.need();
         if need == Need::Lingering {
             self.remove(slot);
             return true;
         }
-        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
-            return false;
-        };
         self.notices.push_back((entry.owner, slot));
         // Its message may have come since it was accepted.
         if need == Need::Silent && entry.connection.has_input() {
@@ -407,8 +432,8 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(500);
 /// peers have closed by then, which saves two system calls.
 const LOOK_MAX: Duration = Duration::from_millis(5);
 
-/// Which share of the connections that can gives way at once.
-const EVICTED_SHARE: usize = 16;
+/// How many connections are searched whenever that is needed: it takes some microseconds.
+const SEARCHED_AT_ONCE: usize = 1_024;
 
 /// With fewer nothing would work: two ways, and one more in each for a peer that does not end.
 const LIMIT_MIN: usize = 4;

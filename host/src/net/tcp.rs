@@ -433,12 +433,12 @@ impl Tcp {
 
     /// Connects to `peer`; connections that are needed less give way.
     fn connect(peer: SocketAddr, shared: &mut Shared) -> Result<Option<TcpStream>, Full> {
-        if !shared.connections.admits_initiated() {
+        if !shared.connections.admits_initiated(shared.now) {
             return Err(Full);
         }
         let mut connected = TcpStream::connect(peer);
         if connected.as_ref().is_err_and(connection::is_exhausted)
-            && shared.connections.make_room(Opened::ByAnybody)
+            && shared.connections.make_room(Opened::ByAnybody, shared.now)
         {
             connected = TcpStream::connect(peer);
         }
@@ -475,7 +475,7 @@ impl Tcp {
                 connections.tidy(shared.now, Duration::ZERO, buffer);
                 break;
             }
-            if !shared.connections.admits_accepted() {
+            if !shared.connections.admits_accepted(shared.now) {
                 self.listener.pause(shared.now);
                 break;
             }
@@ -490,7 +490,8 @@ impl Tcp {
                     return Some((slot, Report::Accepted));
                 }
                 Accepted::Nobody => break,
-                Accepted::Exhausted if shared.connections.make_room(Opened::ByAnybody) => {}
+                Accepted::Exhausted
+                    if shared.connections.make_room(Opened::ByAnybody, shared.now) => {}
                 Accepted::Exhausted => self.listener.pause(shared.now),
                 Accepted::Failed(error) => {
                     let why = format!("cannot accept connections: {error}");
