@@ -27,6 +27,6 @@ pub(super) fn width() -> usize {
     #[cfg(unix)]
     let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
     #[cfg(not(unix))]
-    let columns = 0;
+    let columns = 0_u16;
     if columns == 0 { 80 } else { columns.into() }
 }
