@@ -14,11 +14,16 @@ pub(crate) const EXCHANGES: usize = 16;
 /// Longer than any deadline of an election.
 const AFTERWARDS: Duration = Duration::from_secs(10);
 
+/// Longer than any case takes.
+const NEVER: Duration = Duration::from_secs(3_600);
+
 /// Everyone at the other end is healthy: takes each message, and answers where an answer is due.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     news: VecDeque<(Exchange, Incoming<'static>)>,
     next: u32,
+    /// What the coordinator answers to JOIN.
+    listed: Option<Roster<'static>>,
     /// How many exchanges were opened.
     pub(crate) opened: usize,
     /// How many requests were answered.
@@ -50,6 +55,9 @@ impl Net for Wire {
         self.opened += 1;
         let last = match request {
             Request::Coordinator(_) => Incoming::Done,
+            Request::Join(_) => {
+                Incoming::Reply(Reply::Members(self.listed.unwrap_or(Roster::EMPTY)))
+            }
             _ => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
         };
         self.news.push_back((exchange, Incoming::Sent));
@@ -83,16 +91,38 @@ pub(crate) struct Stage<const MEMBERS: usize> {
 }
 
 impl<const MEMBERS: usize> Stage<MEMBERS> {
-    /// A node that follows the greatest of `known`, or leads them if that is `me`. It joins nobody
-    /// and probes nobody: nothing happens but what is pushed.
+    /// A node that follows the greatest of `known`, or leads them if that is `me`. It knows them from
+    /// the coordinator, does not ask it again, and probes nobody: nothing happens but what is pushed.
     pub(crate) fn settled(known: &'static [Member], me: Member) -> Self {
         let config = Config {
-            probing: false,
+            directory: Some(Addr(u64::MAX)),
+            join_gap: NEVER,
+            look_gap: NEVER,
             ..Config::new(me)
+        };
+        Self::of(config, known)
+    }
+
+    /// The same, of one that takes whoever is named for a member, however many are.
+    pub(crate) fn trusting(known: &'static [Member], me: Member) -> Self {
+        let config = Config {
+            strict: true,
+            ..Config::new(me)
+        };
+        Self::of(config, known)
+    }
+
+    fn of(config: Config, known: &'static [Member]) -> Self {
+        let config = Config {
+            probing: false,
+            ..config
         };
         let mut stage = Self {
             node: Box::new(Node::new(config)),
-            net: Wire::default(),
+            net: Wire {
+                listed: Some(list(known)),
+                ..Wire::default()
+            },
             now: Instant::ZERO,
         };
         stage.turn();

@@ -1,5 +1,6 @@
 //! A network without wires, that tells what it is given to tell.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use bully::{
@@ -18,6 +19,8 @@ pub(super) const EXCHANGES: usize = 16;
 pub(super) struct Script<'a> {
     news: VecDeque<(Exchange, Incoming<'a>)>,
     next: u32,
+    /// What the coordinator answers to JOIN; silence if it is `None`.
+    listed: Option<Roster<'a>>,
 }
 
 impl<'a> Script<'a> {
@@ -41,6 +44,10 @@ impl Net for Script<'_> {
         if let Request::Election(_) = request {
             let ok = Incoming::Reply(Reply::Ok(Roster::EMPTY));
             self.news.push_back((exchange, ok));
+        }
+        if let (Request::Join(_), Some(listed)) = (request, self.listed) {
+            let members = Incoming::Reply(Reply::Members(listed));
+            self.news.push_back((exchange, members));
         }
         Ok(exchange)
     }
@@ -71,10 +78,11 @@ pub(super) struct Scripted<'a> {
 impl<'a> Scripted<'a> {
     /// A node of the least compiled capacity that has room for `count` members. It probes nobody:
     /// nothing happens but what is pushed.
-    pub(super) fn new(count: usize, me: Member) -> Self {
+    fn new(count: usize, me: Member, config: Config) -> Self {
         let config = Config {
+            me,
             probing: false,
-            ..Config::new(me)
+            ..config
         };
         Self {
             node: node(count, config),
@@ -83,11 +91,28 @@ impl<'a> Scripted<'a> {
         }
     }
 
-    /// A node that follows the greatest of `members` and knows all of them.
+    /// A node that takes whoever is named for a member, however many are.
+    pub(super) fn trusting(count: usize, me: Member) -> Self {
+        let config = Config {
+            strict: true,
+            ..Config::new(me)
+        };
+        Self::new(count, me, config)
+    }
+
+    /// A node that follows the greatest of `members` and knows all of them from the coordinator,
+    /// which it does not ask again.
     pub(super) fn following(members: &'a [Member], me: Member) -> Self {
-        let mut scripted = Self::new(members.len(), me);
-        scripted.turn();
+        let config = Config {
+            directory: Some(Addr(u64::MAX)),
+            join_gap: NEVER,
+            look_gap: NEVER,
+            ..Config::new(me)
+        };
+        let mut scripted = Self::new(members.len(), me, config);
         let all = Roster::new(members).unwrap_or(Roster::EMPTY);
+        scripted.net.listed = Some(all);
+        scripted.turn();
         scripted.net.push(Request::Coordinator(all));
         scripted.turn();
         scripted
@@ -101,11 +126,14 @@ impl<'a> Scripted<'a> {
     }
 
     /// Lets so much time pass, and what is due with it happen.
-    pub(super) fn pass(&mut self, time: core::time::Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         self.turn();
     }
 }
+
+/// Longer than any measurement.
+const NEVER: Duration = Duration::from_secs(3_600);
 
 fn node(count: usize, config: Config) -> Box<dyn AnyNode> {
     match count {

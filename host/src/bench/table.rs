@@ -164,7 +164,7 @@ fn meeting<'a>(
     in_batches(
         WAITING / count,
         move || {
-            let mut scripted = Scripted::new(count, me);
+            let mut scripted = Scripted::trusting(count, me);
             scripted.turn();
             scripted.net.push(Request::Coordinator(known));
             scripted.turn();
