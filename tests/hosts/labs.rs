@@ -1,6 +1,10 @@
 //! Three hosts with a lab each, in one group.
 
+use core::time::Duration;
+use std::collections::BTreeMap;
+
 use bully_tests::process::Processes;
+use serde_json::json;
 
 use crate::lan::Lan;
 
@@ -37,14 +41,7 @@ fn three_hosts_of_200_members_each_are_one_group() {
             ]);
             lab.args(["--members", &MEMBERS.to_string(), "--capacity", CAPACITY]);
             let first = 1_000_001 + MEMBERS * (host as u32 - 1);
-            lab.args([
-                "--ids",
-                &first.to_string(),
-                "--for",
-                "20s",
-                "--log",
-                "json-brief",
-            ]);
+            lab.args(["--ids", &first.to_string(), "--log", "json-brief"]);
             processes.spawn(format!("lab {host}"), &mut lab)
         })
         .collect();
@@ -53,16 +50,27 @@ fn three_hosts_of_200_members_each_are_one_group() {
         .map(|id| (1 + 97 * (id - 1_000_000) % 365, id))
         .max()
         .expect("there are some");
+    let leader = json!([greatest.0, greatest.1]);
+    // However busy the machine: until the last that each member says is that this one leads.
+    processes.wait_until("all 600 name the greatest", LIMIT, || {
+        let named = labs.iter().map(|lab| {
+            let mut last = BTreeMap::new();
+            for line in lab.said() {
+                if line["event"] == "leader" {
+                    last.insert(line["node"].to_string(), line["leader"] == leader);
+                }
+            }
+            last.values().filter(|right| **right).count()
+        });
+        named.sum::<usize>() == 3 * MEMBERS as usize
+    });
     for lab in &labs {
+        lab.terminate();
         let summary = lab.wait_for_event("summary");
-        assert!(lab.wait().success(), "{summary}");
-        let leader = &summary["leader"];
-        let leader = (leader[0].as_u64(), leader[1].as_u64());
-        assert_eq!(
-            leader,
-            (Some(greatest.0.into()), Some(greatest.1.into())),
-            "{summary}"
-        );
         assert_eq!(summary["up"], MEMBERS);
+        lab.wait();
     }
 }
+
+/// How long 600 members may take on a machine that is busy with other things.
+const LIMIT: Duration = Duration::from_secs(180);
