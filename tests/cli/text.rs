@@ -256,16 +256,21 @@ fn follower_of_nobody() -> String {
     let _ = announce.read(&mut [0; 1]);
     node.await_text("follows (365, 7654321): it was announced");
     drop((leader, coordinator));
+    let mut text = String::new();
+    for awaited in ["SEND_PROBE", "has lost its leader", " leads: "] {
+        text += &node.await_text(awaited);
+        text.push('\n');
+    }
     let mut request = TcpStream::connect(("127.0.0.1", own)).expect("it listens");
     request
         .write_all(b"GET / HTTP/1.1\r\n\r\n")
         .expect("it reads");
-    // Longer than a COORDINATOR suppresses elections.
+    // Longer than a COORDINATOR of its own suppresses elections.
     std::thread::sleep(core::time::Duration::from_millis(400));
-    let mut answered = TcpStream::connect(("127.0.0.1", own)).expect("it listens");
-    answered.write_all(b"VELECTION\n.").expect("it reads");
-    let _ = answered.read(&mut [0; 100]);
-    node.finish().err
+    let mut election = TcpStream::connect(("127.0.0.1", own)).expect("it listens");
+    election.write_all(b"VELECTION\n.").expect("it reads");
+    let _ = election.read(&mut [0; 100]);
+    text + &node.finish().err
 }
 
 /// U3: wording that misled.
