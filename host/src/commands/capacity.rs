@@ -3,7 +3,7 @@
 use crate::machine::{CAPACITIES, CONNECTIONS};
 
 /// How many members fit the table of a node by itself. A lab group has fewer than a hundred; this is
-/// enough for a whole year's students, and costs 17 bytes each.
+/// enough for a whole year's students, and costs 19 bytes each.
 pub(crate) const MEMBERS_MAX: usize = 1_024;
 
 /// How many connections a node has open at once by itself. Everyone in a lab group can be written
@@ -15,7 +15,8 @@ pub(crate) const EXCHANGES_MAX: usize = 64;
 pub(crate) struct Capacities {
     /// How many members fit its table, itself included: 4, 8, 16, 64, 256, 1024 or 4096
     ///
-    /// Of more it keeps the greatest, and the log says how many it left out.
+    /// In a larger group it keeps its neighbours, the greatest and a sample, and the log says how many
+    /// it left out.
     #[arg(long, value_name = "N", value_parser = capacity, default_value_t = MEMBERS_MAX)]
     pub(crate) capacity: usize,
 
