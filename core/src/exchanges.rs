@@ -218,17 +218,25 @@ impl Slots<'_> {
             &[State::Quiescent, State::WaitingForAnyMessage, State::SendOk]
         };
         choice.iter().find_map(|state| {
-            self.0
-                .iter()
-                .filter(|slot| slot.state == *state && fits(slot))
-                .min_by_key(|slot| slot.deadline)
-                .map(|slot| slot.exchange)
+            let first = self.first(&|slot| slot.state == *state && fits(slot))?;
+            Some(first.exchange)
         })
     }
 
     /// The exchange whose deadline comes first.
     pub(crate) fn earliest(&self) -> Option<&Slot> {
-        self.0.iter().min_by_key(|slot| slot.deadline)
+        self.first(&|_| true)
+    }
+
+    /// The exchange whose deadline comes first of those that are `wanted`.
+    fn first(&self, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
+        let mut first: Option<&Slot> = None;
+        for slot in self.0.iter() {
+            if wanted(slot) && first.is_none_or(|first| slot.deadline < first.deadline) {
+                first = Some(slot);
+            }
+        }
+        first
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::election::Input;
 use crate::event::Loss;
-use crate::exchanges::{Slot, State};
-use crate::net::Net;
+use crate::exchanges::State;
+use crate::net::{Exchange, Net};
 use crate::phase::Phase;
 use crate::probing::Probed;
 use crate::roster::Member;
@@ -20,7 +20,8 @@ impl NodeView<'_> {
         if let Some(slot) = self.slots.earliest()
             && slot.deadline <= now
         {
-            self.overdue(*slot, net);
+            let exchange = slot.exchange;
+            self.overdue(exchange, net);
             return true;
         }
         if self.is_due(Timer::Feign) {
@@ -100,22 +101,16 @@ impl NodeView<'_> {
     }
 
     /// An exchange has lasted too long in its state.
-    fn overdue(&mut self, slot: Slot, net: &mut dyn Net) {
-        let Slot {
-            exchange,
-            state,
-            peer,
-            second_try,
-            ..
-        } = slot;
-        let late = self.now() + self.state.config.ok_late;
+    fn overdue(&mut self, exchange: Exchange, net: &mut dyn Net) {
+        let late = self.state.config.ok_late;
+        let Some(slot) = self.slots.get(exchange) else {
+            return;
+        };
+        let (state, peer, second_try) = (slot.state, slot.peer, slot.second_try);
         match state {
             State::WaitingForOk => {
                 // It no longer holds up the election, but an OK that comes late counts.
-                if let Some(slot) = self.slots.get(exchange) {
-                    slot.state = State::Quiescent;
-                    slot.deadline = late;
-                }
+                self.retire(exchange, late);
                 self.state.blocked_until = Instant::ZERO;
                 self.election_silent(peer, Liveness::Silent, second_try, net);
             }

@@ -24,6 +24,7 @@
 
 use crate::merge::{Shares, mix};
 use crate::phase::Stage;
+use crate::rng::divide;
 use crate::roster::{Member, Origin, Pid, Roster, TOP};
 use crate::table::{Flag, Liveness, Table, Trust, count_below};
 use crate::time::{Instant, Span};
@@ -83,9 +84,14 @@ impl List {
     /// Adds a member where it belongs, unless the list is full.
     fn add(&mut self, member: Member) {
         let place = count_below(&self.members, member);
-        if self.members.get(place) != Some(&member) {
-            // What does not fit is left out.
-            let _ = self.members.insert(place, member);
+        // What does not fit is left out.
+        if self.members.get(place) != Some(&member) && self.members.push(member).is_ok() {
+            // By single swaps: `Vec::insert` would bring in `memmove`, 1.6 KB.
+            for at in (place..self.members.len()).rev().skip(1) {
+                if let Some([one, other]) = self.members.get_mut(at..=at + 1) {
+                    core::mem::swap(one, other);
+                }
+            }
         }
     }
 
@@ -95,42 +101,66 @@ impl List {
 }
 
 impl Table<'_> {
-    /// Live entries from `places`, one for each process.
-    fn live(&self, places: impl Iterator<Item = usize>) -> impl Iterator<Item = Member> {
-        let entries = places.filter_map(|at| self.entry(at));
-        entries
-            .filter(|(_, note)| !note.has(Flag::Gone) && !note.has(Flag::Second))
-            .map(|(member, _)| member)
+    /// The member at a place if it has not failed, at the address that is tried first only.
+    // `#[inline(never)]`: a call is shorter than the body.
+    #[inline(never)]
+    fn live_at(&self, at: usize) -> Option<&Member> {
+        let (member, note) = self.entry(at)?;
+        (!note.has(Flag::Gone) && !note.has(Flag::Second)).then_some(member)
     }
 
-    fn live_greater(&self) -> impl Iterator<Item = Member> {
-        self.live(self.my_place() + 1..self.members.len())
+    /// The live member next to the place `at` on one side of it; `at` becomes its place.
+    ///
+    /// A cursor: an iterator with its adapters would be compiled anew for each use.
+    // `#[inline(never)]`: a call is shorter than the body.
+    #[inline(never)]
+    fn next_live(&self, at: &mut usize, side: Side) -> Option<&Member> {
+        loop {
+            *at = match side {
+                Side::Greater => *at + 1,
+                Side::Lesser => at.checked_sub(1)?,
+            };
+            if *at >= self.members.len() {
+                return None;
+            }
+            if let Some(member) = self.live_at(*at) {
+                return Some(member);
+            }
+        }
     }
 
-    fn live_lesser(&self) -> impl Iterator<Item = Member> {
-        self.live((0..self.my_place()).rev())
+    /// The nearest live member on one side of me.
+    fn nearest(&self, side: Side) -> Option<&Member> {
+        self.next_live(&mut self.my_place(), side)
     }
 
     /// The list of a COORDINATOR for `leader`: it, me, my neighbours, and others in turn.
     pub(crate) fn list_for(&self, leader: Pid, turn: usize) -> List {
         let mut list = List::new();
-        list.members.extend(self.find(leader));
+        if let Some(leader) = self.find(leader) {
+            list.add(*leader);
+        }
         list.add(self.me);
         let max = LIST_MAX.min(self.members.capacity());
-        let below = |member: &Member| member.pid < leader;
-        for near in self.live_lesser().take(max / 4) {
-            list.add(near);
+        let below = |member: &&Member| member.pid < leader;
+        for side in [Side::Lesser, Side::Greater] {
+            let mut at = self.my_place();
+            for _ in 0..max / 4 {
+                if let Some(near) = self.next_live(&mut at, side).filter(below) {
+                    list.add(*near);
+                }
+            }
         }
-        for near in self.live_greater().filter(below).take(max / 4) {
-            list.add(near);
-        }
-        let (count, turn) = (self.members.len(), turn % self.members.len().max(1));
-        let places = (turn..count).chain(0..turn);
-        for other in self.live(places).filter(below) {
+        let count = self.members.len();
+        let mut at = turn % count.max(1);
+        for _ in 0..count {
             if list.members.len() >= max {
                 break;
             }
-            list.add(other);
+            if let Some(other) = self.live_at(at).filter(below) {
+                list.add(*other);
+            }
+            at = if at + 1 < count { at + 1 } else { 0 };
         }
         list
     }
@@ -139,9 +169,11 @@ impl Table<'_> {
     pub(crate) fn list_upwards(&self) -> List {
         let mut list = List::new();
         list.add(self.me);
-        let max = LIST_MAX.min(self.members.capacity());
-        for near in self.live_greater().take(max - 1) {
-            list.add(near);
+        let mut at = self.my_place();
+        for _ in 1..LIST_MAX.min(self.members.capacity()) {
+            if let Some(near) = self.next_live(&mut at, Side::Greater) {
+                list.add(*near);
+            }
         }
         list
     }
@@ -150,38 +182,49 @@ impl Table<'_> {
     fn choose_relays(&mut self, leader: Pid) {
         self.clear_flag(Flag::Relay);
         let near = if self.members.capacity() <= 8 { 2 } else { 3 };
-        for side in [true, false] {
-            let mut chosen = [None; 3];
-            let below = |member: &Member| member.pid < leader;
-            if side {
-                fill(&mut chosen, self.live_greater().filter(below).take(near));
-            } else {
-                fill(&mut chosen, self.live_lesser().filter(below).take(near));
-            }
-            for member in chosen.into_iter().flatten() {
-                self.set_flag(member.pid, Flag::Relay, true);
+        let below = |member: &&Member| member.pid < leader;
+        for side in [Side::Greater, Side::Lesser] {
+            let mut at = self.my_place();
+            for _ in 0..near {
+                if let Some(Member { pid, .. }) = self.next_live(&mut at, side).filter(below) {
+                    let pid = *pid;
+                    self.set_flag(pid, Flag::Relay, true);
+                }
             }
         }
         let chosen = self.notes.iter().filter(|note| note.has(Flag::Relay));
         for _ in chosen.count()..RELAYS {
             let me = self.me.pid;
-            let unchosen = |member: &Member| {
-                member.pid < leader && member.pid != me && !self.has(member.pid, Flag::Relay)
-            };
-            let far = self.live(0..self.members.len()).filter(unchosen);
-            let Some(next) = far.min_by_key(|member| mix(me, member.pid)) else {
+            let mut next: Option<(u64, Pid)> = None;
+            for at in 0..self.members.len() {
+                if let Some(&Member { pid, .. }) = self.live_at(at).filter(below)
+                    && pid != me
+                    && !self.has(pid, Flag::Relay)
+                {
+                    let lot = mix(me, pid);
+                    if next.is_none_or(|(least, _)| lot < least) {
+                        next = Some((lot, pid));
+                    }
+                }
+            }
+            let Some((_, pid)) = next else {
                 return;
             };
-            self.set_flag(next.pid, Flag::Relay, true);
+            self.set_flag(pid, Flag::Relay, true);
         }
     }
 
     /// The entry with `flag` that is furthest from me: it carries the news furthest.
-    pub(crate) fn furthest(&self, flag: Flag) -> Option<Member> {
+    pub(crate) fn furthest(&self, flag: Flag) -> Option<&Member> {
         let mine = self.my_place();
-        let flagged = |at: &usize| self.notes.get(*at).is_some_and(|note| note.has(flag));
-        let places = (0..self.members.len()).filter(flagged);
-        let at = places.max_by_key(|at| at.abs_diff(mine))?;
+        let mut furthest: Option<(usize, usize)> = None;
+        for (at, note) in self.notes.iter().enumerate() {
+            let distance = at.abs_diff(mine);
+            if note.has(flag) && furthest.is_none_or(|(least, _)| distance >= least) {
+                furthest = Some((distance, at));
+            }
+        }
+        let (_, at) = furthest?;
         let (member, _) = self.entry(at)?;
         self.find(member.pid)
     }
@@ -204,8 +247,9 @@ impl Table<'_> {
             let nearest = at < from + TAKEN;
             let greatest = order < LIST_MAX / 2;
             // Four of those in between, each with the same chance.
-            let between = count.saturating_sub(LIST_MAX / 2 + TAKEN).max(1) as u64;
-            let drawn = mix(lot, member.pid) % between < TAKEN as u64;
+            let between = count.saturating_sub(LIST_MAX / 2 + TAKEN).max(1);
+            let between = u16::try_from(between).unwrap_or(u16::MAX);
+            let drawn = usize::from(divide(mix(lot, member.pid), between).1) < TAKEN;
             if asked_lately || !(answered || nearest || greatest || drawn) {
                 self.mark_skipped(at);
             }
@@ -219,14 +263,27 @@ impl Table<'_> {
     }
 }
 
-fn fill(into: &mut [Option<Member>], from: impl Iterator<Item = Member>) {
-    for (place, member) in into.iter_mut().zip(from) {
-        *place = Some(member);
+/// A side of me in the order of members.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Lesser,
+    Greater,
+}
+
+impl Side {
+    /// Returns `true` if `pid` is further out on this side than `mark`.
+    fn is_beyond(self, pid: Pid, mark: Pid) -> bool {
+        match self {
+            Self::Lesser => pid < mark,
+            Self::Greater => pid > mark,
+        }
     }
 }
 
 impl NodeView<'_> {
     /// What a list of mine says of its sender.
+    // `#[inline(never)]`: 42 bytes less on a Cortex-M4.
+    #[inline(never)]
     pub(crate) fn origin(&self) -> Option<Origin> {
         let origin = Origin {
             pid: self.table.me.pid,
@@ -251,10 +308,12 @@ impl NodeView<'_> {
         if self.state.large.on && !self.state.large.introduced {
             self.state.large.introduced = true;
             let count = Shares::of(self.table.members.capacity()).greater.min(3);
-            let mut near = [None; 3];
-            fill(&mut near, self.table.live_greater().take(count));
-            for member in near.into_iter().flatten() {
-                self.flag(member.pid, Flag::Introduce);
+            let mut at = self.table.my_place();
+            for _ in 0..count {
+                if let Some(Member { pid, .. }) = self.table.next_live(&mut at, Side::Greater) {
+                    let pid = *pid;
+                    self.flag(pid, Flag::Introduce);
+                }
             }
         }
     }
@@ -289,10 +348,12 @@ impl NodeView<'_> {
         }
         let now = self.now();
         let large = &mut self.state.large;
-        let gap = u64::from(RELAY_GAP.as_micros());
-        let since = now.as_micros().saturating_sub(large.relayed_at.as_micros());
-        let more = u8::try_from(since / gap).unwrap_or(RELAYS_AT_ONCE);
-        let left = large.relays_left.saturating_add(more).min(RELAYS_AT_ONCE);
+        let mut left = large.relays_left.min(RELAYS_AT_ONCE);
+        let mut more_at = large.relayed_at + RELAY_GAP;
+        while left < RELAYS_AT_ONCE && more_at <= now {
+            left += 1;
+            more_at = more_at + RELAY_GAP;
+        }
         if left == 0 {
             let at = large.relayed_at + RELAY_GAP;
             self.state.timers.set(Timer::Relay, at);
@@ -324,7 +385,7 @@ impl NodeView<'_> {
 
     /// The list of a COORDINATOR that passes `leader` on.
     pub(crate) fn relay_list(&self, leader: Pid) -> List {
-        let turn = self.now().as_micros() / 7 + self.table.me.pid.key();
+        let turn = divide(self.now().as_micros(), 7).0 + self.table.me.pid.key();
         self.table.list_for(leader, turn as usize)
     }
 
@@ -397,7 +458,10 @@ impl NodeView<'_> {
         } else if second.0 == pid {
             second.1 = now;
         } else {
-            (*third, *second, *first) = (*second, *first, (pid, now));
+            // By swaps: the copy of both would bring in `memmove`, 1.6 KB.
+            core::mem::swap(second, third);
+            core::mem::swap(first, second);
+            *first = (pid, now);
         }
         self.repair_later();
     }
@@ -424,17 +488,12 @@ impl NodeView<'_> {
     fn lost_sides(&self) -> (bool, bool) {
         let repair = &self.state.large.repair;
         let leads = matches!(self.state.stage, Stage::Leading { .. });
-        let lost = |mark: Option<Pid>, nearest: Option<Member>, beyond: fn(Pid, Pid) -> bool| {
-            mark.is_some_and(|mark| nearest.is_none_or(|near| beyond(near.pid, mark)))
+        let lost = |mark: Option<Pid>, side: Side| {
+            let nearest = self.table.nearest(side);
+            mark.is_some_and(|mark| nearest.is_none_or(|near| side.is_beyond(near.pid, mark)))
         };
-        let up = lost(repair.up, self.table.live_greater().next(), |near, mark| {
-            near > mark
-        });
-        let down = lost(
-            repair.down,
-            self.table.live_lesser().next(),
-            |near, mark| near < mark,
-        );
+        let up = lost(repair.up, Side::Greater);
+        let down = lost(repair.down, Side::Lesser);
         (up && !leads, down)
     }
 
@@ -460,7 +519,8 @@ impl NodeView<'_> {
     /// beyond those that are lost; and for a leader some greater members to ask.
     pub(crate) fn take_listed(&mut self, list: Roster<'_>) {
         let members = list.members();
-        let (lesser, greater) = members.split_at(count_below(members, self.table.me));
+        let mine = count_below(members, self.table.me);
+        let (lesser, greater) = members.split_at_checked(mine).unwrap_or_default();
         let greater = match greater {
             [me, greater @ ..] if me.pid == self.table.me.pid => greater,
             all => all,
@@ -484,33 +544,45 @@ impl NodeView<'_> {
         let (up, down) = self.lost_sides();
         let due = core::mem::take(&mut self.state.large.repair.due);
         if due && up {
-            let mark = self.state.large.repair.up.unwrap_or(self.table.me.pid);
-            let beyond = greater.iter().filter(|member| member.pid > mark);
-            let mut taken = [None; TAKEN];
-            fill(&mut taken, beyond.copied());
-            self.state.large.repair.up = self.take(taken, Flag::Introduce);
+            self.state.large.repair.up = Some(self.take_beyond(greater, Side::Greater));
         }
         if due && down {
-            let mark = self.state.large.repair.down.unwrap_or(self.table.me.pid);
-            let beyond = lesser.iter().rev().filter(|member| member.pid < mark);
-            let mut taken = [None; TAKEN];
-            fill(&mut taken, beyond.copied());
-            self.state.large.repair.down = self.take(taken, Flag::Asker);
+            self.state.large.repair.down = Some(self.take_beyond(lesser, Side::Lesser));
         }
     }
 
-    /// Gives these neighbours an entry and a message; returns the furthest, or me to begin anew.
-    fn take(&mut self, members: [Option<Member>; TAKEN], flag: Flag) -> Option<Pid> {
+    /// Gives the next neighbours beyond those that were lost an entry and a message; returns the
+    /// furthest, or me to begin anew.
+    // `#[inline(never)]`: it has two callers.
+    #[inline(never)]
+    fn take_beyond(&mut self, members: &[Member], side: Side) -> Pid {
+        let repair = &self.state.large.repair;
+        let (mark, flag) = match side {
+            Side::Greater => (repair.up, Flag::Introduce),
+            Side::Lesser => (repair.down, Flag::Asker),
+        };
+        let mark = mark.unwrap_or(self.table.me.pid);
         let mut furthest = None;
-        for member in members.into_iter().flatten() {
-            self.merge_sender(member);
-            self.flag(member.pid, flag);
-            furthest = Some(member.pid);
+        let mut left = TAKEN;
+        for at in 0..members.len() {
+            let at = match side {
+                Side::Greater => at,
+                Side::Lesser => members.len() - 1 - at,
+            };
+            if let Some(member) = members.get(at).copied()
+                && side.is_beyond(member.pid, mark)
+                && left > 0
+            {
+                left -= 1;
+                self.merge_sender(member);
+                self.flag(member.pid, flag);
+                furthest = Some(member.pid);
+            }
         }
         if furthest.is_none() {
             self.state.large.repair.pause = REPAIR_PAUSE.1;
         }
-        Some(furthest.unwrap_or(self.table.me.pid))
+        furthest.unwrap_or(self.table.me.pid)
     }
 
     /// Gives some of `greater`, drawn by lot, an entry and an ELECTION: one of them may lead a part of

@@ -5,8 +5,10 @@
 //! a random sample, over which news goes round in a number of steps that grows with the logarithm of
 //! the group. What stays depends on who was heard of and on who answers, not on the order of hearing.
 
+use core::ops::Range;
+
 use crate::roster::{Member, Pid, Roster, TOP};
-use crate::table::{ADDRESSES_MAX, Flag, Note, Table, Trust, admits, count_below};
+use crate::table::{ADDRESSES_MAX, Entry, Flag, Note, Table, Trust, admits, count_below, holds};
 
 /// Whom a full table keeps besides me, whatever they are: who leads, and who is said to.
 pub(crate) type Keep = [Pid; 3];
@@ -54,24 +56,16 @@ impl Shares {
 /// at most half of the table. Whoever names a thousand members makes this node try 32 of them, twice.
 const NAMED_MAX: usize = 32;
 
-/// In what order entries give way: the greater first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    gone: bool,
-    /// The less trusted give way first.
-    distrust: u8,
-    hash: u64,
+/// In what order entries give way, the greatest first: what is gone, then the less trusted, and among
+/// equals by lot. One number, which a chip compares in less code than a tuple.
+fn rank(me: Pid, member: &Member, note: Note) -> u64 {
+    let distrust = Trust::Reached as u64 - note.trust as u64;
+    let gone = u64::from(note.has(Flag::Gone));
+    gone << 62 | distrust << 60 | mix(me, member.pid) >> 4
 }
 
-impl Rank {
-    fn of(me: Pid, member: &Member, note: Note) -> Self {
-        Self {
-            gone: note.has(Flag::Gone),
-            distrust: Trust::Reached as u8 - note.trust as u8,
-            hash: mix(me, member.pid),
-        }
-    }
-}
+/// What is in nobody's share gives way before everything else.
+const SAMPLE: u64 = 1 << 63;
 
 /// A number that is as good as drawn by lot for each pair: the sample of each member is another one.
 pub(crate) const fn mix(me: Pid, other: Pid) -> u64 {
@@ -109,10 +103,7 @@ impl Table<'_> {
         self.confirm(list, keep);
         let merged = self.merge(list, Trust::Listed, usize::MAX, keep);
         for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
-            note.set(
-                Flag::Listed,
-                note.has(Flag::Listed) || list.binary_search(member).is_ok(),
-            );
+            note.set(Flag::Listed, note.has(Flag::Listed) || holds(list, member));
         }
         for pair in list.windows(2) {
             // Listed at two addresses: the greater first, in whatever order they were added.
@@ -161,7 +152,7 @@ impl Table<'_> {
     fn confirm(&mut self, list: &[Member], keep: &Keep) {
         let mut absent = false;
         for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
-            if list.binary_search(member).is_ok() {
+            if holds(list, member) {
                 note.trust = note.trust.max(Trust::Listed);
             } else {
                 absent |= *member != self.me;
@@ -177,9 +168,7 @@ impl Table<'_> {
                     || (other.pid.id == member.pid.id && other.pid.days != member.pid.days)
             };
             let kept = note.trust > Trust::Named || keep.contains(&member.pid);
-            *member == me
-                || list.binary_search(member).is_ok()
-                || (kept && !list.iter().any(replaced))
+            *member == me || holds(list, member) || (kept && !list.iter().any(replaced))
         });
         if self.members.len() != before {
             self.bump();
@@ -219,18 +208,24 @@ impl Table<'_> {
         // The nearest and the greatest first: those beyond them have to be few to be found quickly.
         let shares = Shares::of(self.members.capacity());
         let mine = count_below(list, self.me);
-        let (lesser, greater) = list.split_at(mine);
-        let near = greater.iter().take(2 * shares.greater);
-        let near = near.chain(lesser.iter().rev().take(2 * shares.lesser));
-        let first = near.chain(greater.iter().rev().take(2 * shares.greatest));
-        for member in first {
-            self.offer_one(*member, trust, &mut quota, keep, &mut merged);
+        let (lesser, greater) = list.split_at_checked(mine).unwrap_or_default();
+        for (part, upwards, share) in [
+            (greater, true, shares.greater),
+            (lesser, false, shares.lesser),
+            (greater, false, shares.greatest),
+        ] {
+            for nth in 0..part.len().min(2 * share) {
+                let at = if upwards { nth } else { part.len() - 1 - nth };
+                self.offer_one(part.get(at), trust, &mut quota, keep, &mut merged);
+            }
         }
         // Of the rest not one of the least is left out: a list that names too many is thinned.
         let step = (fresh / quota.max(1)).max(1);
         let step = if quota == usize::MAX { 1 } else { step };
-        for member in list.iter().rev().step_by(step) {
-            self.offer_one(*member, trust, &mut quota, keep, &mut merged);
+        let mut next = list.len().checked_sub(1);
+        while let Some(at) = next {
+            self.offer_one(list.get(at), trust, &mut quota, keep, &mut merged);
+            next = at.checked_sub(step);
         }
         if trust > Trust::Named {
             let added = u32::try_from(before - quota).unwrap_or(u32::MAX);
@@ -241,13 +236,16 @@ impl Table<'_> {
 
     fn offer_one(
         &mut self,
-        member: Member,
+        member: Option<&Member>,
         trust: Trust,
         quota: &mut usize,
         keep: &Keep,
         merged: &mut Merged,
     ) {
-        if *quota > 0 && self.offer(member, trust, false, keep, merged) {
+        if let Some(member) = member
+            && *quota > 0
+            && self.offer(*member, trust, false, keep, merged)
+        {
             *quota -= 1;
         }
     }
@@ -257,12 +255,12 @@ impl Table<'_> {
     fn count_fresh(&self, list: &[Member], trust: Trust) -> (usize, bool) {
         let mut known = &**self.members;
         let (mut fresh, mut plain) = (0, true);
-        let mut last = None;
+        let mut last: Option<&Member> = None;
         for member in list {
             while let [least, others @ ..] = known
                 && least < member
             {
-                last = Some(*least);
+                last = Some(least);
                 known = others;
             }
             if known.first() != Some(member) && admits(&self.me, member) {
@@ -275,14 +273,11 @@ impl Table<'_> {
                         .iter()
                         .chain(list)
                         .any(|other| other.addr == member.addr && other.pid != member.pid);
-                let neighbours = [last, known.first().copied()];
-                let moved = neighbours
-                    .iter()
-                    .flatten()
-                    .any(|near| near.pid == member.pid);
+                let same = |near: &Member| near.pid == member.pid;
+                let moved = last.is_some_and(same) || known.first().is_some_and(same);
                 plain &= !shared && !moved;
             }
-            last = Some(*member);
+            last = Some(member);
         }
         (fresh, plain)
     }
@@ -302,8 +297,9 @@ impl Table<'_> {
         // The entries between `from` and `to` are still to be filled.
         for next in list.iter().rev().copied().filter(|next| admits(&me, next)) {
             while let Some((known, note)) = from.checked_sub(1).and_then(|at| self.entry(at))
-                && known >= next
+                && *known >= next
             {
+                let (known, note) = (*known, *note);
                 from -= 1;
                 to -= 1;
                 self.put(to, known, note);
@@ -327,14 +323,13 @@ impl Table<'_> {
         keep: &Keep,
         merged: &mut Merged,
     ) -> bool {
-        let place = count_below(self.members, member);
-        if self.members.get(place) == Some(&member) || !admits(&self.me, &member) {
+        if holds(self.members, &member) || !admits(&self.me, &member) {
             return false;
         }
         let mut note = Note::of(trust);
-        let same_addr = |(other, _): &(Member, Note)| other.addr == member.addr;
-        let entries = self.members.iter().copied().zip(self.notes.iter().copied());
-        let holder = entries.clone().find(same_addr);
+        let same_addr = |other: &Member| other.addr == member.addr;
+        let holder = self.members.iter().position(same_addr);
+        let holder = holder.and_then(|at| self.entry(at)).map(copied);
         if holder.is_some_and(|(other, _)| keep.contains(&other.pid)) {
             return false;
         }
@@ -351,7 +346,7 @@ impl Table<'_> {
         }
         let known = self.note(member.pid);
         if let Some((other, _)) = holder {
-            self.retain(&|entry, _| *entry != other);
+            self.drop_entry(other);
         }
         if let Some(known) = known {
             note = self.note_of_new_address(member.pid, known, trust);
@@ -360,10 +355,10 @@ impl Table<'_> {
             let Some(at) = self.gives_way(&member, note, force, keep) else {
                 return false;
             };
-            if let Some((evicted, known)) = self.entry(at) {
+            if let Some((evicted, known)) = self.entry(at).map(copied) {
                 let counts = trust > Trust::Named && known.trust > Trust::Named;
                 merged.left_out += u32::from(counts);
-                self.retain(&|entry, _| *entry != evicted);
+                self.drop_entry(evicted);
             }
         }
         let added = self.insert(member, note);
@@ -401,22 +396,25 @@ impl Table<'_> {
     fn gives_way(&self, newcomer: &Member, note: Note, force: bool, keep: &Keep) -> Option<usize> {
         let bounds = self.bounds(newcomer);
         let me = self.me.pid;
-        let mut worst: Option<(bool, Rank, usize)> = None;
+        let mut worst: Option<(u64, usize)> = None;
         for (at, (member, note)) in self.members.iter().zip(self.notes.iter()).enumerate() {
             if member.pid == me || note.is_pending() || keep.contains(&member.pid) {
                 continue;
             }
-            // What is in nobody's share goes first.
-            let sample = !bounds.keeps(me, member, *note);
-            let rank = Rank::of(me, member, *note);
-            if worst.is_none_or(|(other, than, _)| (sample, rank) > (other, than)) {
-                worst = Some((sample, rank, at));
+            let mut rank = rank(me, member, *note);
+            if !bounds.keeps(me, member, *note) {
+                rank |= SAMPLE;
+            }
+            if worst.is_none_or(|(than, _)| rank > than) {
+                worst = Some((rank, at));
             }
         }
-        let (sample, rank, at) = worst?;
-        let better = Rank::of(me, newcomer, note) < rank || bounds.keeps(me, newcomer, note);
-        let allowed = note.trust > Trust::Named || rank.gone || rank.distrust > 0;
-        (force || (sample && better && allowed)).then_some(at)
+        let (worst, at) = worst?;
+        let (_, known) = self.entry(at)?;
+        let better = rank(me, newcomer, note) | SAMPLE < worst || bounds.keeps(me, newcomer, note);
+        let answers = known.trust == Trust::Reached && !known.has(Flag::Gone);
+        let allowed = note.trust > Trust::Named || !answers;
+        (force || (worst >= SAMPLE && better && allowed)).then_some(at)
     }
 
     /// The bounds of the shares, with `newcomer` as if it were in the table.
@@ -432,31 +430,35 @@ impl Table<'_> {
             .find(gone)
             .filter(|_| self.members.capacity() > 4);
         Bounds {
-            lesser: self.bound(&mut (0..mine).rev(), lesser, shares.lesser, me),
-            greater: self.bound(&mut (mine + 1..end), greater, shares.greater, me),
-            greatest: self.bound(
-                &mut (mine + 1..end).rev(),
-                greater,
-                shares.greatest,
-                TOP.pid,
-            ),
+            lesser: self.bound(0..mine, false, lesser, shares.lesser, me),
+            greater: self.bound(mine + 1..end, true, greater, shares.greater, me),
+            greatest: self.bound(mine + 1..end, false, greater, shares.greatest, TOP.pid),
             sought: sought
                 .and_then(|at| self.entry(at))
                 .map(|(member, _)| member.pid),
         }
     }
 
-    /// The last of the first `count` live members at `places`, `newcomer` among them where it belongs;
-    /// `start` if there are none.
+    /// The last of the first `count` live members at `places`, counted upwards or downwards, `newcomer`
+    /// among them where it belongs; `start` if there are none.
     fn bound(
         &self,
-        places: &mut dyn Iterator<Item = usize>,
+        places: Range<usize>,
+        upwards: bool,
         mut newcomer: Option<Pid>,
         count: usize,
         start: Pid,
     ) -> Pid {
         let (mut bound, mut left) = (start, count);
-        for (member, note) in places.filter_map(|at| self.entry(at)) {
+        for nth in 0..places.len() {
+            let at = if upwards {
+                places.start + nth
+            } else {
+                places.end - 1 - nth
+            };
+            let Some((member, note)) = self.entry(at) else {
+                continue;
+            };
             if note.has(Flag::Gone) {
                 continue;
             }
@@ -485,13 +487,18 @@ impl Table<'_> {
         let mut carried = (member, note);
         let place = count_below(self.members, member);
         for at in place..self.members.len() {
-            if let Some(entry) = self.entry(at) {
+            if let Some(entry) = self.entry(at).map(copied) {
                 self.put(at, carried.0, carried.1);
                 carried = entry;
             }
         }
         self.members.push(carried.0).is_ok() && self.notes.push(carried.1).is_ok()
     }
+}
+
+/// An entry by itself, so that the table may change.
+fn copied((member, note): Entry<'_>) -> (Member, Note) {
+    (*member, *note)
 }
 
 #[cfg(test)]

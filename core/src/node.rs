@@ -1,7 +1,5 @@
 //! A member of the group.
 
-use core::time::Duration;
-
 use heapless::Vec;
 
 use crate::config::Config;
@@ -12,7 +10,7 @@ use crate::net::Net;
 use crate::phase::Phase;
 use crate::roster::{Member, Pid, Roster};
 use crate::table::{Note, Table, Trust};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::{NodeState, NodeView};
 
@@ -197,7 +195,7 @@ impl NodeView<'_> {
         let again = self.state.set_back_to.is_some_and(|before| before < now);
         self.state.set_back_to = Some(now).filter(|_| back && !again);
         if back && again {
-            let by = self.state.now.since(now);
+            let by = self.state.now.as_micros() - now.as_micros();
             self.state.set_back(by);
             for slot in self.slots.iter_mut() {
                 slot.deadline = slot.deadline.earlier(by);
@@ -235,4 +233,4 @@ impl NodeView<'_> {
 
 /// A clock that goes back by more than this was wrong before; by less, it stands still. 1 s is far
 /// more than two clocks of one machine differ, and little to wait for.
-const SET_BACK: Duration = Duration::from_secs(1);
+const SET_BACK: Span = Span::from_millis(1_000);

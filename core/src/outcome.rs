@@ -294,7 +294,7 @@ impl NodeView<'_> {
         self.ask_directory_again();
         let me = self.table.me.pid;
         match contest.and_then(|contest| self.table.find(contest.lesser)) {
-            Some(Member { pid: lesser, .. })
+            Some(&Member { pid: lesser, .. })
                 if lesser > me && !self.table.liveness(lesser).is_dead() =>
             {
                 self.decide(Input::ContestSettled(lesser, Reason::GreaterFailed));

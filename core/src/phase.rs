@@ -1,7 +1,5 @@
 //! Where a node stands in the election, and what it keeps as long as it stands there.
 
-use core::time::Duration;
-
 use crate::roster::{Member, Pid, TOP};
 use crate::time::Instant;
 
@@ -92,8 +90,8 @@ impl Stage {
         }
     }
 
-    /// Moves the times in it.
-    pub(crate) fn set_back(&mut self, by: Duration) {
+    /// Moves the times in it by so many microseconds.
+    pub(crate) fn set_back(&mut self, by: u64) {
         match self {
             Self::Leading { window_until, .. } | Self::Following { window_until, .. } => {
                 *window_until = window_until.earlier(by);
@@ -107,6 +105,15 @@ impl Stage {
         }
     }
 
+    /// Returns `true` if anybody is still to be sent ELECTION or COORDINATOR.
+    pub(crate) const fn has_unsent(&self) -> bool {
+        match self {
+            Self::Electing { unsent } | Self::Waiting { unsent, .. } => unsent.is_some(),
+            Self::Leading { unsent, .. } | Self::Resigned { unsent, .. } => unsent.is_some(),
+            _ => false,
+        }
+    }
+
     /// The members that are still to be sent ELECTION.
     pub(crate) const fn unsent_election(&self) -> Option<Unsent> {
         match self {
@@ -116,6 +123,8 @@ impl Stage {
     }
 
     /// Moves the cursor over those who are still to be sent ELECTION.
+    // `#[inline(never)]`: 24 bytes less on a Cortex-M4.
+    #[inline(never)]
     pub(crate) const fn set_unsent_election(&mut self, to: Option<Unsent>) {
         if let Self::Electing { unsent } | Self::Waiting { unsent, .. } = self {
             *unsent = to;
@@ -149,6 +158,8 @@ impl Stage {
     }
 
     /// The two of whom it is not known which one leads.
+    // `#[inline(never)]`: 16 bytes less on a Cortex-M4.
+    #[inline(never)]
     pub(crate) const fn contest(&self) -> Option<Contest> {
         match self {
             Self::Waiting { contest, .. } | Self::Following { contest, .. } => *contest,

@@ -37,7 +37,7 @@ impl NodeView<'_> {
         // A gap of nothing would be a poll without end.
         let gap = self.state.rng.between(shortest, longest).max(SHORTEST_GAP);
         let next = self.later(gap);
-        let Some(member) = self.table.find(pid) else {
+        let Some(member) = self.table.find(pid).copied() else {
             self.state.timers.set(Timer::Probe, next);
             return Ok(Probed::Unreachable(pid));
         };
@@ -104,7 +104,7 @@ impl NodeView<'_> {
     /// The greatest below `cursor` who is greater than me and may yet lead.
     fn greater(&self, mut cursor: Member) -> Option<Member> {
         loop {
-            let (next, note) = self.table.below(cursor)?;
+            let (&next, note) = self.table.below(cursor)?;
             if next.pid <= self.table.me.pid {
                 return None;
             }

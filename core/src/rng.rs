@@ -36,6 +36,23 @@ impl Rng {
     }
 }
 
+/// The quotient and the remainder of `number` by `divisor`, which is not 0.
+///
+/// Digit by digit of 16 bits, which a chip divides itself: the division of 64 bits would take 0.9 KB.
+// `#[inline(never)]`: it has two callers.
+#[inline(never)]
+pub(crate) fn divide(number: u64, divisor: u16) -> (u64, u16) {
+    let divisor = u32::from(divisor);
+    let (mut quotient, mut rest) = (0, 0);
+    for shift in [48, 32, 16, 0] {
+        let digit = (number >> shift) as u16;
+        let part = rest << 16 | u32::from(digit);
+        quotient = quotient << 16 | u64::from(part.checked_div(divisor).unwrap_or(0));
+        rest = part.checked_rem(divisor).unwrap_or(0);
+    }
+    (quotient, rest as u16)
+}
+
 impl Rng {
     /// A number below `bound`, or 0 if that is 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
@@ -89,6 +106,21 @@ mod tests {
         let mut rng = Rng::new(1_234_567);
         assert_eq!(rng.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(rng.next_u64(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn digit_by_digit_the_quotient_and_the_remainder_are_those_of_the_whole() {
+        let mut rng = Rng::new(11);
+        for divisor in [1, 2, 7, 20, 0x7fff, u16::MAX] {
+            for number in [0, 6, 7, u64::MAX]
+                .into_iter()
+                .chain((0..500).map(|_| rng.next_u64()))
+            {
+                let wide = u64::from(divisor);
+                let (quotient, rest) = divide(number, divisor);
+                assert_eq!((quotient, u64::from(rest)), (number / wide, number % wide));
+            }
+        }
     }
 
     #[test]

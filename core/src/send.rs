@@ -27,7 +27,7 @@ impl NodeView<'_> {
         let Some(unsent) = self.state.stage.unsent_election() else {
             return false;
         };
-        let Some(next) = self.table.next_unasked(unsent.below, unsent.reached) else {
+        let Some(&next) = self.table.next_unasked(unsent.below, unsent.reached) else {
             let others = Unsent {
                 below: TOP,
                 reached: false,
@@ -69,7 +69,7 @@ impl NodeView<'_> {
 
     /// Sends one of the messages that entries of the table are flagged for.
     fn send_flagged(&mut self, net: &mut dyn Net) -> bool {
-        if let Some(member) = self.table.furthest(Flag::Introduce) {
+        if let Some(&member) = self.table.furthest(Flag::Introduce) {
             return self.ask(member, net);
         }
         let leader = self.state.leader();
@@ -79,7 +79,7 @@ impl NodeView<'_> {
             (Flag::Relay, room && leader.is_some()),
         ] {
             if let (true, Some(leader)) = (may, leader)
-                && let Some(member) = self.table.furthest(flag)
+                && let Some(&member) = self.table.furthest(flag)
             {
                 let list = self.relay_list(leader);
                 let roster = list.roster();
@@ -98,11 +98,11 @@ impl NodeView<'_> {
         let Some(cursor) = self.state.stage.unsent_coordinator() else {
             return false;
         };
-        let Some((next, _)) = self.table.below(cursor) else {
+        let Some((&next, _)) = self.table.below(cursor) else {
             self.state.stage.set_unsent_coordinator(None);
             return true;
         };
-        if let Some(member) = self.table.find(next.pid)
+        if let Some(&member) = self.table.find(next.pid)
             && next.pid != self.table.me.pid
         {
             let within = self.slow(self.state.config.ok_within);
@@ -205,7 +205,7 @@ impl NodeView<'_> {
         within: Span,
         net: &mut dyn Net,
     ) -> bool {
-        let to = self.table.other_address(peer).unwrap_or(peer);
+        let to = *self.table.other_address(peer).unwrap_or(&peer);
         let opened = self.open(to, state, within, net).is_ok();
         if opened && let Some(slot) = self.slots.0.last_mut() {
             slot.second_try = true;

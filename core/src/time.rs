@@ -35,16 +35,19 @@ impl Instant {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// The same instant by a clock that is `by` behind; never stays never.
-    pub(crate) fn earlier(self, by: Duration) -> Self {
-        if self == Self::NEVER {
-            return self;
+    /// The same instant by a clock that is `by` microseconds behind; never stays never.
+    // `#[inline(never)]`: a call is shorter than the body.
+    #[inline(never)]
+    pub(crate) const fn earlier(self, by: u64) -> Self {
+        match self.0 {
+            u64::MAX => self,
+            micros => Self(micros.saturating_sub(by)),
         }
-        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(by))
     }
 
     /// What is left until then at `now`.
+    // `#[inline(never)]`: 16 bytes less on a Cortex-M4.
+    #[inline(never)]
     pub(crate) fn left(self, now: Self) -> Span {
         Span(u32::try_from(self.0.saturating_sub(now.0)).unwrap_or(u32::MAX))
     }
@@ -93,6 +96,8 @@ impl Span {
         Self(self.0 / 2)
     }
 
+    // `#[inline(never)]`: 130 bytes less on a Cortex-M4.
+    #[inline(never)]
     pub(crate) const fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
@@ -129,7 +134,8 @@ impl From<&Duration> for Span {
 
 impl From<Span> for Duration {
     fn from(span: Span) -> Self {
-        Self::from_micros(u64::from(span.0))
+        // Not `from_micros`, which divides 64 bits: 0.9 KB on a chip.
+        Self::new((span.0 / 1_000_000).into(), span.0 % 1_000_000 * 1_000)
     }
 }
 

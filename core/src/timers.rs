@@ -1,7 +1,5 @@
 //! A node's own times, by name. The deadlines of exchanges stand in the table of exchanges.
 
-use core::time::Duration;
-
 use crate::time::Instant;
 
 /// What a node does when a time has come. Each is set in one phase or in any, and is never due while
@@ -48,8 +46,8 @@ impl Timers {
         }
     }
 
-    /// Moves every time that is set.
-    pub(crate) fn set_back(&mut self, by: Duration) {
+    /// Moves every time that is set by so many microseconds.
+    pub(crate) fn set_back(&mut self, by: u64) {
         for time in &mut self.0 {
             *time = time.earlier(by);
         }
@@ -66,16 +64,14 @@ impl Timers {
 
     /// The earliest time of those that do not need a slot for an exchange.
     pub(crate) fn earliest_but_sending(&self) -> Instant {
-        let timers = [
-            Timer::Phase,
-            Timer::Feign,
-            Timer::Announce,
-            Timer::Look,
-            Timer::Patience,
-            Timer::Relay,
-        ];
-        let times = timers.map(|timer| self.at(timer));
-        times.into_iter().fold(Instant::NEVER, Instant::min)
+        let sending = [Timer::Join as usize, Timer::Probe as usize];
+        let mut earliest = Instant::NEVER;
+        for (timer, at) in self.0.iter().enumerate() {
+            if !sending.contains(&timer) {
+                earliest = earliest.min(*at);
+            }
+        }
+        earliest
     }
 
     /// The earliest time of those at which a message is sent.
