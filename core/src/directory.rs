@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use crate::net::{Exchange, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::roster::{Member, Roster};
+use crate::sort::insert;
 use crate::time::{Instant, Span};
 
 /// The group coordinator (GCD), with slots for `MEMBERS` members and `EXCHANGES` connections.
@@ -363,9 +364,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         let before = self.members.iter().find(known).copied();
         if before != Some(member) {
             self.members.retain(|old| !replaces(member, old));
-            let at = self.members.binary_search(&member);
             // Cannot fail: there was a slot, or there is now.
-            let _ = self.members.insert(at.unwrap_or_else(|at| at), member);
+            let _ = insert(&mut self.members, member);
             self.revision = self.revision.wrapping_add(1);
         }
         net.reply(exchange, Reply::Members(self.roster()));

@@ -1,5 +1,7 @@
 //! Sorting for lists in any order: the core's own, since the one in `core` can panic.
 
+use heapless::VecView;
+
 /// Sorts `list` and moves repetitions out of the way; how many are left.
 ///
 /// Heap sort: no worse in any order, needs no second list, and is a few hundred bytes on a chip.
@@ -14,6 +16,20 @@ pub(crate) fn sort_once<T: Ord + Copy>(list: &mut [T]) -> usize {
         }
     }
     without_repetitions(list)
+}
+
+/// Puts `entry` where it belongs in an ascending list; `heapless` has an `insert` that can panic.
+/// Returns `false`, and changes nothing, if the list is full.
+pub(crate) fn insert<T: Ord>(list: &mut VecView<T>, entry: T) -> bool {
+    if list.push(entry).is_err() {
+        return false;
+    }
+    let mut at = list.len() - 1;
+    while at > 0 && list.get(at) < list.get(at - 1) {
+        swap(list, at, at - 1);
+        at -= 1;
+    }
+    true
 }
 
 /// Lets the entry at `at` sink until neither entry below it is greater.
