@@ -86,12 +86,12 @@ impl NodeView<'_> {
     fn announced(&mut self, list: Roster<'_>) {
         let sender = self.read_origin(list);
         let input = self.read_announcement(list);
-        self.merge_named(list, false, input.and_then(Input::announced));
         if let Some(leader) = sender.filter(|sender| list.greatest() == Some(sender.pid)) {
             // It announces itself: it is there, where it says.
             self.merge_sender(leader);
             self.table.set_flag(leader.pid, Flag::Ours, true);
         }
+        self.merge_named(list, false, input.and_then(Input::announced));
         let leader = self.state.leader();
         if let (true, Some(claimant)) = (self.state.large.on, list.greatest())
             && leader.is_some_and(|leader| claimant < leader)

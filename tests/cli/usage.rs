@@ -292,10 +292,6 @@ const WRONG: &[(&[&str], &[&str])] = &[
         &["sim", "--trace", "--seeds", "1..2"],
         &["cannot be used with"],
     ),
-    (
-        &["sim", "--trace", "--format", "json"],
-        &["--trace", "--format"],
-    ),
     (&["gateway"], &["--link", "--gcd", "--help"]),
     (
         &[
