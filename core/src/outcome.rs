@@ -6,7 +6,7 @@ use crate::exchanges::State;
 use crate::net::{Exchange, Gone, Net, Refusal, Reply};
 use crate::phase::{Contest, Phase, Stage};
 use crate::roster::{Member, Pid, Roster};
-use crate::table::{Flag, Liveness};
+use crate::table::{Flag, Liveness, Trust};
 use crate::time::Span;
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -277,6 +277,9 @@ impl NodeView<'_> {
         }
         if how == Loss::Silent && !self.answers_probes(pid) {
             // It may never have learned to answer PROBE: as long as it accepts, it lives.
+            if self.table.note(pid).unwrap_or_default().trust == Trust::Named {
+                self.table.set_flag(pid, Flag::Gone, true);
+            }
             return;
         }
         self.state.answers_probes = None;
@@ -325,9 +328,12 @@ impl NodeView<'_> {
     }
 
     /// Returns `true` if the silence of `pid` to a PROBE means something: it has answered one, or it
-    /// runs a program of our kind.
+    /// runs a program of our kind; or only other members' lists say that it exists, and it was silent
+    /// before.
     fn answers_probes(&self, pid: Pid) -> bool {
-        self.state.answers_probes == Some(pid) || self.table.has(pid, Flag::Ours)
+        let note = self.table.note(pid).unwrap_or_default();
+        let doubtful = note.trust == Trust::Named && note.has(Flag::Gone);
+        self.state.answers_probes == Some(pid) || note.has(Flag::Ours) || doubtful
     }
 
     /// The coordinator lists everybody who has ever joined: one that it has never listed is no member,
