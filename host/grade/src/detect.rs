@@ -24,7 +24,7 @@ pub struct Detected {
 const JOINS_WITHIN: f64 = 5.0;
 
 /// Tries the common orders of arguments after the command of `options`, and returns what came of
-/// each, in the order of [`ORDERS`].
+/// each, in the order of `ORDERS`.
 pub fn detect(options: &Options, codec: &dyn Codec) -> Vec<Detected> {
     let cancelled = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
