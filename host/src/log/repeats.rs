@@ -94,7 +94,7 @@ fn kind(why: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     why.split_whitespace()
         .take_while(|word| !word.starts_with("b'") && !word.starts_with(['(', '[', '{', '\'', '"']))
-        .filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()))
+        .filter(|word| !word.starts_with(|letter: char| letter.is_ascii_digit()))
         .for_each(|word| word.hash(&mut hasher));
     hasher.finish()
 }
