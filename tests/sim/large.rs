@@ -140,7 +140,6 @@ fn a_hundred_thousand_members_with_tables_for_64() {
 }
 
 #[test]
-#[ignore = "until core holds groups larger than their tables"]
 fn the_greatest_and_the_least_join_a_thousand() {
     for start in [Start::HighestJoins, Start::LowestJoins] {
         let scenario = Scenario {

@@ -18,14 +18,15 @@ fn outcome(scenario: &Scenario) -> Outcome {
     run(scenario, &unmeasured, None).unwrap_or_else(|breach| panic!("{breach}"))
 }
 
-/// The share of the time in which a group does not agree, once it has, in a hundred.
+/// The share of the time in which a group does not agree, once it has, in a hundred, where this share
+/// of the packets is lost and sent again.
 fn disagrees(delay: Delay, loss: f64) -> f64 {
     let shares = everywhere(1..9, |seed| {
         let outcome = outcome(&Scenario {
             members: 6,
             capacities: vec![64],
             delay,
-            loss,
+            packet_loss: loss,
             duration: s(500),
             seed,
             ..Scenario::default()
@@ -36,8 +37,8 @@ fn disagrees(delay: Delay, loss: f64) -> f64 {
 }
 
 #[test]
-#[ignore = "until core asks twice before it gives a silent leader up"]
-fn where_one_message_in_ten_is_lost_a_leader_is_hardly_ever_deposed() {
+#[ignore = "0.41 % by now, 0.2 % is wanted"]
+fn where_one_packet_in_ten_is_lost_a_leader_is_hardly_ever_deposed() {
     let quick = Delay::Uniform(ms(0), ms(1));
     let share = disagrees(quick, 0.1);
     println!("10 % loss: no agreement in {share:.3} % of the time");
@@ -45,15 +46,13 @@ fn where_one_message_in_ten_is_lost_a_leader_is_hardly_ever_deposed() {
 }
 
 #[test]
-#[ignore = "until core waits longer where the network is slow"]
-fn where_messages_take_long_and_are_lost_a_leader_is_seldom_deposed() {
+fn where_packets_take_long_and_are_lost_a_leader_is_seldom_deposed() {
     let share = disagrees(Delay::Uniform(ms(100), ms(300)), 0.1);
     println!("10 % loss, 200 ± 100 ms: no agreement in {share:.3} % of the time");
     assert!(share < 5.0, "{share} %");
 }
 
 #[test]
-#[ignore = "until core waits longer where the network is slow"]
 fn thirty_two_members_settle_though_a_message_takes_300_ms_on_average() {
     let settled = everywhere(1..9, |seed| {
         // The seed with which a group went on electing for four minutes.
@@ -75,7 +74,7 @@ fn thirty_two_members_settle_though_a_message_takes_300_ms_on_average() {
 }
 
 #[test]
-#[ignore = "until core lets members nobody reached give way to those that answer"]
+#[ignore = "until core bears forged members at an address that answers"]
 fn after_a_thousand_forged_members_five_live_ones_agree_within_ten_seconds() {
     for at in [
         ForgedAt::Refusing,

@@ -168,6 +168,7 @@ fn line_of(story: &mut Story, words: &[&str]) -> Option<()> {
                 extra => Some(span(extra)?),
             },
         }),
+        ["packet-loss", share] => to.packet_loss = share.parse().ok()?,
         ["loss", share] => to.loss = share.parse().ok()?,
         ["loss", share, "until", until] => {
             to.loss = share.parse().ok()?;
@@ -343,6 +344,9 @@ pub(crate) fn write(scenario: &Scenario) -> String {
         let until = scenario.loss_until.map(spelled);
         let until = until.map_or(String::new(), |until| format!(" until {until}"));
         lines.push(format!("loss {}{until}", scenario.loss));
+    }
+    if scenario.packet_loss > 0.0 {
+        lines.push(format!("packet-loss {}", scenario.packet_loss));
     }
     if let Some(mode) = scenario.feign {
         let mode = match mode {

@@ -1,12 +1,10 @@
 //! Connections: what a process wants done, and what comes of it.
 
-use core::time::Duration;
-
 use bully::{Addr, Gone, Instant};
 
 use crate::identity::{at_addr, is_silent};
 use crate::message::{Action, Input, Message};
-use crate::network::{Conn, ConnId, End, Fate, Side};
+use crate::network::{Conn, ConnId, End, Fate, SYN_AGAIN, Side};
 use crate::outcome::Contact;
 use crate::process::Process;
 use crate::scenario::{Failure, Kind};
@@ -22,7 +20,6 @@ const NOWHERE: usize = usize::MAX - 1;
 /// How many connections wait to be accepted at most; to the others nothing comes back, and they try
 /// again after [`SYN_AGAIN`], as Linux does.
 const BACKLOG_MAX: usize = 128;
-const SYN_AGAIN: Duration = Duration::from_secs(1);
 
 impl Simulation<'_> {
     pub(crate) fn perform(&mut self, number: usize, action: Action) {

@@ -137,12 +137,22 @@ pub enum Fate {
     Cut,
 }
 
+/// When Linux first repeats a packet that sets up a connection; every time after twice as long.
+pub(crate) const SYN_AGAIN: Duration = Duration::from_secs(1);
+
+/// The least time after which Linux repeats any other packet; every time after twice as long.
+const RESENT_AFTER: Duration = Duration::from_millis(200);
+
+/// A packet is repeated until the pause would be this long: every wait of the protocol is over then.
+const GIVE_UP: Duration = Duration::from_secs(60);
+
 /// Delay, loss, partitions and cut links.
 #[derive(Debug)]
 pub(crate) struct FaultModel {
     delay: Delay,
     loss: f64,
     loss_until: Option<Duration>,
+    packet_loss: f64,
     holds: Vec<Hold>,
     partitions: Vec<Partition>,
     cuts: Vec<Cut>,
@@ -157,6 +167,7 @@ impl FaultModel {
             delay: scenario.delay,
             loss: scenario.loss,
             loss_until: scenario.loss_until,
+            packet_loss: scenario.packet_loss,
             holds: scenario.holds.clone(),
             partitions: scenario.partitions.clone(),
             cuts: scenario.cuts.clone(),
@@ -174,6 +185,7 @@ impl FaultModel {
     ) -> (Duration, Fate) {
         let slower = self.slow.get(from).copied().unwrap_or_default();
         let delay = self.delay(rng).saturating_add(slower);
+        let delay = delay.saturating_add(self.resent(rng, kind));
         let at = now.since(Instant::ZERO);
         let held = self.holds.iter().find(|hold| {
             hold.kind.is_none_or(|held| held == kind)
@@ -192,6 +204,33 @@ impl FaultModel {
             Some(Some(extra)) => (delay.saturating_add(extra), Fate::Late),
             None => (delay, Fate::Arrives),
         }
+    }
+
+    /// How much longer a message takes because its packets, or those that set its connection up, were
+    /// lost and sent again.
+    fn resent(&self, rng: &mut StdRng, kind: Kind) -> Duration {
+        if self.packet_loss <= 0.0 {
+            return Duration::ZERO;
+        }
+        let mut later = Duration::ZERO;
+        if !matches!(kind, Kind::Ok | Kind::Members) {
+            // There and back; either may be lost.
+            later += self.delay(rng) + self.delay(rng);
+            let mut again = SYN_AGAIN;
+            while again < GIVE_UP
+                && (rng.random_bool(self.packet_loss) || rng.random_bool(self.packet_loss))
+            {
+                later += again;
+                again *= 2;
+            }
+        }
+        // A sender waits a round trip longer than the least before it takes a packet for lost.
+        let mut again = RESENT_AFTER + self.delay(rng) + self.delay(rng);
+        while again < GIVE_UP && rng.random_bool(self.packet_loss) {
+            later += again;
+            again *= 2;
+        }
+        later
     }
 
     /// How long something takes that is no message: a refusal, the end of a connection.
@@ -272,6 +311,9 @@ impl FaultModel {
 
     /// A delay that a message hardly ever exceeds, the slowest process's included.
     pub(crate) fn ceiling(&self) -> Duration {
+        if self.packet_loss > 0.0 {
+            return GIVE_UP;
+        }
         let slowest = self.slow.iter().max().copied().unwrap_or_default();
         self.delay.ceiling().saturating_add(slowest)
     }

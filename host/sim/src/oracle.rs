@@ -225,7 +225,8 @@ impl Simulation<'_> {
     /// Returns `true` if the end of the run would fall on an election in a group that is never at rest
     /// for long.
     pub(crate) fn ends_unsettled(&self) -> bool {
-        let lossy = self.scenario.loss > 0.0 && self.scenario.loss_until.is_none();
+        let lossy = self.scenario.loss > 0.0 && self.scenario.loss_until.is_none()
+            || self.scenario.packet_loss > 0.0;
         (self.scenario.feign.is_some() || lossy) && self.agreement.since().is_none()
     }
 

@@ -26,6 +26,9 @@ pub struct Scenario {
     pub loss: f64,
     /// From then on nothing is lost by chance any more; `None`: it never ends.
     pub loss_until: Option<Duration>,
+    /// The share of packets that are lost and sent again, 0 to 1: messages come later, as over TCP. If it
+    /// is not 0, a connection takes a round trip to be set up.
+    pub packet_loss: f64,
     /// Between which sides nothing gets through, and when.
     pub partitions: Vec<Partition>,
     /// Between which two nothing gets through, and when.
@@ -359,6 +362,7 @@ impl Default for Scenario {
             plain: Vec::new(),
             delay: Delay::Uniform(Duration::from_micros(500), Duration::from_micros(1_500)),
             loss: 0.0,
+            packet_loss: 0.0,
             partitions: Vec::new(),
             loss_until: None,
             holds: Vec::new(),

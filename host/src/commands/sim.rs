@@ -83,6 +83,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "P", default_value = "0", value_parser = words::share, allow_negative_numbers = true)]
     loss: f64,
 
+    /// The share of packets that are lost and sent again, as TCP does, 0 to 1
+    ///
+    /// Messages come 0.2 s later or more, and at the start of a connection 1 s or more.
+    #[arg(long, value_name = "P", default_value = "0", value_parser = words::share, allow_negative_numbers = true)]
+    packet_loss: f64,
+
     /// Parts members up to A from those from B on, B = A + 1: '2|3@5s..9s'; may be repeated
     ///
     /// What they send each other in that time is lost without a word. The coordinator is with the
@@ -165,7 +171,7 @@ pub(crate) struct Args {
 }
 
 /// What --random draws itself.
-const DRAWN: [&str; 17] = [
+const DRAWN: [&str; 18] = [
     "members",
     "capacity",
     "start",
@@ -176,6 +182,7 @@ const DRAWN: [&str; 17] = [
     "delay",
     "slow",
     "loss",
+    "packet_loss",
     "partition",
     "cut",
     "forge",
@@ -347,6 +354,7 @@ impl Args {
             delay: self.delay,
             slow: self.slow.clone(),
             loss: self.loss,
+            packet_loss: self.packet_loss,
             partitions: self.partition.clone(),
             cuts: self.cut.clone(),
             attacks: self.forge.clone(),
