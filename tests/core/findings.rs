@@ -403,3 +403,28 @@ fn an_answer_implies_that_its_question_was_sent() {
     }
     lab.expect_leader(member(9).pid);
 }
+
+#[test]
+#[ignore = "an OK to the election before counts as one that took as long as it is waited for"]
+fn an_ok_to_an_election_that_was_begun_anew_is_not_a_slow_one() {
+    let mut lab = Lab::joined(config(5), &members([7, 9]));
+    let asked = lab.take(Kind::Election);
+    let asked = asked.iter().find(|asked| asked.to == member(9).addr);
+    let asked = asked.expect("9 is greater").exchange;
+    lab.coordinator(&members([5, 7]));
+    lab.expect_leader(member(7).pid);
+    // Probed without leading: it elects anew, while its first ELECTION to 9 is unanswered.
+    lab.probe();
+    lab.wait(10);
+    lab.ok(asked);
+    lab.coordinator(&members([5, 7, 9]));
+    lab.expect_leader(member(9).pid);
+    lab.habit(member(9).addr, Habit::Refuses);
+    assert!(lab.wait_for(4_000, |lab| lab.leader().is_none()));
+    // 7 keeps silent, for which the election waits a second.
+    assert!(
+        lab.wait_for(1_200, |lab| lab.leader() == Some(5)),
+        "{:?} after a second, for an answer that took 10 ms",
+        lab.node.phase()
+    );
+}

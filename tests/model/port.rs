@@ -41,8 +41,8 @@ pub(crate) const COORDINATOR: Place = PLACES as u8;
 pub(crate) struct List {
     /// A bit for each place.
     pub(crate) members: u8,
-    /// The sender, and whether it knows the group to be larger than tables.
-    pub(crate) origin: Option<(Place, bool)>,
+    /// The sender, whether it knows the group to be larger than tables, and whether it leads.
+    pub(crate) origin: Option<(Place, bool, bool)>,
 }
 
 impl List {
@@ -373,7 +373,8 @@ fn list(roster: Roster<'_>) -> List {
 fn sender(roster: Roster<'_>) -> List {
     let origin = roster.origin().map(|origin| {
         let place = (0..COORDINATOR).find(|place| at(*place).pid == origin.pid);
-        (place.expect("a process that was named"), origin.large)
+        let place = place.expect("a process that was named");
+        (place, origin.large, origin.leads)
     });
     List { members: 0, origin }
 }
@@ -385,10 +386,10 @@ fn lend(into: &mut [Member; PLACES], list: List) -> Roster<'_> {
         into[len] = at(place);
         len += 1;
     }
-    let origin = list.origin.map(|(place, large)| Origin {
+    let origin = list.origin.map(|(place, large, leads)| Origin {
         pid: at(place).pid,
         large,
-        leads: false,
+        leads,
     });
     let roster = Roster::new(&into[..len]).expect("places are ascending");
     roster.with_origin(origin)
