@@ -75,7 +75,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             members: heapless::Vec::new(),
         }
@@ -95,7 +95,7 @@ impl List {
         }
     }
 
-    pub(crate) fn roster(&self) -> Roster<'_> {
+    fn roster(&self) -> Roster<'_> {
         Roster::new(&self.members).unwrap_or(Roster::EMPTY)
     }
 }
@@ -135,8 +135,7 @@ impl Table<'_> {
     }
 
     /// The list of a COORDINATOR for `leader`: it, me, my neighbours, and others in turn.
-    pub(crate) fn list_for(&self, leader: Pid, turn: usize) -> List {
-        let mut list = List::new();
+    fn list_for<'list>(&self, leader: Pid, turn: usize, list: &'list mut List) -> Roster<'list> {
         if let Some(leader) = self.find(leader) {
             list.add(*leader);
         }
@@ -162,12 +161,11 @@ impl Table<'_> {
             }
             at = if at + 1 < count { at + 1 } else { 0 };
         }
-        list
+        list.roster()
     }
 
     /// The list of an ELECTION: me and greater members, the nearest.
-    pub(crate) fn list_upwards(&self) -> List {
-        let mut list = List::new();
+    pub(crate) fn list_upwards<'list>(&self, list: &'list mut List) -> Roster<'list> {
         list.add(self.me);
         let mut at = self.my_place();
         for _ in 1..LIST_MAX.min(self.members.capacity()) {
@@ -175,7 +173,7 @@ impl Table<'_> {
                 list.add(*near);
             }
         }
-        list
+        list.roster()
     }
 
     /// Chooses whom `leader` is relayed to: neighbours on both sides, and the sample.
@@ -383,10 +381,11 @@ impl NodeView<'_> {
         }
     }
 
-    /// The list of a COORDINATOR that passes `leader` on.
-    pub(crate) fn relay_list(&self, leader: Pid) -> List {
+    /// The list of a COORDINATOR that passes on who leads.
+    pub(crate) fn relay_list<'list>(&self, list: &'list mut List) -> Roster<'list> {
+        let leader = self.state.leader().unwrap_or(self.table.me.pid);
         let turn = divide(self.now().as_micros(), 7).0 + self.table.me.pid.key();
-        self.table.list_for(leader, turn as usize)
+        self.table.list_for(leader, turn as usize, list)
     }
 
     /// Returns `true` if PROBEs as if I led have gone on for so long that another one is better left

@@ -6,7 +6,7 @@ use crate::exchanges::State;
 use crate::large::List;
 use crate::net::{Exchange, Full, Net, Reply, Request};
 use crate::phase::{Stage, Unsent};
-use crate::roster::{Member, Roster, TOP};
+use crate::roster::{Member, TOP};
 use crate::table::{Flag, Liveness};
 use crate::time::{Instant, Span};
 use crate::timers::Timer;
@@ -81,10 +81,8 @@ impl NodeView<'_> {
             if let (true, Some(leader)) = (may, leader)
                 && let Some(&member) = self.table.furthest(flag)
             {
-                let list = self.relay_list(leader);
-                let roster = list.roster();
                 // Nobody needs to be told of itself.
-                let sent = member.pid == leader || self.announce_to(member, roster, net);
+                let sent = member.pid == leader || self.send_victory(member, net);
                 self.table.set_flag(member.pid, flag, !sent);
                 return sent;
             }
@@ -104,32 +102,19 @@ impl NodeView<'_> {
         };
         if let Some(&member) = self.table.find(next.pid)
             && next.pid != self.table.me.pid
+            && !self.send_victory(member, net)
         {
-            let within = self.slow(self.state.config.ok_within);
-            if self.open(member, State::SendVictory, within, net).is_err() {
-                return false;
-            }
+            return false;
         }
         let next = next.pid.first();
         self.state.stage.set_unsent_coordinator(Some(next));
         true
     }
 
-    /// Sends COORDINATOR with a list composed for it. Returns `false` if there is no slot.
-    fn announce_to(&mut self, peer: Member, list: Roster<'_>, net: &mut dyn Net) -> bool {
-        if !self.free_slot(true, net) {
-            return self
-                .placed(Err(Full), State::SendVictory, peer, Span::ZERO)
-                .is_ok();
-        }
+    /// Sends COORDINATOR. Returns `false` if there is no slot for it.
+    fn send_victory(&mut self, member: Member, net: &mut dyn Net) -> bool {
         let within = self.slow(self.state.config.ok_within);
-        let list = list.with_origin(self.origin());
-        let opened = net.open(peer.addr, Request::Coordinator(list));
-        if opened.is_ok() {
-            count(&mut self.state.counters.sent.coordinator);
-        }
-        self.placed(opened, State::SendVictory, peer, within)
-            .is_ok()
+        self.open(member, State::SendVictory, within, net).is_ok()
     }
 
     /// Opens an exchange to send what `state`, one of the `Send` ones, stands for.
@@ -141,36 +126,43 @@ impl NodeView<'_> {
         net: &mut dyn Net,
     ) -> Result<(), Full> {
         let opened = if self.state.unblocked() && self.free_slot(true, net) {
-            let origin = self.origin();
-            let list = (state == State::SendElection && self.state.large.on)
-                .then(|| self.table.list_upwards());
-            let table = self.table.all();
-            let all = list
-                .as_ref()
-                .map_or(table, List::roster)
-                .with_origin(origin);
-            let sent = &mut self.state.counters.sent;
-            let (request, counter) = match state {
-                State::SendJoin => (Request::Join(self.table.me), &mut sent.join),
-                State::SendElection => (Request::Election(all), &mut sent.election),
-                State::SendProbe => {
-                    let all = self.table.all().with_origin(origin);
-                    (Request::Probe(all), &mut sent.probe)
-                }
-                _ => {
-                    let list = match self.state.stage {
-                        Stage::Resigned { .. } => self.table.successors(),
-                        _ => self.table.up_to_me(),
-                    };
-                    let list = list.with_origin(origin);
-                    (Request::Coordinator(list), &mut sent.coordinator)
-                }
-            };
-            net.open(peer.addr, request).inspect(|_| count(counter))
+            let mut list = List::new();
+            let request = self.request(state, &mut list);
+            net.open(peer.addr, request)
         } else {
             Err(Full)
         };
+        if opened.is_ok() {
+            let sent = &mut self.state.counters.sent;
+            count(match state {
+                State::SendJoin => &mut sent.join,
+                State::SendElection => &mut sent.election,
+                State::SendProbe => &mut sent.probe,
+                _ => &mut sent.coordinator,
+            });
+        }
         self.placed(opened, state, peer, within)
+    }
+
+    /// The message that `state` stands for; a list that is not the table's own is composed in `list`.
+    // `#[inline(never)]`: what it needs is off the stack before anything is sent.
+    #[inline(never)]
+    fn request<'list>(&'list self, state: State, list: &'list mut List) -> Request<'list> {
+        let (table, large) = (&self.table, self.state.large.on);
+        let members = match (state, &self.state.stage) {
+            (State::SendJoin, _) => return Request::Join(table.me),
+            (State::SendElection, _) if large => table.list_upwards(list),
+            (State::SendElection | State::SendProbe, _) => table.all(),
+            (_, Stage::Resigned { .. }) => table.successors(),
+            _ if large => self.relay_list(list),
+            _ => table.up_to_me(),
+        };
+        let members = members.with_origin(self.origin());
+        match state {
+            State::SendElection => Request::Election(members),
+            State::SendProbe => Request::Probe(members),
+            _ => Request::Coordinator(members),
+        }
     }
 
     /// Notes an exchange that was opened, or that there is no slot for it.
