@@ -95,6 +95,27 @@ impl Bounds {
     }
 }
 
+/// What a full table, as long as it does not change, refuses of a list.
+struct Refusal {
+    bounds: Bounds,
+    /// What is known of everyone in the list.
+    note: Note,
+    /// The rank of the entry that gives way first; 0 if none does.
+    worst: u64,
+    /// The addresses in the table, as a Bloom filter with one hash: with 64 entries one address in
+    /// eight has to be looked up.
+    addrs: [u64; 8],
+}
+
+impl Refusal {
+    /// The place of an address in the filter: a word and a bit of it.
+    const fn bit(member: &Member) -> (usize, u64) {
+        // Fibonacci hashing: the upper bits of the product depend on all of the address.
+        let hash = member.addr.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55;
+        ((hash >> 6) as usize, 1 << (hash & 63))
+    }
+}
+
 impl Table<'_> {
     /// Adds the coordinator's list of everyone who has joined. Members that were only named by others
     /// and are not in it are forgotten, as are those whose address or id somebody else has now.
@@ -205,6 +226,7 @@ impl Table<'_> {
             }
         }
         let before = quota;
+        let mut refusal = None;
         // The nearest and the greatest first: those beyond them have to be few to be found quickly.
         let shares = Shares::of(self.members.capacity());
         let mine = count_below(list, self.me);
@@ -216,7 +238,14 @@ impl Table<'_> {
         ] {
             for nth in 0..part.len().min(2 * share) {
                 let at = if upwards { nth } else { part.len() - 1 - nth };
-                self.offer_one(part.get(at), trust, &mut quota, keep, &mut merged);
+                self.offer_one(
+                    part.get(at),
+                    &mut refusal,
+                    trust,
+                    &mut quota,
+                    keep,
+                    &mut merged,
+                );
             }
         }
         // Of the rest not one of the least is left out: a list that names too many is thinned.
@@ -224,7 +253,14 @@ impl Table<'_> {
         let step = if quota == usize::MAX { 1 } else { step };
         let mut next = list.len().checked_sub(1);
         while let Some(at) = next {
-            self.offer_one(list.get(at), trust, &mut quota, keep, &mut merged);
+            self.offer_one(
+                list.get(at),
+                &mut refusal,
+                trust,
+                &mut quota,
+                keep,
+                &mut merged,
+            );
             next = at.checked_sub(step);
         }
         if trust > Trust::Named {
@@ -234,19 +270,29 @@ impl Table<'_> {
         merged
     }
 
+    /// Offers one member of a list that may add `quota` more. Most of a long list find no entry in a
+    /// full table: `refusal` says so without a look at each entry.
     fn offer_one(
         &mut self,
         member: Option<&Member>,
+        refusal: &mut Option<Refusal>,
         trust: Trust,
         quota: &mut usize,
         keep: &Keep,
         merged: &mut Merged,
     ) {
-        if let Some(member) = member
-            && *quota > 0
-            && self.offer(*member, trust, false, keep, merged)
-        {
+        let Some(member) = member.filter(|_| *quota > 0) else {
+            return;
+        };
+        if self.members.is_full() {
+            let refusal = refusal.get_or_insert_with(|| self.refusal(trust, keep));
+            if self.refuses(refusal, member) {
+                return;
+            }
+        }
+        if self.offer(*member, trust, false, keep, merged) {
             *quota -= 1;
+            *refusal = None;
         }
     }
 
@@ -372,6 +418,39 @@ impl Table<'_> {
         added
     }
 
+    /// Who is refused until the table changes.
+    fn refusal(&self, trust: Trust, keep: &Keep) -> Refusal {
+        let bounds = self.bounds(None);
+        let note = Note::of(trust);
+        let worst = self.worst(&bounds, keep);
+        let worst = worst.filter(|(_, at)| self.may_give_way(*at, note));
+        let mut refusal = Refusal {
+            bounds,
+            note,
+            worst: worst.map_or(0, |(worst, _)| worst),
+            addrs: [0; 8],
+        };
+        for member in self.members.iter() {
+            let (word, bit) = Refusal::bit(member);
+            if let Some(word) = refusal.addrs.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        refusal
+    }
+
+    /// Returns `true` if [`offer`](Self::offer) would return `false` and leave everything as it is:
+    /// the table is full, and `newcomer` is a stranger to it, in nobody's share, and worse than all
+    /// of the sample. In most cases this takes no look at the entries.
+    fn refuses(&self, refusal: &Refusal, newcomer: &Member) -> bool {
+        let (word, bit) = Refusal::bit(newcomer);
+        let noted = refusal.addrs.get(word).is_none_or(|word| word & bit != 0);
+        rank(self.me.pid, newcomer, refusal.note) | SAMPLE >= refusal.worst
+            && !refusal.bounds.keeps(self.me.pid, newcomer, refusal.note)
+            && !(noted && self.members.iter().any(|other| other.addr == newcomer.addr))
+            && self.places(newcomer.pid).is_empty()
+    }
+
     /// A known process has another address. The coordinator's is the one to try first, and so is
     /// any if the present one has failed; one that others name is the second.
     fn note_of_new_address(&mut self, pid: Pid, known: Note, trust: Trust) -> Note {
@@ -394,7 +473,16 @@ impl Table<'_> {
     /// of its share. `None` if all are better. What was only named by others never pushes out what has
     /// answered.
     fn gives_way(&self, newcomer: &Member, note: Note, force: bool, keep: &Keep) -> Option<usize> {
-        let bounds = self.bounds(newcomer);
+        let bounds = self.bounds(Some(newcomer.pid));
+        let me = self.me.pid;
+        let (worst, at) = self.worst(&bounds, keep)?;
+        let better = rank(me, newcomer, note) | SAMPLE < worst || bounds.keeps(me, newcomer, note);
+        let allowed = self.may_give_way(at, note);
+        (force || (worst >= SAMPLE && better && allowed)).then_some(at)
+    }
+
+    /// The entry that gives way first, with its rank, greater if it is in nobody's share.
+    fn worst(&self, bounds: &Bounds, keep: &Keep) -> Option<(u64, usize)> {
         let me = self.me.pid;
         let mut worst: Option<(u64, usize)> = None;
         for (at, (member, note)) in self.members.iter().zip(self.notes.iter()).enumerate() {
@@ -409,21 +497,27 @@ impl Table<'_> {
                 worst = Some((rank, at));
             }
         }
-        let (worst, at) = worst?;
-        let (_, known) = self.entry(at)?;
-        let better = rank(me, newcomer, note) | SAMPLE < worst || bounds.keeps(me, newcomer, note);
-        let answers = known.trust == Trust::Reached && !known.has(Flag::Gone);
-        let allowed = note.trust > Trust::Named || !answers;
-        (force || (worst >= SAMPLE && better && allowed)).then_some(at)
+        worst
     }
 
-    /// The bounds of the shares, with `newcomer` as if it were in the table.
-    fn bounds(&self, newcomer: &Member) -> Bounds {
+    /// Returns `true` if the entry at a place may give way to one of whom `note` is known: what has
+    /// answered does not to what is only named.
+    fn may_give_way(&self, at: usize, note: Note) -> bool {
+        let answers = |known: &Note| known.trust == Trust::Reached && !known.has(Flag::Gone);
+        note.trust > Trust::Named || !self.notes.get(at).is_some_and(answers)
+    }
+
+    /// The bounds of the shares with `newcomer` as if it were in the table; with `None`, the bounds
+    /// within which any newcomer would be.
+    fn bounds(&self, newcomer: Option<Pid>) -> Bounds {
         let shares = Shares::of(self.members.capacity());
         let (me, mine, end) = (self.me.pid, self.my_place(), self.members.len());
-        let newcomer = newcomer.pid;
-        let lesser = Some(newcomer).filter(|pid| *pid < me);
-        let greater = Some(newcomer).filter(|pid| *pid > me);
+        let (lesser, greater, greatest) = match newcomer {
+            Some(pid) if pid < me => (Some(pid), None, None),
+            greater @ Some(_) => (None, greater, greater),
+            // The furthest there may be, so that a share with entries to spare has no end.
+            None => (Some(Pid { days: 0, id: 0 }), Some(TOP.pid), Some(me)),
+        };
         let gone = |at: &usize| self.notes.get(*at).is_some_and(|note| note.has(Flag::Gone));
         let sought = (mine + 1..end)
             .rev()
@@ -432,7 +526,7 @@ impl Table<'_> {
         Bounds {
             lesser: self.bound(0..mine, false, lesser, shares.lesser, me),
             greater: self.bound(mine + 1..end, true, greater, shares.greater, me),
-            greatest: self.bound(mine + 1..end, false, greater, shares.greatest, TOP.pid),
+            greatest: self.bound(mine + 1..end, false, greatest, shares.greatest, TOP.pid),
             sought: sought
                 .and_then(|at| self.entry(at))
                 .map(|(member, _)| member.pid),

@@ -157,7 +157,7 @@ impl Table<'_> {
     }
 
     /// Where the entries of `pid` stand.
-    fn places(&self, pid: Pid) -> core::ops::Range<usize> {
+    pub(crate) fn places(&self, pid: Pid) -> core::ops::Range<usize> {
         count_below(self.members, pid.first())..count_up_to(self.members, pid.last())
     }
 

@@ -12,6 +12,7 @@ fn member(days: u32, addr: u64) -> Member {
     }
 }
 
+#[derive(Clone, Debug, PartialEq)]
 struct Storage<const N: usize> {
     members: Vec<Member, N>,
     notes: Vec<Note, N>,
@@ -162,6 +163,172 @@ fn a_full_table_is_the_neighbourhood_whatever_the_order() {
     keeps_the_neighbourhood::<16>();
     keeps_the_neighbourhood::<32>();
     keeps_the_neighbourhood::<64>();
+}
+
+/// A table after a random history: lists from all sources, at shared addresses and at several, members
+/// that answer, fail, and wait for messages.
+fn table_with_a_past<const N: usize>(rng: &mut Rng, members_max: usize) -> Storage<N> {
+    let any = |rng: &mut Rng| {
+        let days = 1 + rng.below(members_max) as u32;
+        let moved = rng.below(8) == 0;
+        member(
+            days,
+            if moved {
+                rng.below(2 * members_max) as u64
+            } else {
+                days.into()
+            },
+        )
+    };
+    let mut storage = Storage::<N>::of(any(rng));
+    for _ in 0..rng.below(8) {
+        let mut list: std::vec::Vec<Member> = (0..rng.below(2 * N)).map(|_| any(rng)).collect();
+        list.sort_unstable();
+        list.dedup();
+        match rng.below(3) {
+            0 => storage.listed(&list),
+            1 => storage.named(&list),
+            _ => storage.sent_by(any(rng)),
+        };
+        for at in 1..storage.members.len() {
+            let other = storage.members[at % storage.members.len()];
+            let mut table = storage.table();
+            match rng.below(64) {
+                0..8 => table.answered_at(other),
+                8 => table.fail(other.pid),
+                9 => table.set_flag(other.pid, Flag::Relay, true),
+                10..18 => table.set_flag(other.pid, Flag::Relay, false),
+                _ => (),
+            }
+        }
+        storage.keep[rng.below(2)] = any(rng).pid;
+    }
+    storage
+}
+
+/// The merge of a list into a full table refuses most entries without a look at the table. That must
+/// be those, and nothing but those, on which a look at the table would have been wasted.
+fn refuses_what_an_offer_would_change_nothing_for<const N: usize>() {
+    let mut rng = Rng::new(N as u64);
+    let (mut refused, mut offered) = (0, 0);
+    for _ in 0..2_000 {
+        let members_max = N * (1 + rng.below(20));
+        let mut storage = table_with_a_past::<N>(&mut rng, members_max);
+        if storage.members.len() < N {
+            continue;
+        }
+        let keep = storage.keep;
+        let trust = [Trust::Named, Trust::Listed][rng.below(2)];
+        let refusal = storage.table().refusal(trust, &keep);
+        for _ in 0..50 {
+            let days = 1 + rng.below(members_max) as u32;
+            let addr = [days.into(), rng.below(members_max) as u64][rng.below(8) / 7];
+            let newcomer = member(days, addr);
+            let mut twin = storage.clone();
+            let mut merged = Merged::default();
+            let added = twin
+                .table()
+                .offer(newcomer, trust, false, &keep, &mut merged);
+            if storage.table().refuses(&refusal, &newcomer) {
+                assert!(!added, "{newcomer:?} in {:?}", storage.members);
+                assert_eq!(merged, Merged::default());
+                assert_eq!(twin, storage, "{newcomer:?}");
+                refused += 1;
+            } else {
+                let near = refusal
+                    .bounds
+                    .keeps(storage.me.pid, &newcomer, Note::of(trust));
+                let known = !storage.table().places(newcomer.pid).is_empty();
+                let shared = storage
+                    .members
+                    .iter()
+                    .any(|other| other.addr == newcomer.addr);
+                assert!(
+                    added || near || known || shared,
+                    "{newcomer:?} is offered in vain"
+                );
+                offered += 1;
+            }
+        }
+    }
+    assert!(
+        refused > 1_000 && offered > 1_000,
+        "{refused} and {offered}"
+    );
+}
+
+#[test]
+fn what_a_full_table_refuses_at_once_is_what_an_offer_would_change_nothing_for() {
+    refuses_what_an_offer_would_change_nothing_for::<4>();
+    refuses_what_an_offer_would_change_nothing_for::<5>();
+    refuses_what_an_offer_would_change_nothing_for::<8>();
+    refuses_what_an_offer_would_change_nothing_for::<16>();
+    refuses_what_an_offer_would_change_nothing_for::<64>();
+}
+
+/// The merge of a list without a short cut: everyone is offered, in the same order.
+fn merge_one_by_one(table: &mut Table<'_>, list: &[Member], trust: Trust, keep: &Keep) -> Merged {
+    let mut merged = Merged::default();
+    let fresh = table.count_fresh(list, trust).0;
+    let mut rejected = fresh;
+    for pid in keep {
+        let named = |other: &&Member| other.pid == *pid && admits(&table.me, other);
+        if let (None, Some(named)) = (table.find(*pid), list.iter().rev().find(named)) {
+            rejected -= usize::from(table.offer(*named, trust, true, keep, &mut merged));
+        }
+    }
+    let shares = Shares::of(table.members.capacity());
+    let lesser = list.iter().filter(|other| **other < table.me).rev();
+    let greater = list.iter().filter(|other| **other >= table.me);
+    let near = greater.clone().take(2 * shares.greater);
+    let near = near.chain(lesser.take(2 * shares.lesser));
+    let near = near.chain(greater.rev().take(2 * shares.greatest));
+    let order: std::vec::Vec<Member> = near.chain(list.iter().rev()).copied().collect();
+    for member in order {
+        let added = table.offer(member, trust, false, keep, &mut merged);
+        rejected = rejected.saturating_sub(usize::from(added));
+    }
+    merged.left_out += rejected as u32;
+    merged
+}
+
+fn merges_as_if_everyone_were_offered<const N: usize>() {
+    let mut rng = Rng::new(7 + N as u64);
+    for _ in 0..300 {
+        let members_max = N * (1 + rng.below(20));
+        let mut storage = table_with_a_past::<N>(&mut rng, members_max);
+        let mut list: std::vec::Vec<Member> = (0..rng.below(members_max))
+            .map(|_| {
+                let days = 1 + rng.below(members_max) as u32;
+                let addr = [days.into(), rng.below(members_max) as u64][rng.below(16) / 15];
+                member(days, addr)
+            })
+            .collect();
+        list.sort_unstable();
+        list.dedup();
+        let (fresh, _) = storage.table().count_fresh(&list, Trust::Listed);
+        if storage.members.len() + fresh <= N {
+            continue; // everyone is inserted at once
+        }
+        let (mut twin, keep) = (storage.clone(), storage.keep);
+        let expected = merge_one_by_one(&mut twin.table(), &list, Trust::Listed, &keep);
+        let merged = storage
+            .table()
+            .merge(&list, Trust::Listed, usize::MAX, &keep);
+        let (members, notes) = (&storage.members, &storage.notes);
+        assert_eq!((members, notes), (&twin.members, &twin.notes), "{list:?}");
+        if expected.greatest_added.is_some() {
+            assert_eq!(merged, expected);
+        }
+    }
+}
+
+#[test]
+fn a_long_list_is_merged_as_if_everyone_in_it_were_offered() {
+    merges_as_if_everyone_were_offered::<4>();
+    merges_as_if_everyone_were_offered::<8>();
+    merges_as_if_everyone_were_offered::<16>();
+    merges_as_if_everyone_were_offered::<64>();
 }
 
 #[test]
