@@ -16,6 +16,11 @@ const TURN_QUICK: Duration = Duration::from_micros(300);
 const ROUNDS: usize = 60;
 const ROUNDS_QUICK: usize = 3;
 
+/// Rounds of [`steady_duel`] that are not counted: 60 ms and more.
+const ROUNDS_FIRST: usize = 60;
+const ROUNDS_STEADY: usize = 301;
+const ROUNDS_STEADY_QUICK: usize = 31;
+
 /// How long each contender takes for one time, in nanoseconds: the least of several rounds, in
 /// which each has one turn. The least is what the work takes; all else is the machine.
 ///
@@ -31,6 +36,69 @@ pub(super) fn duel<const N: usize>(
     } else {
         (TURN, ROUNDS)
     };
+    let times = calibrate(turn, &mut contenders)?;
+    let mut least = [f64::INFINITY; N];
+    for _ in 0..rounds {
+        for (took, least) in round(&mut contenders, times)?.into_iter().zip(&mut least) {
+            *least = least.min(took);
+        }
+    }
+    Ok(least)
+}
+
+/// As [`duel`], for work of which a part is put off by up to 60 ms: the median of many rounds after
+/// as long as that. The least would be of a round in which nothing that was put off is due. It is
+/// the thread's processor time that is counted, where the system tells it: the median does not spare
+/// who is interrupted often.
+pub(super) fn steady_duel<const N: usize>(
+    quick: bool,
+    mut contenders: [Contender<'_>; N],
+) -> Result<[f64; N], Trouble> {
+    let rounds = if quick {
+        ROUNDS_STEADY_QUICK
+    } else {
+        ROUNDS_STEADY
+    };
+    let times = calibrate(TURN, &mut contenders)?;
+    let mut contenders = contenders.map(|mut contender| -> Contender<'_> {
+        Box::new(move |times| {
+            let before = processor_time();
+            let took = contender(times)?;
+            let spent = processor_time().zip(before);
+            Ok(spent.map_or(took, |(after, before)| after.saturating_sub(before)))
+        })
+    });
+    let mut all = [(); N].map(|()| Vec::with_capacity(rounds));
+    for number in 0..ROUNDS_FIRST + rounds {
+        let took = round(&mut contenders, times)?;
+        for (took, all) in took.into_iter().zip(&mut all) {
+            if number >= ROUNDS_FIRST {
+                all.push(took);
+            }
+        }
+    }
+    Ok(all.map(|mut all| {
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    }))
+}
+
+/// What this thread has had of the processor; `None` where the system does not tell.
+fn processor_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(time).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// How often each contender has to do its work for a turn to be `turn` long.
+fn calibrate<const N: usize>(
+    turn: Duration,
+    contenders: &mut [Contender<'_>; N],
+) -> Result<[u64; N], Trouble> {
     let mut times = [1; N];
     for (contender, times) in contenders.iter_mut().zip(&mut times) {
         loop {
@@ -43,14 +111,19 @@ pub(super) fn duel<const N: usize>(
             *times *= u64::try_from(more).unwrap_or(10).clamp(2, 10);
         }
     }
-    let mut least = [f64::INFINITY; N];
-    for _ in 0..rounds {
-        for ((contender, times), least) in contenders.iter_mut().zip(times).zip(&mut least) {
-            let took = contender(times)?.as_nanos() as f64 / times as f64;
-            *least = least.min(took);
-        }
+    Ok(times)
+}
+
+/// One turn of each contender: nanoseconds for one time.
+fn round<const N: usize>(
+    contenders: &mut [Contender<'_>; N],
+    times: [u64; N],
+) -> Result<[f64; N], Trouble> {
+    let mut took = [0.0; N];
+    for ((contender, times), took) in contenders.iter_mut().zip(times).zip(&mut took) {
+        *took = contender(times)?.as_nanos() as f64 / times as f64;
     }
-    Ok(least)
+    Ok(took)
 }
 
 /// A contender that does `work`, which is told how often it was done before in this turn.
