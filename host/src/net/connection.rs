@@ -3,14 +3,13 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 
 use bully::Gone;
-use mio::Interest;
-use mio::net::TcpStream;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::source::Registered;
+use super::source::{Interest, Registered};
 
 /// A connection on which one message goes one way and at most one answer the other.
 #[derive(Debug)]
@@ -30,8 +29,6 @@ pub(super) struct Connection {
     shut: bool,
     /// The peer has closed its end, and all that came before was read.
     ended: bool,
-    /// The poller says that the peer has closed its end; bytes may stand before that.
-    ending: bool,
 }
 
 /// What a connection is about to do, or waits for.
@@ -149,7 +146,6 @@ impl Connection {
             received: 0,
             shut: false,
             ended: false,
-            ending: false,
         }
     }
 
@@ -220,7 +216,7 @@ impl Connection {
 
     /// Ends it: what was sent still arrives. Returns `true` if it lingers for the peer's end, and
     /// `false` if it may be dropped at once.
-    pub(super) fn close(&mut self, buffer: &mut [u8]) -> bool {
+    pub(super) fn close(&mut self) -> bool {
         if self.stream.is_none() || matches!(self.stage, Stage::Ending(Some(_))) {
             return false;
         }
@@ -230,9 +226,6 @@ impl Connection {
         }
         self.stage = Stage::Lingering;
         self.received = 0;
-        if self.ending {
-            self.drain(buffer);
-        }
         if self.ended {
             return false;
         }
@@ -306,11 +299,6 @@ impl Connection {
         true
     }
 
-    /// Notes that the poller reports the peer's end.
-    pub(super) fn note_ending(&mut self) {
-        self.ending = true;
-    }
-
     pub(super) fn need(&self) -> Need {
         match self.stage {
             Stage::Lingering => Need::Lingering,
@@ -379,7 +367,7 @@ impl Connection {
         }
         self.stage = Stage::Reading;
         // Nobody answers before they have read: a read now could only block.
-        Step::Sent(match self.wait_for(Interest::READABLE) {
+        Step::Sent(match self.wait_for(Interest::Readable) {
             Halt::Blocked => Next::Ready,
             Halt::Broken(_) => Next::Now,
         })
@@ -414,7 +402,7 @@ impl Connection {
                         ErrorKind::WouldBlock | ErrorKind::NotConnected
                     ) =>
                 {
-                    return Err(self.wait_for(Interest::WRITABLE));
+                    return Err(self.wait_for(Interest::Writable));
                 }
                 Err(error) if self.stage == Stage::Connecting => {
                     return Err(Halt::Broken(unreachable(&error)));
@@ -438,7 +426,7 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(self.wait_for(Interest::READABLE));
+                    return Err(self.wait_for(Interest::Readable));
                 }
                 Err(_) => {
                     self.ended = true;
@@ -485,6 +473,32 @@ const SEGMENT: usize = 500;
 /// How much of what a peer goes on sending after the end is thrown away before it is cut off.
 const DISCARD_MAX: usize = 256 * 1024;
 
+/// Begins to connect to `peer`: the first write shows whether that has succeeded.
+pub(super) fn connect(peer: SocketAddr) -> io::Result<TcpStream> {
+    let protocol = Some(Protocol::TCP);
+    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, protocol)?;
+    begin(&socket, &peer.into())?;
+    Ok(socket.into())
+}
+
+/// Begins to connect to `peer`, without waiting for that.
+pub(super) fn begin(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    match socket.connect(peer) {
+        Err(error) if !is_under_way(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns `true` if this says that a connection is being made.
+fn is_under_way(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is = error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
+    #[cfg(not(unix))]
+    let is = error.kind() == ErrorKind::WouldBlock;
+    is
+}
+
 /// Returns `true` if no descriptors, ports or buffers are left: it says nothing about the peer.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -517,8 +531,7 @@ fn unreachable(error: &io::Error) -> Gone {
 #[cfg(test)]
 mod tests {
     use core::net::Ipv4Addr;
-
-    use socket2::{Domain, Socket, Type};
+    use std::sync::Arc;
 
     use super::super::source;
     use super::*;
@@ -533,14 +546,13 @@ mod tests {
         socket.connect(&at).expect("TCP allows it");
         socket.set_nonblocking(true).expect("it can");
         let at = at.as_socket().expect("IPv4");
-        (TcpStream::from_std(socket.into()), at)
+        (socket.into(), at)
     }
 
     fn steps(answer_due: bool) -> Vec<Step> {
-        let poll = mio::Poll::new().expect("a poller");
-        let registry = Rc::new(poll.registry().try_clone().expect("it can"));
+        let poller = Arc::new(polling::Poller::new().expect("a poller"));
         let (stream, at) = to_itself();
-        let stream = Registered::new(&registry, stream, 0, source::Socket::Connection(0));
+        let stream = Registered::new(&poller, stream, 0, source::Socket::Connection(0));
         let out = Rc::from(&b"message"[..]);
         let mut connection = Connection::initiated(stream, at, out, answer_due);
         let mut buffer = [0; 100];

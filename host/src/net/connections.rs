@@ -238,11 +238,11 @@ impl<T> Connections<T> {
 
     /// The core has closed a connection: its bytes still arrive. Returns `true` if it lingers, and
     /// `false` if it is gone.
-    pub(super) fn close(&mut self, slot: usize, now: Instant, buffer: &mut [u8]) -> bool {
+    pub(super) fn close(&mut self, slot: usize, now: Instant) -> bool {
         let Some(entry) = self.get_mut(slot) else {
             return false;
         };
-        if !entry.connection.close(buffer) {
+        if !entry.connection.close() {
             self.remove(slot);
             return false;
         }
@@ -283,13 +283,10 @@ impl<T> Connections<T> {
 
     /// The poller reports readiness of `slot`. Returns `true` if that is settled, and nobody else
     /// needs to know.
-    pub(super) fn settle(&mut self, slot: usize, ending: bool, buffer: &mut [u8]) -> bool {
+    pub(super) fn settle(&mut self, slot: usize, buffer: &mut [u8]) -> bool {
         let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return true;
         };
-        if ending {
-            entry.connection.note_ending();
-        }
         if !entry.connection.is_lingering() {
             return false;
         }

@@ -3,21 +3,21 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
-use std::rc::Rc;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 use bully::Instant;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry};
+use polling::Poller;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection;
-use super::source::{self, Registered};
+use super::source::{self, Interest, Registered};
 
 /// Where others connect to. Closed, it refuses connections but keeps the port: a socket that is
 /// bound and does not listen holds it, so nobody else is given it meanwhile.
 #[derive(Debug)]
 pub(super) struct Listener {
-    registry: Rc<Registry>,
+    poller: Arc<Poller>,
     owner: usize,
     at: SocketAddr,
     state: State,
@@ -60,10 +60,10 @@ const BROKEN_MAX: usize = 16;
 
 impl Listener {
     /// Listens at `at`, as owner number `owner`.
-    pub(super) fn open(registry: &Rc<Registry>, owner: usize, at: SocketAddr) -> io::Result<Self> {
+    pub(super) fn open(poller: &Arc<Poller>, owner: usize, at: SocketAddr) -> io::Result<Self> {
         let socket = bound(at)?;
         let mut listener = Self {
-            registry: Rc::clone(registry),
+            poller: Arc::clone(poller),
             owner,
             at,
             state: State::Closed(None),
@@ -135,10 +135,14 @@ impl Listener {
             return Accepted::Nobody;
         };
         for _ in 0..BROKEN_MAX {
-            match listener.get().accept() {
+            let accepted = listener.get().accept().and_then(|(stream, peer)| {
+                stream.set_nonblocking(true)?;
+                Ok((stream, peer))
+            });
+            match accepted {
                 Ok((stream, peer)) => return Accepted::Connection(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = listener.wait_for(Interest::READABLE).is_err();
+                    self.ready = listener.wait_for(Interest::Readable).is_err();
                     return Accepted::Nobody;
                 }
                 // One that broke off before it was accepted; there may be others.
@@ -160,14 +164,10 @@ impl Listener {
 
     fn listen(&mut self, socket: Socket) -> io::Result<()> {
         socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into());
-        let mut listener = Registered::new(
-            &self.registry,
-            listener,
-            self.owner,
-            source::Socket::Listener,
-        );
-        listener.wait_for(Interest::READABLE)?;
+        let listener = TcpListener::from(socket);
+        let at = source::Socket::Listener;
+        let mut listener = Registered::new(&self.poller, listener, self.owner, at);
+        listener.wait_for(Interest::Readable)?;
         self.state = State::Open(listener);
         Ok(())
     }

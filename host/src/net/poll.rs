@@ -2,13 +2,14 @@
 
 use core::cell::RefCell;
 use core::fmt;
+use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bully::Instant;
-use mio::{Events, Registry, Token};
+use polling::{Events, Poller};
 
 use super::clock::Clock;
 use super::descriptors;
@@ -20,9 +21,7 @@ use super::source::{self, Socket};
 ///
 /// It also ends the connections that its users have closed, once their last bytes have arrived.
 pub struct Poll {
-    poll: mio::Poll,
-    registry: Rc<Registry>,
-    waker: Arc<mio::Waker>,
+    poller: Arc<Poller>,
     events: Events,
     clock: Clock,
     shared: Rc<RefCell<Shared>>,
@@ -45,21 +44,18 @@ pub struct Ready {
 
 /// Ends a wait from another thread or a signal handler's thread.
 #[derive(Clone, Debug)]
-pub struct Waker(Arc<mio::Waker>);
+pub struct Waker(Arc<Poller>);
 
 impl Waker {
     /// Makes the wait that is under way, or the next one, return at once.
     pub fn wake(&self) {
         // It fails only when the system is out of resources; the wait then lasts to its deadline.
-        let _ = self.0.wake();
+        let _ = self.0.notify();
     }
 }
 
 /// How many sockets are reported ready by one wait.
-const EVENTS_MAX: usize = 1024;
-
-/// The waker's key, which no socket can have.
-const WAKER: Token = Token(usize::MAX);
+const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none");
 
 /// What time peers on this machine are given to end a connection before it is looked after.
 const LOOK_MIN: Duration = Duration::from_millis(1);
@@ -72,16 +68,12 @@ impl Poll {
     ///
     /// The system's, if it has no such facility or no descriptors left.
     pub fn new() -> io::Result<Self> {
-        let poll = mio::Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let clock = Clock::new();
         let allowed = descriptors::allowed().and_then(|allowed| usize::try_from(allowed).ok());
         let allowed = allowed.unwrap_or(usize::MAX);
         let shared = Shared::new(allowed.saturating_sub(descriptors::RESERVE), clock.now());
         Ok(Self {
-            registry: Rc::new(poll.registry().try_clone()?),
-            poll,
-            waker: Arc::new(waker),
+            poller: Arc::new(Poller::new()?),
             events: Events::with_capacity(EVENTS_MAX),
             clock,
             shared: Rc::new(RefCell::new(shared)),
@@ -95,7 +87,7 @@ impl Poll {
 
     /// A handle by which others can end a wait.
     pub fn waker(&self) -> Waker {
-        Waker(Arc::clone(&self.waker))
+        Waker(Arc::clone(&self.poller))
     }
 
     /// Holds at most `connections` at once, whoever's they are; those that are needed least give
@@ -104,8 +96,8 @@ impl Poll {
         self.shared.borrow_mut().connections.allow(connections);
     }
 
-    pub(super) fn registry(&self) -> &Rc<Registry> {
-        &self.registry
+    pub(super) fn poller(&self) -> &Arc<Poller> {
+        &self.poller
     }
 
     /// What all who wait here have in common.
@@ -118,7 +110,7 @@ impl Poll {
     ///
     /// # Errors
     ///
-    /// The system's. An interruption by a signal is none: the wait just ends.
+    /// The system's. An interruption by a signal is none: the wait goes on.
     pub fn wait(&mut self, until: Option<Instant>, mut ready: impl FnMut(Ready)) -> io::Result<()> {
         let before = self.clock.now();
         let until = {
@@ -133,27 +125,20 @@ impl Poll {
             }
         };
         let timeout = until.map(|until| until.since(before));
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        }
+        self.events.clear();
+        self.poller.wait(&mut self.events, timeout)?;
         let after = self.clock.now();
         // No later than what was waited for: the system has looked at the sockets until then, and a
         // process that was held up in between would take for silent whoever has answered.
         let looked = until.map_or(after, |until| after.min(until.max(before)));
         self.shared.borrow_mut().now = looked;
-        for event in &self.events {
-            if event.token() == WAKER {
-                continue;
-            }
-            let (owner, socket) = source::owner_and_socket(event.token());
+        for event in self.events.iter() {
+            let (owner, socket) = source::owner_and_socket(event.key);
             let settled = match socket {
                 Socket::Listener => false,
                 Socket::Connection(slot) => {
                     let shared = &mut *self.shared.borrow_mut();
-                    let ending = event.is_read_closed();
-                    shared.connections.settle(slot, ending, &mut shared.buffer)
+                    shared.connections.settle(slot, &mut shared.buffer)
                 }
             };
             if !settled {

@@ -4,19 +4,21 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bully::{Instant, Line};
-use mio::event::Source;
-use mio::net::TcpStream;
+use polling::{AsSource, Poller};
 #[cfg(unix)]
-use mio::net::UnixStream;
-use mio::{Interest, Registry};
+use socket2::{Domain, SockAddr, Socket as Socket2, Type};
 
+use super::connection;
 use super::poll::{Poll, Ready};
-use super::source::{Registered, Socket};
+use super::source::{Interest, Registered, Socket};
 
 /// Where a line leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub enum LineEvent {
 /// nothing and brings nothing, as one with a dead chip on it.
 #[derive(Debug)]
 pub struct Serial {
-    registry: Rc<Registry>,
+    poller: Arc<Poller>,
     owner: usize,
     to: LineTo,
     state: State,
@@ -89,7 +91,7 @@ impl Serial {
     /// [`turn`](Self::turn).
     pub fn new(poll: &Poll, owner: usize, to: LineTo) -> Self {
         Self {
-            registry: Rc::clone(poll.registry()),
+            poller: Arc::clone(poll.poller()),
             owner,
             to,
             state: State::Absent,
@@ -150,32 +152,37 @@ impl Serial {
     fn open(&self) -> io::Result<State> {
         Ok(match &self.to {
             #[cfg(unix)]
-            LineTo::Device { path, baud } => State::Open(self.stream(Device(device(path, *baud)?))),
+            LineTo::Device { path, baud } => State::Open(self.stream(device(path, *baud)?)),
             LineTo::Tcp(at) => {
-                let stream = TcpStream::connect(*at)?;
+                let stream = connection::connect(*at)?;
                 // A frame must not wait for an acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
                 let mut stream = self.stream(stream);
-                stream.wait_for(Interest::WRITABLE)?;
+                stream.wait_for(Interest::Writable)?;
                 State::Connecting(stream)
             }
             #[cfg(unix)]
-            LineTo::Unix(path) => State::Open(self.stream(UnixStream::connect(path)?)),
+            LineTo::Unix(path) => {
+                // A listener whose backlog is full is tried again, not waited for.
+                let socket = Socket2::new(Domain::UNIX, Type::STREAM, None)?;
+                connection::begin(&socket, &SockAddr::unix(path)?)?;
+                State::Open(self.stream(UnixStream::from(std::os::fd::OwnedFd::from(socket))))
+            }
         })
     }
 
     fn stream<S>(&self, source: S) -> Box<dyn Stream>
     where
-        S: Source + Connect + fmt::Debug + 'static,
+        S: AsSource + Connect + fmt::Debug + 'static,
         for<'a> &'a S: Read + Write,
     {
         let socket = Socket::Listener;
-        Box::new(Registered::new(&self.registry, source, self.owner, socket))
+        Box::new(Registered::new(&self.poller, source, self.owner, socket))
     }
 
     fn enter(&mut self, mut state: State) {
         if let State::Open(stream) = &mut state {
-            if let Err(error) = stream.wait_for(Interest::READABLE) {
+            if let Err(error) = stream.wait_for(Interest::Readable) {
                 return self.lose(&error);
             }
             self.full = false;
@@ -192,9 +199,9 @@ impl Serial {
     /// Asks to be told when there is more to do.
     fn watch(&mut self) {
         let interest = if self.full {
-            Interest::READABLE | Interest::WRITABLE
+            Interest::Both
         } else {
-            Interest::READABLE
+            Interest::Readable
         };
         if let State::Open(stream) = &mut self.state
             && let Err(error) = stream.wait_for(interest)
@@ -246,7 +253,7 @@ trait Stream: fmt::Debug {
     fn is_connected(&self) -> io::Result<bool>;
 }
 
-impl<S: Source + Connect + fmt::Debug> Stream for Registered<S>
+impl<S: AsSource + Connect + fmt::Debug> Stream for Registered<S>
 where
     for<'a> &'a S: Read + Write,
 {
@@ -294,58 +301,7 @@ impl Connect for TcpStream {
 impl Connect for UnixStream {}
 
 #[cfg(unix)]
-impl Connect for Device {}
-
-/// A serial device, as the poller knows it.
-#[cfg(unix)]
-#[derive(Debug)]
-struct Device(std::fs::File);
-
-#[cfg(unix)]
-impl Source for Device {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: mio::Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        use std::os::fd::AsRawFd as _;
-        mio::unix::SourceFd(&self.0.as_raw_fd()).register(registry, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: mio::Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        use std::os::fd::AsRawFd as _;
-        mio::unix::SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        use std::os::fd::AsRawFd as _;
-        mio::unix::SourceFd(&self.0.as_raw_fd()).deregister(registry)
-    }
-}
-
-#[cfg(unix)]
-impl Read for &Device {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(into)
-    }
-}
-
-#[cfg(unix)]
-impl Write for &Device {
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        (&self.0).write(from)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+impl Connect for std::fs::File {}
 
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)

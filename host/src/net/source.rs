@@ -1,46 +1,76 @@
 //! Sockets in the poller, and the keys by which the poller names them.
 
+use core::fmt;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
+use polling::{AsSource, Event, PollMode, Poller};
 
-/// A socket that enters the poller when it first has to wait; the system takes it out when it is
-/// closed.
+/// A source that enters the poller when it first has to wait, and leaves it when it is dropped.
 ///
-/// Readiness is reported by edges: wait only after an operation was found to block.
-#[derive(Debug)]
-pub(super) struct Registered<S> {
+/// Where the system can, readiness is reported by edges: wait only after an operation was found to
+/// block.
+pub(super) struct Registered<S: AsSource> {
     source: S,
-    registry: Rc<Registry>,
-    token: Token,
+    poller: Arc<Poller>,
+    key: usize,
     /// What it last waited for; `None`: it is not in the poller.
     interest: Option<Interest>,
 }
 
-impl<S: Source> Registered<S> {
+/// What a source waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interest {
+    Readable,
+    Writable,
+    Both,
+}
+
+impl<S: AsSource> Registered<S> {
     /// `source`, to be reported as `socket` of owner `owner`. It is not in the poller yet.
-    pub(super) fn new(registry: &Rc<Registry>, source: S, owner: usize, socket: Socket) -> Self {
+    pub(super) fn new(poller: &Arc<Poller>, source: S, owner: usize, socket: Socket) -> Self {
         Self {
             source,
-            registry: Rc::clone(registry),
-            token: token(owner, socket),
+            poller: Arc::clone(poller),
+            key: key(owner, socket),
             interest: None,
         }
     }
 
     /// Asks for a report when it becomes ready.
     pub(super) fn wait_for(&mut self, interest: Interest) -> io::Result<()> {
-        let (source, token) = (&mut self.source, self.token);
-        match self.interest {
-            // Still in the poller: whatever comes is an edge.
-            Some(before) if before == interest => return Ok(()),
-            Some(_) => self.registry.reregister(source, token, interest)?,
-            None => self.registry.register(source, token, interest)?,
+        let edges = self.poller.supports_edge();
+        if edges && self.interest == Some(interest) {
+            // Whatever comes is an edge.
+            return Ok(());
+        }
+        let event = match interest {
+            Interest::Readable => Event::readable(self.key),
+            Interest::Writable => Event::writable(self.key),
+            Interest::Both => Event::all(self.key),
+        };
+        let mode = if edges {
+            PollMode::Edge
+        } else {
+            PollMode::Oneshot
+        };
+        if self.interest.is_some() {
+            self.poller.modify_with_mode(&self.source, event, mode)?;
+        } else {
+            self.add(event, mode)?;
         }
         self.interest = Some(interest);
         Ok(())
+    }
+
+    #[expect(unsafe_code, reason = "the poller does not own its sources")]
+    fn add(&self, event: Event, mode: PollMode) -> io::Result<()> {
+        // SAFETY: the source is owned by `self`, never given away or replaced, and deleted from the
+        // poller by `drop`, which is before it is dropped itself.
+        unsafe {
+            self.poller
+                .add_with_mode(&self.source.source(), event, mode)
+        }
     }
 
     /// Returns `true` if it is in the poller.
@@ -50,6 +80,24 @@ impl<S: Source> Registered<S> {
 
     pub(super) fn get(&self) -> &S {
         &self.source
+    }
+}
+
+impl<S: AsSource> Drop for Registered<S> {
+    fn drop(&mut self) {
+        if self.interest.is_some() {
+            // It fails only if the source is not in the poller.
+            let _ = self.poller.delete(&self.source);
+        }
+    }
+}
+
+impl<S: AsSource + fmt::Debug> fmt::Debug for Registered<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut registered = f.debug_struct("Registered");
+        registered.field("source", &self.source);
+        registered.field("key", &self.key);
+        registered.field("interest", &self.interest).finish()
     }
 }
 
@@ -67,18 +115,18 @@ pub(super) enum Socket {
 const SOCKET_BITS: u32 = 20;
 
 /// The poller's key for an owner's socket.
-pub(super) const fn token(owner: usize, socket: Socket) -> Token {
+const fn key(owner: usize, socket: Socket) -> usize {
     let number = match socket {
         Socket::Listener => 0,
         Socket::Connection(slot) => slot + 1,
     };
-    Token(owner << SOCKET_BITS | number)
+    owner << SOCKET_BITS | number
 }
 
 /// The owner and the socket of a key.
-pub(super) const fn owner_and_socket(token: Token) -> (usize, Socket) {
-    let owner = token.0 >> SOCKET_BITS;
-    match (token.0 & ((1 << SOCKET_BITS) - 1)).checked_sub(1) {
+pub(super) const fn owner_and_socket(key: usize) -> (usize, Socket) {
+    let owner = key >> SOCKET_BITS;
+    match (key & ((1 << SOCKET_BITS) - 1)).checked_sub(1) {
         None => (owner, Socket::Listener),
         Some(slot) => (owner, Socket::Connection(slot)),
     }

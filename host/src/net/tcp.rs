@@ -5,14 +5,15 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::net::TcpStream;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bully::{
     Addr, Exchange, Full, Gone, Incoming, Instant, Member, Net, Origin, Refusal, Reply, Request,
     Roster,
 };
-use mio::Registry;
-use mio::net::TcpStream;
+use polling::Poller;
 
 use super::connection::{self, Connection, Next, Step};
 use super::connections::Opened;
@@ -129,7 +130,7 @@ pub struct Seen {
 /// queue.
 #[derive(Debug)]
 pub struct Tcp {
-    registry: Rc<Registry>,
+    poller: Arc<Poller>,
     shared: Rc<RefCell<Shared>>,
     /// Its number among those who share `shared`.
     user: u64,
@@ -201,7 +202,7 @@ impl Tcp {
     /// The system's, if `bind` is in use, not of this machine or not permitted, or no descriptors
     /// are left; [`io::ErrorKind::InvalidInput`] if `advertise` is no usable host.
     pub fn bind(poll: &Poll, owner: usize, config: TcpConfig) -> io::Result<Self> {
-        let listener = Listener::open(poll.registry(), owner, config.bind)?;
+        let listener = Listener::open(poll.poller(), owner, config.bind)?;
         let mut names = Names::new();
         let (ip, port) = (listener.at().ip(), listener.at().port());
         let host = config.advertise.clone().unwrap_or_else(|| ip.to_string());
@@ -211,7 +212,7 @@ impl Tcp {
         let shared = Rc::clone(poll.shared());
         let user = shared.borrow_mut().user();
         let tcp = Self {
-            registry: Rc::clone(poll.registry()),
+            poller: Arc::clone(poll.poller()),
             shared,
             user,
             owner,
@@ -436,11 +437,11 @@ impl Tcp {
         if !shared.connections.admits_initiated(shared.now) {
             return Err(Full);
         }
-        let mut connected = TcpStream::connect(peer);
+        let mut connected = connection::connect(peer);
         if connected.as_ref().is_err_and(connection::is_exhausted)
             && shared.connections.make_room(Opened::ByAnybody, shared.now)
         {
-            connected = TcpStream::connect(peer);
+            connected = connection::connect(peer);
         }
         match connected {
             Ok(stream) => Ok(Some(stream)),
@@ -526,7 +527,7 @@ impl Tcp {
     }
 
     fn registered(&self, stream: TcpStream, slot: usize) -> Registered<TcpStream> {
-        Registered::new(&self.registry, stream, self.owner, Socket::Connection(slot))
+        Registered::new(&self.poller, stream, self.owner, Socket::Connection(slot))
     }
 
     fn insert(&mut self, connection: Connection, due: Option<Due>, shared: &mut Shared) -> usize {
@@ -824,9 +825,7 @@ impl Net for Tcp {
         self.open -= 1;
         let received = entry.connection.received();
         shared.inbox.forget(&mut entry.state.partial, received);
-        shared
-            .connections
-            .close(slot, shared.now, &mut shared.buffer);
+        shared.connections.close(slot, shared.now);
     }
 
     fn set_listening(&mut self, on: bool) {
