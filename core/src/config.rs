@@ -277,6 +277,7 @@ impl Feign {
 /// What the others see of a feigned failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum FeignMode {
     /// Connections are refused.
     Close,
@@ -286,6 +287,7 @@ pub enum FeignMode {
 
 /// A [`Config`] as a node keeps it: each duration in four bytes instead of sixteen.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Settings {
     pub(crate) me: Member,
     pub(crate) directory: Option<Addr>,
@@ -310,6 +312,7 @@ pub(crate) struct Settings {
 
 /// A [`Feign`] as a node keeps it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct FeignSettings {
     pub(crate) mode: FeignMode,
     pub(crate) after: (Span, Span),

@@ -10,6 +10,7 @@ use crate::roster::Pid;
 /// What a [`Node`](crate::Node) reports to its user. What it does never depends on who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Event {
     /// The coordinator answered JOIN.
@@ -66,6 +67,7 @@ pub enum Event {
 /// Why an election was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Cause {
     /// I have joined the group.
@@ -111,6 +113,7 @@ impl Cause {
 /// Why somebody is taken for the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Reason {
     /// This node leads: it knows of nobody greater.
@@ -150,6 +153,7 @@ impl fmt::Display for Reason {
 /// Why a JOIN failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum JoinFailure {
     /// The connection failed.
@@ -164,6 +168,7 @@ pub enum JoinFailure {
 /// How a leader's failure was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Loss {
     /// It refused a connection.
@@ -204,6 +209,7 @@ impl Error for Loss {}
 /// How many messages of each kind were sent or received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Messages {
     /// JOIN.
     pub join: u64,
@@ -220,6 +226,7 @@ pub struct Messages {
 /// What a node has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counters {
     /// Messages handed to the network, whether or not they arrived.
     pub sent: Messages,

@@ -12,6 +12,7 @@ use crate::time::Instant;
 /// these two in the same manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum State {
     /// Nothing is awaited of this peer any more; the connection is about to be closed.
@@ -71,6 +72,7 @@ impl State {
 
 /// One open exchange.
 #[derive(Clone, Copy, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Slot {
     pub(crate) exchange: Exchange,
     pub(crate) state: State,

@@ -18,6 +18,8 @@ mod announcement;
 #[cfg(feature = "checked")]
 mod checked;
 mod config;
+#[cfg(any(feature = "postcard", feature = "record"))]
+mod crc;
 mod directory;
 mod election;
 mod event;
@@ -35,6 +37,8 @@ mod outcome;
 mod phase;
 mod probing;
 mod receive;
+#[cfg(feature = "record")]
+pub mod record;
 mod resign;
 mod rng;
 mod roster;

@@ -10,6 +10,7 @@ use crate::roster::{Addr, Member, Roster};
 /// The number is chosen by the [`Net`]: see its rule 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Exchange(pub u32);
 
 /// A message that opens an exchange.
@@ -43,6 +44,7 @@ pub enum Reply<'a> {
 /// Why a request was refused. The texts that peers are sent belong to the wire, not to the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Refusal {
     /// The bytes were not a message at all.
     NotAMessage,
@@ -104,6 +106,7 @@ pub enum Incoming<'a> {
 /// How an exchange broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Gone {
     /// Nobody listens there.
     Refused,

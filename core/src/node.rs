@@ -21,6 +21,7 @@ use crate::view::{NodeState, NodeView};
 /// Nothing is allocated: the size of the value is all the memory there is. At least 4 members and
 /// 4 exchanges; fewer do not compile.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Node<const MEMBERS: usize, const EXCHANGES: usize> {
     members: Vec<Member, MEMBERS>,
     notes: Vec<Note, MEMBERS>,
@@ -124,6 +125,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
     /// What this node has done so far.
     pub fn counters(&self) -> Counters {
         self.state.counters
+    }
+
+    /// Returns `true` if its tables are as they are in every node, whatever it has been told.
+    #[cfg(feature = "record")]
+    pub(crate) fn is_sound(&self) -> bool {
+        let me = self.members.contains(&self.state.config.me);
+        let ascending = self.members.is_sorted_by(|a, b| a < b);
+        me && ascending && self.members.len() == self.notes.len()
     }
 
     // `#[inline(never)]`: inlined into `poll` it is 90 bytes longer.

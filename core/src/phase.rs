@@ -26,6 +26,7 @@ pub enum Phase {
 
 /// A [`Phase`] with what is valid in it only.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Stage {
     Joining,
     Electing {
@@ -61,6 +62,7 @@ pub(crate) enum Stage {
 
 /// Who has yet to be sent ELECTION.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Unsent {
     /// Everyone below this and above me.
     pub(crate) below: Member,
@@ -72,6 +74,7 @@ pub(crate) struct Unsent {
 
 /// Two are said to lead. The greater one is being asked: if it answers it leads, or else the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Contest {
     pub(crate) greater: Pid,
     pub(crate) lesser: Pid,

@@ -10,6 +10,7 @@ use crate::time::Span;
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and every seed, zero
 /// included, is a good one. Chance here spreads load; nothing secret depends on it.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Rng(u64);
 
 impl Rng {

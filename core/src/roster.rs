@@ -11,6 +11,7 @@ use crate::sort::sort_once;
 /// join, by the [`Directory`](crate::Directory).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pid {
     /// Calendar days to the next birthday.
     pub days: u32,
@@ -47,11 +48,13 @@ impl Pid {
 /// node number. Equal numbers must mean the same listener for as long as a node lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Addr(pub u64);
 
 /// A process and one place where it listens, in the order of processes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Member {
     /// Who.
     pub pid: Pid,

@@ -6,6 +6,7 @@ use crate::roster::{Member, Pid, Roster};
 
 /// What is known of a member from the last time it was asked for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Liveness {
     /// Not asked since it was heard of, or since the present election began.
     #[default]
@@ -34,6 +35,7 @@ impl Liveness {
 
 /// How a member came to be known. The greater gives way later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Trust {
     /// Only named in lists of other members, which may name anybody.
     #[default]
@@ -66,6 +68,7 @@ pub(crate) enum Flag {
 
 /// What is known of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Note {
     pub(crate) liveness: Liveness,
     pub(crate) trust: Trust,

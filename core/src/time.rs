@@ -75,6 +75,7 @@ impl Add<Span> for Instant {
 /// A length of time as nodes keep it: whole microseconds, saturating at 71 minutes. It takes 4 bytes
 /// where [`Duration`] takes 16, and a chip adds and halves it without 128-bit arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Span(u32);
 
 impl Span {

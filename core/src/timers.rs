@@ -26,6 +26,7 @@ pub(crate) enum Timer {
 
 /// The time of each [`Timer`].
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Timers([Instant; Timer::Relay as usize + 1]);
 
 impl Timers {

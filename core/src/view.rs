@@ -24,6 +24,7 @@ pub(crate) struct NodeView<'a> {
 
 /// A node apart from its tables.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct NodeState {
     pub(crate) config: Settings,
     pub(crate) rng: Rng,
@@ -62,6 +63,7 @@ pub(crate) struct NodeState {
 
 /// How this node stands with the group coordinator.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Membership {
     /// It has answered, or there is none.
     pub(crate) joined: bool,
@@ -72,6 +74,7 @@ pub(crate) struct Membership {
 
 /// How a leader looks for greater members.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Search {
     /// Those from this one up have been probed.
     pub(crate) cursor: Member,
@@ -81,6 +84,7 @@ pub(crate) struct Search {
 
 /// What the user was told last.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
     pub(crate) leader: Option<Pid>,
     pub(crate) left_out: u32,
@@ -88,6 +92,7 @@ pub(crate) struct Reported {
 
 /// What a member keeps because its group is large.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Large {
     /// The group is larger than the table of a member, perhaps of another one. Never unset.
     pub(crate) on: bool,
@@ -109,6 +114,7 @@ pub(crate) struct Large {
 
 /// The search for neighbours after all known ones have failed.
 #[derive(Clone, Debug, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Repair {
     /// As far as the coordinator's list brought greater neighbours; and lesser ones.
     pub(crate) up: Option<Pid>,

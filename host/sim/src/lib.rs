@@ -26,7 +26,7 @@ mod versions;
 pub use breach::{Breach, INVARIANTS};
 pub use identity::MEMBERS_MAX;
 pub use network::Fate;
-pub use node::{AnyNode, CAPACITIES, node, sized};
+pub use node::{AnyNode, CAPACITIES, exchanges, node, sized};
 pub use outcome::{Attacked, Outcome, Unchecked};
 pub use report::{CSV_HEADING, Run, text_heading};
 pub use scenario::{

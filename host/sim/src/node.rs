@@ -90,8 +90,8 @@ const STORM_EXCHANGES: usize = 8_192;
 /// The capacity of nodes with so many exchanges; in a larger group a storm fills any table.
 const STORM_CAPACITY: usize = 64;
 
-/// How many exchanges a member has whose table is of this capacity.
-pub(crate) fn exchanges(scenario: &Scenario, capacity: usize) -> usize {
+/// How many exchanges a member of this scenario has whose table is of this capacity.
+pub fn exchanges(scenario: &Scenario, capacity: usize) -> usize {
     let small = scenario.members <= STORM_CAPACITY && STORM_CAPACITY <= capacity;
     if scenario.strict && small {
         STORM_EXCHANGES

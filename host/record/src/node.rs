@@ -1,0 +1,116 @@
+//! Nodes of every capacity that recordings come from.
+
+use bully::record::Recordable;
+use bully::{Config, Node};
+use bully_sim::{AnyNode, CAPACITIES};
+
+/// A node of any capacity that can be recorded.
+pub trait AnyRecordable: AnyNode + Recordable {}
+
+impl<const MEMBERS: usize, const EXCHANGES: usize> AnyRecordable for Node<MEMBERS, EXCHANGES> {}
+
+/// A node that has done nothing yet, with room for so many members and exchanges; `None` if this
+/// program has none of that size.
+pub fn node(members: usize, exchanges: usize, config: Config) -> Option<Box<dyn AnyRecordable>> {
+    sized(members, exchanges, &New(config))
+}
+
+/// The node whose image these bytes are; `None` if this program has none of that size, or they are
+/// no image of one.
+pub fn restored(members: usize, exchanges: usize, image: &[u8]) -> Option<Box<dyn AnyRecordable>> {
+    sized(members, exchanges, &Image(image))
+}
+
+/// Returns `true` if this program has nodes of that size.
+pub(crate) fn exists(members: usize, exchanges: usize) -> bool {
+    match exchanges {
+        16 | 22 | 64 | 256 | 1024 => CAPACITIES.contains(&members),
+        8192 => members == 64,
+        8 => members == 32,
+        _ => false,
+    }
+}
+
+/// Where a node comes from.
+trait Source {
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>>;
+}
+
+struct New(Config);
+
+impl Source for New {
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>> {
+        Some(Box::new(Node::<MEMBERS, EXCHANGES>::new(self.0.clone())))
+    }
+}
+
+struct Image<'a>(&'a [u8]);
+
+impl Source for Image<'_> {
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>> {
+        let node = Node::<MEMBERS, EXCHANGES>::from_image(self.0)?;
+        Some(Box::new(node))
+    }
+}
+
+/// The sizes of the command line, the simulator and the firmware.
+fn sized(members: usize, exchanges: usize, from: &impl Source) -> Option<Box<dyn AnyRecordable>> {
+    match (members, exchanges) {
+        (_, 16) => of_members::<16>(members, from),
+        (_, 22) => of_members::<22>(members, from),
+        (_, 64) => of_members::<64>(members, from),
+        (_, 256) => of_members::<256>(members, from),
+        (_, 1024) => of_members::<1024>(members, from),
+        (64, 8192) => from.make::<64, 8192>(),
+        (32, 8) => from.make::<32, 8>(),
+        _ => None,
+    }
+}
+
+fn of_members<const EXCHANGES: usize>(
+    members: usize,
+    from: &impl Source,
+) -> Option<Box<dyn AnyRecordable>> {
+    match members {
+        4 => from.make::<4, EXCHANGES>(),
+        8 => from.make::<8, EXCHANGES>(),
+        16 => from.make::<16, EXCHANGES>(),
+        64 => from.make::<64, EXCHANGES>(),
+        256 => from.make::<256, EXCHANGES>(),
+        1024 => from.make::<1024, EXCHANGES>(),
+        4096 => from.make::<4096, EXCHANGES>(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bully::{Addr, Member, Pid};
+
+    use super::*;
+
+    #[test]
+    fn a_node_of_every_size_comes_back_from_its_image() {
+        let pid = Pid { days: 1, id: 1 };
+        let config = Config::new(Member { pid, addr: Addr(1) });
+        let image = |node: &dyn Recordable| {
+            let mut image = Vec::new();
+            node.image(&mut |byte| image.push(byte));
+            image
+        };
+        let mut sizes = vec![(64, 8192), (32, 8)];
+        for exchanges in [16, 22, 64, 256, 1024] {
+            sizes.extend(CAPACITIES.map(|members| (members, exchanges)));
+        }
+        for (members, exchanges) in sizes {
+            assert!(exists(members, exchanges));
+            let before = node(members, exchanges, config.clone()).expect("there is one");
+            let bytes = image(&*before);
+            let again = restored(members, exchanges, &bytes).expect("it is an image");
+            assert_eq!(again.capacities(), (members, exchanges));
+            assert_eq!(image(&*again), bytes);
+            assert!(restored(members, exchanges, &bytes[1..]).is_none());
+        }
+        assert!(!exists(100, 16) && node(100, 16, config).is_none());
+    }
+}

@@ -1,0 +1,3 @@
+//! Recordings: what is recorded is repeated, and what differs is found.
+
+mod groups;
