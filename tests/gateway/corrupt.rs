@@ -6,8 +6,9 @@ use bully::wire::Counts;
 use bully_host::gateway::GatewayEvent;
 use bully_tests::group::Dice;
 
-use crate::line::{Fault, Way};
+use crate::line::Fault;
 use crate::stage::Stage;
+use crate::watch::Way;
 
 /// How long after a fault is over all agree again, at most. Almost always it is less than a second.
 /// But a PROBE in doubt looks like a leader that broke off, and a chip may be left that believes it

@@ -7,20 +7,13 @@ use std::rc::Rc;
 
 use bully::{Instant, Line};
 
-use crate::watch::Watch;
+use crate::watch::{Watch, Way};
 
 /// 115,200 baud: ten bits a byte.
 const BYTE_TAKES: Duration = Duration::from_micros(87);
 
 /// How many bytes may be under way in one direction; a writer has to wait for the rest.
 const CAPACITY: usize = 512;
-
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    ToChip,
-    ToGateway,
-}
 
 /// What happens to the next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A chip and its gateway in memory, in virtual time: the core's link on one end of a line, the
 //! host's bridge on the other, and a group of ordinary members around them.
 
+mod attack; // a gateway, and a chip that a test speaks for
 mod corrupt; // a thousand faults of the line
 mod hostile; // whatever bytes a chip can send
 mod line; // the line between them, and what it does to bytes

@@ -6,7 +6,7 @@ use bully_host::names::{HOSTS_MAX, Names};
 use bully_tests::owned::{Message, News};
 use bully_tests::people::pid;
 
-use crate::hostile::Attack;
+use crate::attack::Attack;
 
 /// The member with that many days, at a host of its own.
 fn at_host(names: &mut Names, days: u32) -> Option<Member> {

@@ -10,7 +10,8 @@ use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent};
 use bully_tests::group::{Group, Guest, Port};
 use bully_tests::people::{DIRECTORY, config, member};
 
-use crate::line::{End, Way, Wires};
+use crate::line::{End, Wires};
+use crate::watch::Way;
 
 /// What the chip has room for.
 pub(crate) const MEMBERS: usize = 16;

@@ -10,10 +10,15 @@ use std::collections::HashMap;
 use bully::wire::{Decoder, Heard};
 use bully::{Addr, Member, Pid};
 
-use crate::line::Way;
-
 /// Frames that this direction carries never have more members in this test.
 const MEMBERS: usize = 64;
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToChip,
+    ToGateway,
+}
 
 /// A frame's session, and its meaning.
 type Key = (u8, String);

@@ -49,6 +49,7 @@
 
 mod port; // the network as one node sees it, and its laws
 mod print; // fingerprints of states
+mod rules;
 mod search; // through the states
 mod told; // steps in words
 mod world; // a group as one value
@@ -57,9 +58,10 @@ use core::time::Duration;
 use std::time::Instant;
 
 use crate::Start::{Apart, Asleep, InStep};
+use crate::rules::Grain::{Parts, Whole};
+use crate::rules::{Budget, Flaw, Grain, Rules};
 use crate::search::{Seen, Trace, exhaust, sample, shortest};
-use crate::world::Grain::{Parts, Whole};
-use crate::world::{Budget, Flaw, Grain, Rules, World};
+use crate::world::World;
 
 /// The longest that a group may take to agree once nothing more goes wrong. Two waits for a victor
 /// in a row and the PROBE before them stay below it.

@@ -156,7 +156,7 @@ pub(crate) struct Port<'a> {
     pub(crate) ends: &'a mut Vec<End>,
     pub(crate) flights: &'a mut Vec<Flight>,
     pub(crate) inbox: VecDeque<(u8, News)>,
-    /// Whether an answer ends its connection for the answerer: see `world::Grain`.
+    /// Whether an answer ends its connection for the answerer: see `rules::Grain`.
     pub(crate) answer_ends: bool,
     /// Ends whose other end was closed.
     pub(crate) orphaned: Vec<Tip>,

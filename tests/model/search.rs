@@ -15,7 +15,8 @@ use std::thread;
 use bully_tests::random::Random;
 
 use crate::print::AsIs;
-use crate::world::{Step, World};
+use crate::rules::Step;
+use crate::world::World;
 
 type Prints = HashSet<u64, BuildHasherDefault<AsIs>>;
 

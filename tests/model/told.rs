@@ -5,7 +5,7 @@ use core::fmt;
 use bully_tests::owned::Kind;
 
 use crate::port::{COORDINATOR, Flight, List, Place};
-use crate::world::Step;
+use crate::rules::Step;
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,7 @@ import time
 import traceback
 
 import lab
+import storm
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 OK_WITHIN = 1.0
@@ -31,11 +32,6 @@ JOIN_ATTEMPTS = 5
 KEPT_MAX = 400
 
 SIGNS_OF_LIFE = {'text': 'OK', 'lower': 'ok', 'okay': 'OKAY', 'alive': 'alive'}
-
-STORM_EVERY = 0.01
-STORM_ELECTIONS = 20  # a turn: 2,000 a second
-STORM_PROBES = 50  # a burst, every 50 turns
-STORM_OPEN_MAX = 300
 
 
 class Exchange:
@@ -140,7 +136,7 @@ class Peer:
         self.elect('joined')
         self.later(random.uniform(*PROBE_EVERY), self.probe)
         if self.options.storm:
-            Storm(self).turn()
+            storm.Storm(self).turn()
         while True:
             self.fire()
             wait = max(0.0, self.timers[0][0] - time.monotonic()) if self.timers else None
@@ -505,43 +501,6 @@ class Peer:
             self.emit('leader_lost', leader=self.leader, why=how)
             self.leader = None
             self.elect('leader lost')
-
-
-class Storm:
-    """ELECTIONs and PROBEs to the greatest other member, and one connection without an end."""
-
-    def __init__(self, peer):
-        self.peer = peer
-        self.turns = 0
-        self.sent = 0
-        self.running = []
-        self.endless = None
-
-    def turn(self):
-        """Send this turn's share."""
-        self.peer.later(STORM_EVERY, self.turn)
-        others = [pid for pid in self.peer.members if pid != self.peer.pid]
-        if not others:
-            return
-        target = max(others)
-        self.send(target, 'ELECTION', STORM_ELECTIONS)
-        if self.turns % 50 == 0:
-            self.send(target, 'PROBE', STORM_PROBES)
-        if self.endless is None or not self.endless.open:
-            self.endless = self.peer.open(target, 'PROBE', 3600.0, quiet=True)
-            probe = self.peer.pickled(self.peer.message('PROBE'))
-            self.endless.pieces = itertools.repeat(probe * 100)
-            self.endless.pause = 0
-        self.turns += 1
-        if self.turns % 100 == 0:
-            self.peer.emit('storm', sent=self.sent)
-
-    def send(self, target, name, count):
-        """Send `count` messages, as far as there is room."""
-        self.running = [exchange for exchange in self.running if exchange.open]
-        for _ in range(min(count, STORM_OPEN_MAX - len(self.running))):
-            self.running.append(self.peer.open(target, name, OK_WITHIN, quiet=True))
-            self.sent += 1
 
 
 def arguments():

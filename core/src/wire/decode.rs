@@ -3,8 +3,8 @@
 use postcard::de_flavors::Slice;
 use serde::Deserialize;
 
+use super::frame::{Frame, GONE, Hello, NOBODY, REFUSALS, Ready, kind, members_max};
 use super::framing::{Deframer, Ended};
-use super::{Frame, GONE, Hello, NOBODY, REFUSALS, Ready, kind, members_max};
 use crate::net::{Exchange, Incoming, Reply, Request};
 use crate::roster::{Addr, Member, Origin, Pid, Roster};
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::frame::{Frame, GONE, NOBODY, REFUSALS, kind};
 use super::framing::Framer;
-use super::{Frame, GONE, NOBODY, REFUSALS, kind};
 use crate::net::{Exchange, Full, Incoming, Reply, Request};
 use crate::roster::{Member, Origin, Roster};
 

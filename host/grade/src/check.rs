@@ -1,8 +1,8 @@
-//! What a check is, and the list of all.
+//! What a check is.
 
-use crate::checks;
+use crate::fault::Stop;
 use crate::observed::Observed;
-use crate::stage::{Stage, Stop};
+use crate::stage::Stage;
 
 /// One thing that is checked, with the sentence of the assignment it comes from.
 #[derive(Clone, Copy, Debug)]
@@ -52,29 +52,3 @@ pub(crate) struct Judgement {
     pub(crate) expected: String,
     pub(crate) seen: String,
 }
-
-/// All checks, in the order in which they are run.
-pub const CHECKS: [Check; 22] = [
-    checks::join::CHECK,
-    checks::port::CHECK,
-    checks::start_election::CHECK,
-    checks::only_greater::CHECK,
-    checks::payload::CHECK,
-    checks::greatest::CHECK,
-    checks::everyone::CHECK,
-    checks::silent_greater::CHECK,
-    checks::restart::CHECK,
-    checks::answers::CHECK,
-    checks::once::CHECK,
-    checks::learns::CHECK,
-    checks::not_blocked_send::CHECK,
-    checks::not_blocked_connect::CHECK,
-    checks::gives_up::CHECK,
-    checks::probe::CHECK,
-    checks::dead_leader::CHECK,
-    checks::probe_answer::CHECK,
-    checks::feign::CHECK,
-    checks::hardy::CHECK,
-    checks::one_connection::CHECK,
-    checks::log::CHECK,
-];

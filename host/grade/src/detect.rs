@@ -4,8 +4,9 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::grade::Options;
-use crate::stage::{Setting, Stage};
+use crate::options::Options;
+use crate::setting::Setting;
+use crate::stage::Stage;
 use crate::template::{ORDERS, Template};
 use crate::wire::Codec;
 
@@ -106,7 +107,7 @@ fn attempt(
         .map(crate::seen::Seen::text);
     let what = match (odd, outcome) {
         (Some(text), _) => format!("sends {text}"),
-        (None, Err(crate::stage::Stop::Ended(how))) => format!("ends {how}"),
+        (None, Err(crate::fault::Stop::Ended(how))) => format!("ends {how}"),
         (None, _) => "does not join".to_owned(),
     };
     told(false, what)

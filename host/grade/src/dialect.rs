@@ -1,7 +1,9 @@
 //! In which forms the graded program speaks: it is spoken to in the same ones.
 
+use crate::fault::Stop;
 use crate::peer::{LIVE, Rank};
-use crate::stage::{Setting, Stage, Stop};
+use crate::setting::Setting;
+use crate::stage::Stage;
 use crate::wire::{Dialect, Keyed, Kind, Message, OkForm, Outgoing, ProbeForm};
 
 /// What is chosen by the user; `None`: whatever the program itself speaks.

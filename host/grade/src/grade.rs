@@ -1,66 +1,23 @@
 //! A whole grading: which forms the program speaks, then check after check.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use core::time::Duration;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use jiff::civil::Date;
 
-use crate::check::{CHECKS, Check, Extra, Judge};
-use crate::checks::one_connection;
-use crate::dialect::{self, Choice};
+use crate::check::{Check, Extra, Judge};
+use crate::checks::{CHECKS, one_connection};
+use crate::dialect;
 use crate::observed::Observed;
-use crate::program::Keeping;
+use crate::options::Options;
 use crate::report::{CheckReport, Report};
-use crate::rubric::Rubric;
-use crate::stage::Setting;
+use crate::seen::rounded;
+use crate::setting::Setting;
 use crate::template::Template;
 use crate::verdict::{self, Decision, Trial, Verdict};
 use crate::wire::{Codec, Dialect};
-
-/// What is graded, and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The command that starts the graded program.
-    pub command: Template,
-    /// Words that are added to it for the check of feigned failure.
-    pub feign_words: Vec<String>,
-    /// Where it runs; `None`: in the current folder.
-    pub folder: Option<PathBuf>,
-    /// The command of a node that is known to be right, run beside each check; `None`: without.
-    pub control: Option<Template>,
-    /// Words added to that for the check of feigned failure.
-    pub control_feign_words: Vec<String>,
-    /// How programs are started and kept in bounds.
-    pub keeping: Keeping,
-    /// Ids of the checks to run; empty: all that are required.
-    pub only: Vec<String>,
-    /// Ids of checks to leave out.
-    pub skip: Vec<String>,
-    /// The extra credits to check.
-    pub extra: Vec<Extra>,
-    /// Points and sentences.
-    pub rubric: Rubric,
-    /// The forms in which the program is spoken to.
-    pub dialect: Choice,
-    /// How many checks run at once, at least 1.
-    pub jobs: usize,
-    /// How many runs decide about a check that has failed once, at least 1.
-    pub repeat: u32,
-    /// Multiplies all limits of time, above 0.
-    pub slack: f64,
-    /// Of everything random.
-    pub seed: u64,
-    /// How long one check may take, with all its runs; what is not decided by then is unclear.
-    pub limit: Duration,
-    /// Where to leave outputs and messages of every run; `None`: nowhere.
-    pub keep: Option<PathBuf>,
-    /// The command that repeats this grading, up to the program's: `bully grade`.
-    pub repeat_command: String,
-}
 
 /// Why a grading cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,7 +200,7 @@ impl<'a> Session<'a> {
             report.add(self.report(check, decision));
             progress(Progress::Done(report));
         }
-        report.seconds = verdict::rounded(self.began.elapsed().as_secs_f64());
+        report.seconds = rounded(self.began.elapsed().as_secs_f64());
     }
 
     /// Runs checks on several threads, and reports them in the order in which they end.
@@ -282,7 +239,7 @@ impl<'a> Session<'a> {
                 running.retain(|id| *id != check.id);
                 report.add(self.report(check, decision));
                 report.forms = words(*self.dialect.lock().unwrap_or_else(PoisonError::into_inner));
-                report.seconds = verdict::rounded(self.began.elapsed().as_secs_f64());
+                report.seconds = rounded(self.began.elapsed().as_secs_f64());
                 progress(Progress::Done(report));
             }
         });
@@ -350,7 +307,7 @@ impl<'a> Session<'a> {
             verdict: decision.verdict,
             sentence: rubric.sentence(check).to_owned(),
             visibility: rubric.visibility(check),
-            seconds: verdict::rounded(seconds),
+            seconds: rounded(seconds),
             expected: decision.expected,
             seen: decision.seen,
             notes: decision.notes,

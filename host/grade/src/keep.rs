@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::seen::What;
+use crate::seen::{What, rounded};
 use crate::stage::Stage;
 
 /// Writes `FOLDER/ID-NUMBER/{stdout.txt,stderr.txt,wire.jsonl}`.
@@ -33,7 +33,7 @@ pub(crate) fn run(folder: &Path, id: &str, number: usize, stage: &Stage<'_>) -> 
             _ => None,
         };
         let line = json!({
-            "t": crate::verdict::rounded(seen.at.as_secs_f64()),
+            "t": rounded(seen.at.as_secs_f64()),
             "from": stage.name(seen.from),
             "to": stage.name(seen.to),
             "connection": seen.link,

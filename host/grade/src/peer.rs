@@ -9,6 +9,8 @@ use std::net::{TcpListener, TcpStream};
 use bully::Pid;
 use socket2::{Domain, Socket, Type};
 
+use crate::wire::Entry;
+
 /// Where a peer stands compared with the graded program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rank {
@@ -200,6 +202,15 @@ impl Peer {
         Err(io::Error::other(
             "the system accepts connections beyond the backlog: no connection can be made to hang",
         ))
+    }
+
+    /// As the lists of members have it; `None` for one that has no process id.
+    pub(crate) fn entry(&self) -> Option<Entry> {
+        Some(Entry {
+            pid: self.pid?,
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+        })
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::check::{CHECKS, Check};
+use crate::check::Check;
+use crate::checks::CHECKS;
 
 /// A rubric: what differs from the built-in one.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -205,3 +205,8 @@ fn shortened(mut lines: Vec<Line>) -> Vec<Line> {
     lines.extend(rest.into_iter().take(LINES_MAX - HEAD - 1));
     lines
 }
+
+/// Seconds, to the millisecond.
+pub(crate) fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}

@@ -3,91 +3,20 @@
 
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddr};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
 use std::time::Instant;
 
-use jiff::civil::Date;
-
+use crate::fault::{Fault, Limits, Stop, within};
 use crate::link::Link;
 use crate::peer::{Manner, Peer, Rank};
-use crate::program::{Keeping, Program};
+use crate::program::Program;
 use crate::seen::{Party, Seen, What};
-use crate::template::{Filling, Template};
-use crate::wire::{Codec, Dialect, Entry, Kind, Outgoing};
-
-/// What all runs of one grading have in common, and what differs between them.
-#[derive(Clone, Copy)]
-pub(crate) struct Setting<'a> {
-    pub(crate) codec: &'a dyn Codec,
-    pub(crate) template: &'a Template,
-    pub(crate) keeping: &'a Keeping,
-    /// Where the program runs; `None`: here.
-    pub(crate) folder: Option<&'a Path>,
-    pub(crate) dialect: Dialect,
-    pub(crate) su_id: u32,
-    pub(crate) days: u32,
-    pub(crate) birthday: Date,
-    /// Multiplies every limit of time.
-    pub(crate) slack: f64,
-    /// Of what is random in this run.
-    pub(crate) seed: u64,
-    /// Set when nobody waits for this run any more.
-    pub(crate) cancelled: &'a AtomicBool,
-    /// When all grading ends.
-    pub(crate) until: Instant,
-}
-
-/// By when something must have happened, in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// What a good program needs; more is noted.
-    pub(crate) note: f64,
-    /// What is too late.
-    pub(crate) fail: f64,
-}
-
-/// Within so many seconds; more than `note` is noted.
-pub(crate) const fn within(note: f64, fail: f64) -> Limits {
-    Limits { note, fail }
-}
-
-/// Why a run ended before its end.
-#[derive(Clone, Debug)]
-pub(crate) enum Stop {
-    /// The program did not do what is asked for.
-    Fault(Fault),
-    /// The program ended by itself.
-    Ended(String),
-    /// The program runs, and refuses connections at the address it told.
-    Away,
-    /// What the check is about could not be brought about.
-    Undecided(String),
-    /// Nobody waits for this run any more, or the time for all grading is over.
-    Cancelled,
-    /// The grader itself could not go on.
-    System(String),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::System(error.to_string())
-    }
-}
-
-/// What was expected, and what was seen instead.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    pub(crate) expected: String,
-    pub(crate) seen: String,
-    /// The event that is wrong, by its place in the list of all.
-    pub(crate) offending: Option<usize>,
-    /// It is wrong whenever it happens, not just late.
-    pub(crate) at_once: bool,
-}
+use crate::setting::Setting;
+use crate::template::Filling;
+use crate::wire::{Entry, Kind, Outgoing};
 
 /// Who joined.
 #[derive(Clone, Debug)]
@@ -494,7 +423,7 @@ impl<'a> Stage<'a> {
     /// Everybody in the coordinator's list, the least first.
     pub(crate) fn roster(&self) -> Vec<Entry> {
         let listed = self.peers.iter().filter(|peer| peer.listed);
-        let mut all: Vec<Entry> = listed.filter_map(entry).collect();
+        let mut all: Vec<Entry> = listed.filter_map(Peer::entry).collect();
         all.extend(self.joined.iter().map(|joined| joined.entry.clone()));
         sorted(all)
     }
@@ -507,7 +436,7 @@ impl<'a> Stage<'a> {
     fn list_of(&self, from: usize, what: Outgoing, more: &[usize]) -> Vec<Entry> {
         let mut all = self.roster();
         let also = more.iter().chain([&from]);
-        all.extend(also.filter_map(|peer| entry(&self.peers[*peer])));
+        all.extend(also.filter_map(|peer| self.peers[*peer].entry()));
         let mut all = sorted(all);
         if what == Outgoing::Coordinator
             && let Some(leader) = self.peers[from].pid
@@ -656,14 +585,6 @@ const CALM: f64 = 0.6;
 
 /// How many events are kept. A program that storms is seen to storm by then.
 const SEEN_MAX: usize = 20_000;
-
-fn entry(peer: &Peer) -> Option<Entry> {
-    Some(Entry {
-        pid: peer.pid?,
-        host: "127.0.0.1".to_owned(),
-        port: peer.port,
-    })
-}
 
 fn sorted(mut all: Vec<Entry>) -> Vec<Entry> {
     // Stable: of two entries the later one stays, for who joined again is where it is now.

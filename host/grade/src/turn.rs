@@ -5,11 +5,12 @@ use std::net::TcpListener;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::fault::Stop;
 use crate::link::{Link, News};
 use crate::peer::Listens;
 use crate::program::Program;
 use crate::seen::{Party, What};
-use crate::stage::{Action, Joined, Stage, Stop};
+use crate::stage::{Action, Joined, Stage};
 use crate::wire::{Kind, Message, Outgoing, Reading};
 
 /// How long to wait at most, so that a run nobody waits for ends soon.

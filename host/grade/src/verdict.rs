@@ -12,11 +12,13 @@ use serde::Serialize;
 
 use crate::check::{Check, Judge};
 use crate::dialect::ok_text;
+use crate::fault::Stop;
 use crate::keep;
 use crate::observed::Observed;
 use crate::program::Program;
-use crate::seen::{Line, timeline};
-use crate::stage::{Setting, Stage, Stop};
+use crate::seen::{Line, rounded, timeline};
+use crate::setting::Setting;
+use crate::stage::Stage;
 use crate::template::Template;
 use crate::wire::{Dialect, OkForm};
 
@@ -492,10 +494,6 @@ fn last_words(stage: &Stage<'_>) -> String {
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(from);
     text[from..].to_owned()
-}
-
-pub(crate) fn rounded(seconds: f64) -> f64 {
-    (seconds * 1e3).round() / 1e3
 }
 
 /// The forms, for reports.

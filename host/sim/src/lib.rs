@@ -17,6 +17,7 @@ mod process;
 mod queue;
 mod random;
 mod report;
+mod run;
 mod scenario;
 mod simulation;
 mod summary;
@@ -28,7 +29,8 @@ pub use identity::MEMBERS_MAX;
 pub use network::Fate;
 pub use node::{AnyNode, CAPACITIES, exchanges, node, sized};
 pub use outcome::{Attacked, Outcome, Unchecked};
-pub use report::{CSV_HEADING, Run, text_heading};
+pub use report::{CSV_HEADING, text_heading};
+pub use run::Run;
 pub use scenario::{
     Attack, BackAs, Crash, Cut, Delay, Failure, ForgedAt, Hold, Kind, Partition, Pause, Scenario,
     Slow, Start, Who,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::breach::{Breach, INVARIANTS};
 use crate::outcome::{Attacked, Outcome, Unchecked};
-use crate::report::Run;
+use crate::run::Run;
 
 /// A run as an object; what a run that broke an invariant does not have is null.
 #[derive(Debug, Serialize, Deserialize)]

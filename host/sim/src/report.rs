@@ -3,22 +3,9 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use crate::breach::Breach;
 use crate::line::{Counts, Line};
 use crate::outcome::Outcome;
-
-/// A finished run: what it came to, or what it broke, and how long it took by the real clock.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The seed it ran from.
-    pub seed: u64,
-    /// What [`run`](crate::run) returned.
-    pub result: Result<Outcome, Breach>,
-    /// How long it took. Nothing else here but the memory depends on the machine.
-    pub wall: Duration,
-    /// The most memory that the whole process had at its end, in bytes, where that is known.
-    pub peak_rss: Option<u64>,
-}
+use crate::run::Run;
 
 /// The columns of [`Run::csv`].
 pub const CSV_HEADING: &str = "seed,agreed,leader_days,leader_id,settled_s,crash_to_leader_s,\
@@ -27,19 +14,6 @@ pub const CSV_HEADING: &str = "seed,agreed,leader_days,leader_id,settled_s,crash
     simulated_s,not_checked,breach,wall_s,wall_peak_rss_bytes";
 
 impl Run {
-    /// Whether it is as it should be.
-    pub fn is_good(&self) -> bool {
-        self.result.as_ref().is_ok_and(|outcome| outcome.agreed)
-    }
-
-    /// How much virtual time has passed.
-    pub fn simulated(&self) -> Duration {
-        match &self.result {
-            Ok(outcome) => outcome.simulated,
-            Err(breach) => Duration::from_micros(breach.at.as_micros()),
-        }
-    }
-
     /// One JSON object, on one line, without its end.
     pub fn json(&self) -> String {
         // Numbers and texts always have a JSON form.

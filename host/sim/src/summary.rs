@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::outcome::Unchecked;
-use crate::report::Run;
+use crate::run::Run;
 
 /// What many runs came to.
 ///

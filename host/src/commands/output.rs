@@ -11,6 +11,18 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Writes `text`, which is all.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    #[cfg(unix)]
+    pub(super) fn all(text: &str) -> Result<(), Failure> {
+        let mut output = Self::default();
+        output.write(text);
+        output.close()
+    }
+
     /// Writes `text`, unless writing has failed before.
     pub(super) fn write(&mut self, text: &str) {
         if self.error.is_none() {

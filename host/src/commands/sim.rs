@@ -18,9 +18,8 @@ use bully_sim::{
     Attack, BackAs, CAPACITIES, Crash, Cut, Delay, Failure as How, MEMBERS_MAX, Partition, Pause,
     Scenario, Slow, Summary, Who,
 };
-use clap::ValueEnum;
 
-use self::report::Report;
+use self::report::{Format, Report};
 use self::runs::{Next, Runs};
 use super::node::Mode;
 use super::{Failure, drawn_seed, seed};
@@ -214,17 +213,6 @@ with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernet
 
 Exit status: 0 if in every run all that must hold did, and at its end every member that is up names
 the greatest member that is up; 1 if not, 2 for wrong usage. What was not checked is told.";
-
-/// The form of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Aligned rows for people
-    Text,
-    /// One object a line
-    Json,
-    /// A heading, and one line each
-    Csv,
-}
 
 /// The least room that a table has unless asked for less: real ones have more, and only at this
 /// size has a member the exchanges that a storm takes.

@@ -10,6 +10,7 @@ pub mod board;
 pub mod clock;
 #[cfg(all(feature = "lan", not(microbit)))]
 pub mod ethernet;
+mod ring;
 pub mod serial;
 pub mod stack;
 

@@ -11,7 +11,7 @@ use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
 use crate::registers::Registers;
-use crate::{clock, serial};
+use crate::{clock, ring};
 
 /// The frequency of the processor and of SysTick.
 const HZ: u32 = 50_000_000;
@@ -154,5 +154,5 @@ unsafe fn DefaultHandler(irq: i16) {
         panic!("interrupt {irq}");
     }
     UART0.write(ICR, RECEIVED);
-    serial::fill();
+    ring::fill(take, listen);
 }

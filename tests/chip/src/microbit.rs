@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_m_rt::exception;
 
 use crate::registers::Registers;
-use crate::{clock, serial};
+use crate::{clock, ring};
 
 // SAFETY: the memory map of the reference manual; no DMA is behind these.
 const CLOCK: Registers = unsafe { Registers::at(0x4000_0000) };
@@ -123,7 +123,7 @@ unsafe fn DefaultHandler(irq: i16) {
                 UART0.write(TXDRDY, 0);
                 SENDING.store(false, Ordering::Relaxed);
             }
-            serial::fill();
+            ring::fill(take, listen);
         }
         TIMER0_IRQ => {
             TIMER0.write(COMPARE0, 0);

@@ -17,33 +17,37 @@ pub(crate) mod one_connection;
 pub(crate) mod only_greater;
 pub(crate) mod payload;
 pub(crate) mod port;
+mod prelude;
 pub(crate) mod probe;
 pub(crate) mod probe_answer;
 pub(crate) mod restart;
 pub(crate) mod silent_greater;
 pub(crate) mod start_election;
 
-/// What the files of checks begin with.
-mod prelude {
-    pub(super) use core::time::Duration;
+use crate::check::Check;
 
-    pub(super) use crate::check::{Check, Extra, Judge};
-    pub(super) use crate::peer::{GONE, HANGS, LEADS, LIVE, Manner, Rank, SILENT, UNREAD};
-    pub(super) use crate::seen::{Party, What};
-    pub(super) use crate::stage::{Fault, Limits, Stage, Stop, within};
-    pub(super) use crate::wire::{Kind, Outgoing};
-
-    /// A fault that is not about time.
-    pub(super) fn wrong(
-        expected: impl Into<String>,
-        seen: impl Into<String>,
-        offending: Option<usize>,
-    ) -> Stop {
-        Stop::Fault(Fault {
-            expected: expected.into(),
-            seen: seen.into(),
-            offending,
-            at_once: false,
-        })
-    }
-}
+/// All checks, in the order in which they are run.
+pub const CHECKS: [Check; 22] = [
+    join::CHECK,
+    port::CHECK,
+    start_election::CHECK,
+    only_greater::CHECK,
+    payload::CHECK,
+    greatest::CHECK,
+    everyone::CHECK,
+    silent_greater::CHECK,
+    restart::CHECK,
+    answers::CHECK,
+    once::CHECK,
+    learns::CHECK,
+    not_blocked_send::CHECK,
+    not_blocked_connect::CHECK,
+    gives_up::CHECK,
+    probe::CHECK,
+    dead_leader::CHECK,
+    probe_answer::CHECK,
+    feign::CHECK,
+    hardy::CHECK,
+    one_connection::CHECK,
+    log::CHECK,
+];

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Form, Report};
+use super::content::Report;
+use super::form::Form;
 
 /// Where a report is written to.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CheckReport, Report, details, json};
+use super::content::{CheckReport, Report, details, json};
 use crate::rubric::Visibility;
 use crate::verdict::Verdict;
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Report, details};
+use super::content::{Report, details};
 use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> String {

@@ -1,6 +1,6 @@
 //! The Test Anything Protocol, version 13: the latest that Perl reads.
 
-use super::{Report, details};
+use super::content::{Report, details};
 use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> String {

@@ -1,6 +1,6 @@
 //! The report for people at a terminal.
 
-use super::{CheckReport, Report, details};
+use super::content::{CheckReport, Report, details};
 use crate::verdict::Verdict;
 
 /// Whether a terminal shows colours.

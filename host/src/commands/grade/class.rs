@@ -10,7 +10,8 @@ use bully_grade::report::{Form, ReportFile};
 use bully_grade::{CHECKS, Class, Entrant, Pickle, Progress};
 use serde_json::Value;
 
-use super::{Args, print};
+use super::args::{Args, unknown};
+use crate::commands::output::Output;
 use crate::commands::{Failure, remark};
 
 /// Grades whoever has no finished result yet, and prints the table of all.
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode, Failure> {
         return Err(failure);
     }
     let (table, perfect) = table(&class);
-    print(&table)?;
+    Output::all(&table)?;
     Ok(ExitCode::from(if perfect { 0 } else { 1 }))
 }
 
@@ -84,7 +85,7 @@ fn grade(class: &Class, entrant: &Entrant, options: &bully_grade::Options) -> Re
             }
         }
     });
-    let report = report.map_err(|error| super::unknown(&error))?;
+    let report = report.map_err(|error| unknown(&error))?;
     if std::io::stderr().is_terminal() {
         let line = bully_grade::report::summary_line(&report);
         remark(&format!("{}: {line}\n", entrant.name));

@@ -7,10 +7,21 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use bully_sim::{CSV_HEADING, Run, Summary, text_heading};
+use clap::ValueEnum;
 
 use super::super::output::Output;
 use super::super::{Failure, remark};
-use super::Format;
+
+/// The form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Aligned rows for people
+    Text,
+    /// One object a line
+    Json,
+    /// A heading, and one line each
+    Csv,
+}
 
 /// The report as it grows. stdout has what the seed determines, stderr what the clock does.
 pub(super) struct Report {
