@@ -10,7 +10,7 @@ use core::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bully::wire::{ACCEPTED_FROM, Decoder, Encoder, Frame, Heard, Hello, VERSION, message_max};
+use bully::wire::{ACCEPTED_FROM, Decoder, Encoder, Frame, Hello, Received, VERSION, message_max};
 use bully::{
     Addr, Buffers, Config, Exchange, Gone, Incoming, Instant, Line, Link, Member, Node, Pid, Reply,
     Request, Roster,
@@ -120,13 +120,13 @@ impl Gateway {
             let list = [GREATER];
             let list = Roster::new(&list).unwrap_or(Roster::EMPTY);
             let accepted = Exchange(ACCEPTED_FROM);
-            self.send(&Frame::Told(accepted, Incoming::Accepted));
+            self.send(&Frame::Input(accepted, Incoming::Accepted));
             let request = Incoming::Request(Request::Coordinator(list));
-            self.send(&Frame::Told(accepted, request));
+            self.send(&Frame::Input(accepted, request));
         }
         let mut byte = [0];
         while self.line.read(&mut byte) == 1 {
-            if self.decoder.push(byte[0]) == Some(Heard::Frame) {
+            if self.decoder.push(byte[0]) == Some(Received::Frame) {
                 self.receive(alive);
             }
         }
@@ -141,9 +141,9 @@ impl Gateway {
             Frame::Open(exchange, _, Request::Join(me)) => {
                 let list = [me, GREATER];
                 let list = Roster::new(&list).unwrap_or(Roster::EMPTY);
-                self.send(&Frame::Told(exchange, Incoming::Sent));
+                self.send(&Frame::Input(exchange, Incoming::Sent));
                 let answer = Incoming::Reply(Reply::Members(list));
-                return self.send(&Frame::Told(exchange, answer));
+                return self.send(&Frame::Input(exchange, answer));
             }
             Frame::Open(exchange, _, request) if alive => {
                 self.announces = matches!(request, Request::Election(_));
@@ -153,9 +153,9 @@ impl Gateway {
             _ => return,
         };
         if alive {
-            self.send(&Frame::Told(exchange, Incoming::Sent));
+            self.send(&Frame::Input(exchange, Incoming::Sent));
         }
-        self.send(&Frame::Told(exchange, answer));
+        self.send(&Frame::Input(exchange, answer));
     }
 
     fn hello(&mut self) {

@@ -9,7 +9,7 @@ use crate::net::{Exchange, Full, Incoming, Net, Reply, Request};
 use crate::roster::{Addr, Member, Roster};
 
 /// A [`Net`] that passes everything on to another one, and panics at the first breach of the rules
-/// of [`Net`], by whichever side, or of what a member of a group owes the others.
+/// of [`Net`], by whichever side, or of what a member of a group is to do for the others.
 ///
 /// For tests: of a [`Net`] of your own, and of changes to this crate. `EXCHANGES` is that of the
 /// [`Node`](crate::Node) or [`Directory`](crate::Directory) that uses the network. A message of a

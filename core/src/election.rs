@@ -1,12 +1,13 @@
 //! The election: one table of what moves a node, and the one place where it is moved.
 //!
 //! Read [`react`] as the protocol. Its lines are the assignment's rules, in the assignment's order,
-//! and between them, marked `calm` or "doubt", the five rules that keep them from storming:
+//! and between them, marked `in_window` or `may_probe`, the five rules that keep them from storming:
 //!
-//! 1. a leader that has just announced answers ELECTION and announces once more when calm ends;
-//! 2. a follower that has just heard COORDINATOR answers ELECTION and probes the leader instead;
-//! 3. ELECTIONs not yet sent are dropped once somebody greater has answered (see `send_owed`);
-//! 4. a COORDINATOR naming a lesser process than the one followed is a claim: ask the greater;
+//! 1. a leader that has just announced answers ELECTION and announces once more when the
+//!    suppression window ends;
+//! 2. a follower that has just received COORDINATOR answers ELECTION and probes the leader instead;
+//! 3. ELECTIONs not yet sent are dropped once somebody greater has answered (see `send.rs`);
+//! 4. a COORDINATOR that names a lesser process than the one followed is a claim: the greater is asked;
 //! 5. a member that is probed though it does not lead elects, ever less often.
 
 use crate::event::{Cause, Event, Reason};
@@ -22,9 +23,9 @@ use crate::view::NodeView;
 pub(crate) enum Input {
     /// The coordinator answered JOIN for the first time.
     Joined,
-    /// It answered again, and told of somebody greater than the leader who was not known.
+    /// It answered again, and its list has somebody greater than the leader who was not known.
     GreaterJoined,
-    /// It answered again, and all whom it told of that were not known are lesser.
+    /// It answered again, and all in its list that were not known are lesser.
     LesserJoined,
     /// ELECTION was received.
     Election,
@@ -49,7 +50,7 @@ pub(crate) enum Input {
     GreaterBack(Pid),
     /// The announcement expected for so long has not come.
     TimeOut,
-    /// It is time to play dead.
+    /// It is time to feign failure.
     Fail,
     /// It is time to come back.
     Recover,
@@ -106,7 +107,7 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // For good: nothing moves it any more.
         (P::Resigned, _) => M::Stay,
 
-        // Feigned failure: nothing is heard but its end.
+        // Feigned failure: nothing counts but its end.
         (P::Failed, I::Recover) if rules.joined => M::Elect(C::Recovered),
         (P::Failed, I::Recover) => M::JoinAgain,
         (P::Failed, _) => M::Stay,
@@ -142,7 +143,7 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (_, I::TimeOut) => M::Stay,
 
         // "Change your state to not be election-in-progress [...] Note the (possibly) new leader."
-        // Doubt: whom I follow is greater, and may just have been overtaken.
+        // A contest: whom I follow is greater, and may just have been overtaken.
         (P::Following(greater), I::Coordinator(lesser)) if lesser < greater && rules.may_probe => {
             M::Contest(Contest { greater, lesser })
         }

@@ -17,7 +17,7 @@
 //!   nothing.
 //! * **Patience.** What does not answer within a few round trips is taken for gone for the time being.
 //! * **No false leader.** The answer to a PROBE says whether its sender leads; who learns that its leader
-//!   does not elects, and is told who does. A program of another kind does not read that: PROBEs that
+//!   does not elects, and learns who does. A program of another kind does not read that: PROBEs that
 //!   go on for 15 s are left unanswered.
 //! * **Seeking.** A leader asks some greater members by lot, each time it asks the coordinator who came.
 //! * **Repair.** Who has lost all its neighbours on one side asks the coordinator for the next ones.
@@ -39,7 +39,7 @@ const RELAYS: usize = 8;
 const RELAYS_AT_ONCE: u8 = 3;
 const RELAY_GAP: Span = Span::from_millis(200);
 
-/// The most members in a list of a large group: it fits any peer's 1,024 bytes with room to spare.
+/// The most members in a list of a large group: it fits any peer's 1,024 bytes by far.
 pub(crate) const LIST_MAX: usize = 16;
 
 /// An answer this fresh is as good as another PROBE: it bounds the PROBEs of one member to the leader.
@@ -212,7 +212,7 @@ impl Table<'_> {
         }
     }
 
-    /// The entry with `flag` that is furthest from me: it carries the news furthest.
+    /// The entry with `flag` that is furthest from me: the message travels furthest.
     pub(crate) fn furthest(&self, flag: Flag) -> Option<&Member> {
         let mine = self.my_place();
         let mut furthest: Option<(usize, usize)> = None;
@@ -389,8 +389,8 @@ impl NodeView<'_> {
     }
 
     /// Returns `true` if PROBEs as if I led have gone on for so long that another one is better left
-    /// unanswered: whoever follows me elects then, and learns who leads. One of our own kind is told
-    /// by the answer.
+    /// unanswered: whoever follows me elects then, and learns who leads. One of our own kind learns it
+    /// from the answer.
     pub(crate) fn is_misleading(&mut self) -> bool {
         let now = self.now();
         let follows = matches!(self.state.stage, Stage::Following { .. });

@@ -5,8 +5,8 @@ use heapless::{Vec, VecView};
 use crate::net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::roster::{Addr, Member, Origin, Pid, Roster};
 use crate::wire::{
-    ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
-    message_max,
+    ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Hello, Ready, Received,
+    VERSION, message_max,
 };
 
 /// A serial line: bytes in, bytes out, and nothing that blocks.
@@ -65,7 +65,7 @@ where
 /// the gateway to the greatest that fit.
 #[derive(Debug)]
 pub struct Buffers<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize> {
-    heard: [u8; BYTES],
+    received: [u8; BYTES],
     out: [u8; BYTES],
     list: [Member; MEMBERS],
     slots: Vec<Slot, EXCHANGES>,
@@ -92,7 +92,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize, const BYTES: usize>
             addr: Addr(0),
         };
         Self {
-            heard: [0; BYTES],
+            received: [0; BYTES],
             out: [0; BYTES],
             list: [nobody; MEMBERS],
             slots: Vec::new(),
@@ -122,10 +122,10 @@ enum Stage {
     /// More input of it may come.
     Open,
     /// Its session has ended: what became of it is unknown, and `Gone` is still to be reported.
-    InDoubt,
+    Lost,
     /// Its end was reported.
     Over,
-    /// As `Over`, and it was in doubt: the gateway does not know it any more.
+    /// As `Over`, and it was lost: the gateway does not know it any more.
     Forgotten,
     /// The core has closed it; the frame that says so is pending.
     Closed,
@@ -179,7 +179,7 @@ impl<'b, L: Line> Link<'b, L> {
         buffers: &'b mut Buffers<MEMBERS, EXCHANGES, BYTES>,
     ) -> Self {
         let Buffers {
-            heard,
+            received,
             out,
             list,
             slots,
@@ -187,7 +187,7 @@ impl<'b, L: Line> Link<'b, L> {
         slots.clear();
         let mut link = Self {
             line,
-            decoder: Decoder::new(heard, list),
+            decoder: Decoder::new(received, list),
             encoder: Encoder::new(),
             out: Outbox {
                 bytes: out,
@@ -302,14 +302,14 @@ impl<'b, L: Line> Link<'b, L> {
         }
     }
 
-    /// Ends the session: whatever was open is in doubt.
+    /// Ends the session: whatever was open is lost.
     fn lose(&mut self) {
         self.out.clear();
         self.listening_pending = false;
         self.slots.retain_mut(|slot| {
             slot.pending = None;
             slot.stage = match slot.stage {
-                Stage::Open | Stage::InDoubt => Stage::InDoubt,
+                Stage::Open | Stage::Lost => Stage::Lost,
                 Stage::Over | Stage::Forgotten => Stage::Forgotten,
                 Stage::Closed => return false,
             };
@@ -317,8 +317,8 @@ impl<'b, L: Line> Link<'b, L> {
         });
     }
 
-    /// The exchange of the next input. Its frame is the decoder's last, unless the exchange is in
-    /// doubt.
+    /// The exchange of the next input. Its frame is the decoder's last, unless the exchange is
+    /// lost.
     fn next_input(&mut self) -> Option<Exchange> {
         let mut bytes_max = self.out.bytes.len();
         self.more = false;
@@ -327,8 +327,8 @@ impl<'b, L: Line> Link<'b, L> {
             if !self.catch_up() {
                 return None;
             }
-            let in_doubt = |slot: &&mut Slot| slot.stage == Stage::InDoubt;
-            if let Some(slot) = self.slots.iter_mut().find(in_doubt) {
+            let lost = |slot: &&mut Slot| slot.stage == Stage::Lost;
+            if let Some(slot) = self.slots.iter_mut().find(lost) {
                 return Some(slot.exchange);
             }
             let mut byte = [0];
@@ -337,12 +337,12 @@ impl<'b, L: Line> Link<'b, L> {
             }
             let [byte] = byte;
             match self.decoder.push(byte) {
-                Some(Heard::Frame) => {
-                    if let Some(told) = self.take_frame() {
-                        return Some(told);
+                Some(Received::Frame) => {
+                    if let Some(exchange) = self.take_frame() {
+                        return Some(exchange);
                     }
                 }
-                Some(Heard::Gap) => {
+                Some(Received::Gap) => {
                     self.lose();
                     self.encoder.begin(0);
                     self.send(&Frame::Lost);
@@ -365,7 +365,7 @@ impl<'b, L: Line> Link<'b, L> {
             Frame::Ping => {
                 self.send(&Frame::Pong);
             }
-            Frame::Told(exchange, incoming) => {
+            Frame::Input(exchange, incoming) => {
                 let accepted = incoming == Incoming::Accepted;
                 let over = matches!(incoming, Incoming::Done | Incoming::Gone(_));
                 return self.is_input(exchange, accepted, over).then_some(exchange);
@@ -435,7 +435,7 @@ impl<L: Line> Net for Link<'_, L> {
         };
         let stage = match self.decoder.session() {
             // There is no gateway: nobody can be reached.
-            0 => Stage::InDoubt,
+            0 => Stage::Lost,
             _ if self.send(&Frame::Open(exchange, to, request)) => Stage::Open,
             _ => return Err(Full),
         };
@@ -451,13 +451,13 @@ impl<L: Line> Net for Link<'_, L> {
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
         let exchange = self.next_input()?;
         if let Some(slot) = self.slot(exchange)
-            && slot.stage == Stage::InDoubt
+            && slot.stage == Stage::Lost
         {
             slot.stage = Stage::Forgotten;
             return Some((exchange, Incoming::Gone(Gone::Reset)));
         }
         match self.decoder.frame() {
-            Some(Frame::Told(exchange, incoming)) => Some((exchange, incoming)),
+            Some(Frame::Input(exchange, incoming)) => Some((exchange, incoming)),
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
 //! When the group coordinator is asked again: JOIN is the only way to learn of members that nobody
-//! has told this node of.
+//! has named to this node.
 
 use crate::exchanges::State;
 use crate::net::Net;
@@ -38,7 +38,7 @@ impl NodeView<'_> {
     }
 
     /// Somebody greater is known by hearsay only: the coordinator knows whether it exists. Everybody
-    /// hears of it at the same time, so they ask at times drawn by lot.
+    /// learns of it at the same time, so they ask at times drawn by lot.
     pub(crate) fn confirm_named(&mut self) {
         let membership = &self.state.membership;
         let idle = self.state.timers.is_stopped(Timer::Join);

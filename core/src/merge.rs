@@ -2,8 +2,8 @@
 //!
 //! A table that is too small for the group is a neighbourhood: the nearest lesser and greater members
 //! form a ring that leaves nobody out, a few of the greatest are those that may lead, and the rest is
-//! a random sample, over which news goes round in a number of steps that grows with the logarithm of
-//! the group. What stays depends on who was heard of and on who answers, not on the order of hearing.
+//! a random sample, over which news spreads in a number of steps that grows with the logarithm of
+//! the group. What stays depends on who was named and on who answers, not on the order of the lists.
 
 use core::ops::Range;
 
@@ -440,7 +440,7 @@ impl Table<'_> {
     }
 
     /// Returns `true` if [`offer`](Self::offer) would return `false` and leave everything as it is:
-    /// the table is full, and `newcomer` is a stranger to it, in nobody's share, and worse than all
+    /// the table is full, and `newcomer` is unknown to it, in nobody's share, and worse than all
     /// of the sample. In most cases this takes no look at the entries.
     fn refuses(&self, refusal: &Refusal, newcomer: &Member) -> bool {
         let (word, bit) = Refusal::bit(newcomer);

@@ -60,7 +60,7 @@ pub enum Refusal {
     NotLocal,
     /// The group coordinator's table is full.
     Full,
-    /// A reason that only its text tells; the wire has the text.
+    /// A reason that is a text only; the network has the text.
     Other,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Refusal {
             Self::Port => "no usable port",
             Self::NotLocal => "an address on another machine",
             Self::Full => "no slot for another member",
-            Self::Other => "a reason that only the wire tells",
+            Self::Other => "a reason that only its text gives",
         })
     }
 }

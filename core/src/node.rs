@@ -185,7 +185,7 @@ impl NodeView<'_> {
             }
             if !self.expire(net) {
                 self.state.inputs_left = self.inputs_max();
-                // One more, so that input that waits is told from input that has just ended.
+                // One more, so that input that waits is distinguished from input that has just ended.
                 self.state.inputs_wait = out_of_inputs && self.receive(net);
                 if self.state.inputs_wait && self.state.has_event() {
                     continue;

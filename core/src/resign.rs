@@ -9,7 +9,7 @@ use crate::timers::Timer;
 use crate::view::NodeView;
 
 impl NodeView<'_> {
-    /// Leaves the group. As the leader it owes every lesser member a COORDINATOR without itself.
+    /// Leaves the group. A leader has every lesser member sent a COORDINATOR without itself.
     pub(crate) fn resign(&mut self) {
         if let Stage::Resigned { .. } = self.state.stage {
             return;
@@ -28,7 +28,7 @@ impl NodeView<'_> {
         self.emit(Event::Resigned { successor });
     }
 
-    /// Once resigned, before anything is sent: refuses connections, so that whoever is told of the
+    /// Once resigned, before anything is sent: refuses connections, so that whoever learns of the
     /// next leader and looks for this one finds nobody, and ends its own exchanges.
     pub(crate) fn stop_listening(&mut self, net: &mut dyn Net) {
         let Stage::Resigned { listening, .. } = &mut self.state.stage else {

@@ -73,10 +73,10 @@ impl NodeView<'_> {
             return self.ask(member, net);
         }
         let leader = self.state.leader();
-        let room = !self.slots.only_one_left();
+        let more_slots = !self.slots.only_one_left();
         for (flag, may) in [
-            (Flag::Asker, room && self.may_answer_askers()),
-            (Flag::Relay, room && leader.is_some()),
+            (Flag::Asker, more_slots && self.may_answer_askers()),
+            (Flag::Relay, more_slots && leader.is_some()),
         ] {
             if let (true, Some(leader)) = (may, leader)
                 && let Some(&member) = self.table.furthest(flag)

@@ -8,7 +8,7 @@ use crate::roster::{Member, Pid, Roster};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Liveness {
-    /// Not asked since it was heard of, or since the present election began.
+    /// Not asked since it was named, or since the present election began.
     #[default]
     Unasked,
     /// Asked; the answer is still out.

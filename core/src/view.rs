@@ -82,7 +82,7 @@ pub(crate) struct Search {
     pub(crate) greatest_next: bool,
 }
 
-/// What the user was told last.
+/// What was reported to the user last.
 #[derive(Clone, Debug, Hash)]
 #[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reported {
@@ -259,7 +259,7 @@ impl NodeState {
     }
 }
 
-/// What the node does from now on depends on this alone: counters tell of the past, and the
+/// What the node does from now on depends on this alone: counters are about the past, and the
 /// configuration never changes.
 impl Hash for NodeState {
     fn hash<H: Hasher>(&self, state: &mut H) {

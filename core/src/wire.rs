@@ -5,7 +5,7 @@ mod encode;
 mod frame;
 mod framing;
 
-pub use decode::{Counts, Decoder, Heard};
+pub use decode::{Counts, Decoder, Received};
 pub use encode::Encoder;
 pub use frame::{
     ACCEPTED_FROM, FRAME_SHORT_MAX, Frame, HELLO_AGAIN, Hello, Ready, VERSION, frame_max,

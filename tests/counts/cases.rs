@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use bully::wire::{self, Decoder, Encoder, Frame, Heard};
+use bully::wire::{self, Decoder, Encoder, Frame, Received};
 use bully::{Addr, Directory, Exchange, Incoming, Member, Net as _, Pid, Reply, Request, Roster};
 use bully_host::names::Names;
 use bully_host::net::{Poll, Ready, Tcp, TcpConfig};
@@ -311,7 +311,7 @@ fn chip_decode() -> Work {
         decoder.begin(SESSION);
         let mut members = 0;
         for byte in &bytes[..length] {
-            if decoder.push(*byte) == Some(Heard::Frame)
+            if decoder.push(*byte) == Some(Received::Frame)
                 && let Some(Frame::Open(_, _, Request::Election(roster))) = decoder.frame()
             {
                 members = roster.len();

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bully::wire::{Decoder, Encoder, Frame, Heard, Ready, VERSION, frame_max};
+use bully::wire::{Decoder, Encoder, Frame, Ready, Received, VERSION, frame_max};
 use bully::{
     Addr, Checked, Exchange, Full, Incoming, Instant, Line, Member, Net, Origin, Reply, Request,
     Roster,
@@ -191,7 +191,7 @@ impl Attack {
         let bytes = core::mem::take(&mut self.line.from_gateway);
         let mut said = Vec::new();
         for byte in bytes {
-            if self.heard.push(byte) == Some(Heard::Frame) {
+            if self.heard.push(byte) == Some(Received::Frame) {
                 said.push(format!("{:?}", self.heard.frame().expect("it is sound")));
             }
         }

@@ -62,7 +62,7 @@ fn what_no_chip_may_say_ends_the_session() {
     let list = Roster::new(&list).expect("it ascends").with_revision(1);
     let illegal: &[&[Frame<'_>]] = &[
         &[Frame::Ping],
-        &[Frame::Told(Exchange(1), Incoming::Sent)],
+        &[Frame::Input(Exchange(1), Incoming::Sent)],
         &[Frame::Ready(Ready {
             version: VERSION,
             members_max: 1,

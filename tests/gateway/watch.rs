@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use bully::wire::{Decoder, Heard};
+use bully::wire::{Decoder, Received};
 use bully::{Addr, Member, Pid};
 
 /// Frames that this direction carries never have more members in this test.
@@ -71,7 +71,7 @@ impl Tap {
             self.decoder.begin(session);
         }
         let heard = self.decoder.push(0)?;
-        let frame = (heard == Heard::Frame).then(|| self.decoder.frame())??;
+        let frame = (heard == Received::Frame).then(|| self.decoder.frame())??;
         Some((session?, format!("{frame:?}")))
     }
 }

@@ -1,7 +1,7 @@
 //! Frames against the page that describes them and a writer in Python made from that page.
 
 use bully::wire::{
-    ACCEPTED_FROM, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
+    ACCEPTED_FROM, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Hello, Ready, Received, VERSION,
     frame_max, message_max,
 };
 use bully::{
@@ -47,7 +47,7 @@ fn large(large: bool) -> Option<Origin> {
 fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
     let (ours, theirs) = (Exchange(3), Exchange(ACCEPTED_FROM + 1));
     let to = Addr(HERE | 40_002);
-    let told = |incoming| Frame::Told(theirs, incoming);
+    let told = |incoming| Frame::Input(theirs, incoming);
     let hello = Hello {
         version: VERSION,
         instance: 0x0102_0304,
@@ -193,7 +193,7 @@ fn written(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 /// All that a decoder makes of `bytes`, which follow HELLO in session 7.
-fn read(bytes: &[u8], mut each: impl FnMut(Heard, Option<Frame<'_>>)) {
+fn read(bytes: &[u8], mut each: impl FnMut(Received, Option<Frame<'_>>)) {
     let (mut heard, mut list) = (vec![0; 2_000], vec![member(0, 0, 0); 64]);
     let mut decoder = Decoder::new(&mut heard, &mut list);
     decoder.begin(7);
@@ -246,7 +246,7 @@ fn every_frame_is_read_as_it_was_written() {
             told.push((heard, format!("{frame:?}")));
         });
         let expected = format!("{:?}", Some(frame)).replace("revision: Some(1)", "revision: None");
-        assert_eq!(told, [(Heard::Frame, expected)], "{name}");
+        assert_eq!(told, [(Received::Frame, expected)], "{name}");
     }
 }
 
@@ -266,9 +266,9 @@ fn no_cut_or_changed_bit_makes_another_frame_of_one() {
         let bytes = written(&frame);
         for length in 0..bytes.len() - 1 {
             read(&bytes[..length], |heard, frame| {
-                let list = matches!(frame, Some(Frame::Told(..) | Frame::Open(..)));
+                let list = matches!(frame, Some(Frame::Input(..) | Frame::Open(..)));
                 assert!(
-                    !list || heard == Heard::Gap,
+                    !list || heard == Received::Gap,
                     "{name}, cut at {length}: {frame:?}"
                 );
             });
@@ -279,7 +279,7 @@ fn no_cut_or_changed_bit_makes_another_frame_of_one() {
             // The zero in front may go: nothing but noise would need it.
             let mut told = 0;
             read(&changed, |heard, heard_frame| {
-                if heard == Heard::Frame {
+                if heard == Received::Frame {
                     let as_it_was = format!("{heard_frame:?}")
                         == format!("{:?}", Some(frame))
                             .replace("revision: Some(1)", "revision: None");
@@ -321,7 +321,7 @@ fn any_list_is_written_as_python_writes_it_within_its_bound_and_read_again() {
     let expected = script("frames.py", &[], &input.join("\n"));
     for (list, expected) in lists.iter().zip(expected) {
         let roster = Roster::new(list).expect("it ascends").with_revision(5);
-        let frame = Frame::Told(
+        let frame = Frame::Input(
             Exchange(ACCEPTED_FROM),
             Incoming::Reply(Reply::Members(roster)),
         );
@@ -337,7 +337,7 @@ fn any_list_is_written_as_python_writes_it_within_its_bound_and_read_again() {
         assert!(length - expected.len() / 2 <= FRAME_SHORT_MAX);
         let mut heard = None;
         read(&bytes, |_, frame| match frame {
-            Some(Frame::Told(_, Incoming::Reply(Reply::Members(roster)))) => {
+            Some(Frame::Input(_, Incoming::Reply(Reply::Members(roster)))) => {
                 heard = Some(roster.members().to_vec());
             }
             other => panic!("{other:?}"),
@@ -425,6 +425,6 @@ fn a_list_that_is_too_long_or_does_not_ascend_is_a_gap() {
     for bytes in [descending, trailing, missing, unknown, beyond, long] {
         let mut told = Vec::new();
         read(&bytes, |heard, _| told.push(heard));
-        assert_eq!(told, [Heard::Gap], "{}", hex(&bytes));
+        assert_eq!(told, [Received::Gap], "{}", hex(&bytes));
     }
 }

@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use bully::wire::{
-    ACCEPTED_FROM, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Heard, Hello, Ready, VERSION,
+    ACCEPTED_FROM, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Hello, Ready, Received, VERSION,
     message_max,
 };
 use bully::{
@@ -106,7 +106,7 @@ impl Played {
     }
 
     fn tell(&mut self, number: u32, incoming: Incoming<'_>) {
-        self.say(&Frame::Told(Exchange(number), incoming));
+        self.say(&Frame::Input(Exchange(number), incoming));
     }
 
     fn hello(&mut self) {
@@ -127,11 +127,11 @@ impl Played {
         let mut heard = Vec::new();
         for byte in bytes {
             match self.decoder.push(byte) {
-                Some(Heard::Frame) => {
+                Some(Received::Frame) => {
                     let frame = self.decoder.frame().expect("it is sound");
                     heard.push(format!("{frame:?}"));
                 }
-                Some(Heard::Gap) => heard.push("a gap".to_owned()),
+                Some(Received::Gap) => heard.push("a gap".to_owned()),
                 None => {}
             }
         }

@@ -25,7 +25,7 @@ pub struct Counts {
 /// What a byte completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Heard {
+pub enum Received {
     /// A frame: see [`Decoder::frame`].
     Frame,
     /// Frames are missing, or one cannot be understood, or there is no session: nothing more is
@@ -49,7 +49,7 @@ pub struct Decoder<'b> {
 
 impl<'b> Decoder<'b> {
     /// A decoder outside any session, which holds a frame in `bytes` and the last list in `list`.
-    /// Longer ones are dropped as corrupt; [`members_max`](Self::members_max) tells what fits.
+    /// Longer ones are dropped as corrupt; [`members_max`](Self::members_max) is what fits.
     pub fn new(bytes: &'b mut [u8], list: &'b mut [Member]) -> Self {
         let list_max = members_max(bytes.len()).min(list.len());
         Self {
@@ -88,7 +88,7 @@ impl<'b> Decoder<'b> {
     }
 
     /// Takes one byte. Returns what it completed, if anything.
-    pub fn push(&mut self, byte: u8) -> Option<Heard> {
+    pub fn push(&mut self, byte: u8) -> Option<Received> {
         match self.deframer.push(byte)? {
             Ended::Nothing => return None,
             Ended::Corrupt => {
@@ -104,7 +104,7 @@ impl<'b> Decoder<'b> {
         };
         let understood = self.frame().is_some();
         match kind {
-            // Its session begins, unless it has begun before.
+            // Its session begins, unless it is one of the last.
             kind::HELLO
                 if understood && session != 0 && !self.past.to_le_bytes().contains(&session) =>
             {
@@ -113,7 +113,7 @@ impl<'b> Decoder<'b> {
                 self.sequence = sequence.wrapping_add(1);
                 self.sound()
             }
-            // Whoever says so has no session.
+            // Who sends it has no session.
             kind::LOST if understood && session != self.session => self.sound(),
             _ if session != self.session => self.stale(),
             _ => match sequence.wrapping_sub(self.sequence) {
@@ -138,21 +138,21 @@ impl<'b> Decoder<'b> {
         In::new(self.deframer.payload()).frame(list)
     }
 
-    fn sound(&mut self) -> Option<Heard> {
+    fn sound(&mut self) -> Option<Received> {
         self.counts.sound = self.counts.sound.wrapping_add(1);
-        Some(Heard::Frame)
+        Some(Received::Frame)
     }
 
-    fn stale(&mut self) -> Option<Heard> {
+    fn stale(&mut self) -> Option<Received> {
         self.counts.stale = self.counts.stale.wrapping_add(1);
         // The other end believes in a session that has ended here.
-        (self.session == 0).then_some(Heard::Gap)
+        (self.session == 0).then_some(Received::Gap)
     }
 
-    fn gap(&mut self) -> Option<Heard> {
+    fn gap(&mut self) -> Option<Received> {
         self.counts.gaps = self.counts.gaps.wrapping_add(1);
         self.begin(0);
-        Some(Heard::Gap)
+        Some(Received::Gap)
     }
 
     /// Takes the list that was completed; whole, or not at all.
@@ -240,7 +240,7 @@ impl<'a> In<'a> {
             }
             kind::REPLY => Frame::Reply(self.exchange()?, self.reply(list)?),
             kind::CLOSE => Frame::Close(self.exchange()?),
-            kind::TOLD => {
+            kind::INPUT => {
                 let exchange = self.exchange()?;
                 let incoming = match self.take::<u8>()? {
                     0 => Incoming::Accepted,
@@ -254,7 +254,7 @@ impl<'a> In<'a> {
                     5 => Incoming::Gone(*GONE.get(usize::from(self.take::<u8>()?))?),
                     _ => return None,
                 };
-                Frame::Told(exchange, incoming)
+                Frame::Input(exchange, incoming)
             }
             _ => return None,
         };

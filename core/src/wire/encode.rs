@@ -86,7 +86,7 @@ impl Encoder {
         let mut out = Out(postcard::Serializer {
             output: Framer::new(into, at),
         });
-        // They are two bytes: a framer takes them, whether or not there is room.
+        // They are two bytes: a framer takes them, even when the buffer is full.
         let _ = out.put(self.session);
         let _ = out.put(self.sequence);
         out
@@ -101,7 +101,7 @@ impl Out<'_> {
         byte.serialize(&mut self.0).map_err(|_| Full)
     }
 
-    /// As postcard writes it, whose own code has indices that the compiler cannot tell to be in
+    /// As postcard writes it, whose own code has indices of which the compiler cannot see that they are in
     /// bounds, and so a panic.
     fn number(&mut self, number: impl Into<u64>) -> Result<(), Full> {
         let mut rest = number.into();
@@ -188,8 +188,8 @@ impl Out<'_> {
                 self.put(kind::CLOSE)?;
                 self.exchange(exchange)
             }
-            Frame::Told(exchange, incoming) => {
-                self.put(kind::TOLD)?;
+            Frame::Input(exchange, incoming) => {
+                self.put(kind::INPUT)?;
                 self.exchange(exchange)?;
                 match incoming {
                     Incoming::Accepted => self.put(0_u8),

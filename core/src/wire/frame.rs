@@ -41,7 +41,7 @@ const LENGTH_MAX: usize = 3;
 /// Days, id and address as differences: 5, 5 and 10 bytes at worst.
 const MEMBER_MAX: usize = 20;
 
-/// How often a gateway says hello to a chip that does not answer: 250 ms is soon for a person who
+/// How often a gateway sends HELLO to a chip that does not answer: 250 ms is soon for a person who
 /// watches, and 120 bytes a second on the line.
 pub const HELLO_AGAIN: Duration = Duration::from_millis(250);
 
@@ -80,7 +80,7 @@ pub struct Ready {
 pub enum Frame<'a> {
     /// Gateway: a session begins.
     Hello(Hello),
-    /// Chip: it has begun.
+    /// Chip: the session has begun.
     Ready(Ready),
     /// Chip: I have no session, or something was lost in it; begin a new one.
     Lost,
@@ -97,7 +97,7 @@ pub enum Frame<'a> {
     /// Chip: [`Net::close`](crate::Net::close).
     Close(Exchange),
     /// Gateway: [`Net::recv`](crate::Net::recv).
-    Told(Exchange, Incoming<'a>),
+    Input(Exchange, Incoming<'a>),
 }
 
 /// Exchanges that others open have numbers from here to 65,535, those that the chip opens the lower
@@ -115,7 +115,7 @@ pub(super) mod kind {
     pub(in crate::wire) const OPEN: u8 = 6;
     pub(in crate::wire) const REPLY: u8 = 7;
     pub(in crate::wire) const CLOSE: u8 = 8;
-    pub(in crate::wire) const TOLD: u8 = 9;
+    pub(in crate::wire) const INPUT: u8 = 9;
     pub(in crate::wire) const LIST: u8 = 10;
 }
 
@@ -123,15 +123,12 @@ impl<'a> Frame<'a> {
     /// The list it carries.
     pub(super) fn list(&self) -> Roster<'a> {
         match *self {
-            Self::Open(_, _, request) | Self::Told(_, Incoming::Request(request)) => {
-                match request {
-                    Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => {
-                        list
-                    }
-                    Request::Join(_) => Roster::EMPTY,
-                }
-            }
-            Self::Reply(_, reply) | Self::Told(_, Incoming::Reply(reply)) => match reply {
+            Self::Open(_, _, request) | Self::Input(_, Incoming::Request(request)) => match request
+            {
+                Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => list,
+                Request::Join(_) => Roster::EMPTY,
+            },
+            Self::Reply(_, reply) | Self::Input(_, Incoming::Reply(reply)) => match reply {
                 Reply::Ok(list) | Reply::Members(list) => list,
                 Reply::Refused(_) => Roster::EMPTY,
             },

@@ -7,7 +7,7 @@ use crate::crc::Crc;
 use crate::net::Full;
 
 /// What the framing adds to a payload of `bytes`: a zero on either side, a checksum, and a byte for
-/// every 254 begun.
+/// every 254 bytes or part of them.
 pub(super) const fn framed_max(bytes: usize) -> usize {
     let stuffed = bytes + CHECKSUM;
     2 + stuffed + stuffed / 254 + 1
@@ -186,8 +186,8 @@ impl<'b> Deframer<'b> {
         for byte in self.payload() {
             crc.add(*byte);
         }
-        let told = self.bytes.get(self.payload().len()..self.len);
-        told == Some(&crc.value().to_le_bytes())
+        let sent = self.bytes.get(self.payload().len()..self.len);
+        sent == Some(&crc.value().to_le_bytes())
     }
 
     fn append(&mut self, byte: u8) {

@@ -15,10 +15,10 @@ use super::kept::{Latest, Message};
 use super::session::{Lost, Memory, Session};
 use crate::names::{self, Names};
 
-/// What a chip is told of its place in the world.
+/// What a chip has to know of the network that it is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chip {
-    /// Drawn anew whenever the gateway starts: then no address told before means anything.
+    /// Drawn anew whenever the gateway starts: then no address from before means anything.
     pub instance: u32,
     /// Where others reach the chip.
     pub addr: Addr,
@@ -26,18 +26,18 @@ pub struct Chip {
     pub directory: Addr,
 }
 
-/// Something worth telling the user.
+/// Something to be reported to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayEvent {
     /// A chip has answered, and is served from now on.
     ChipReady {
-        /// How many members it has room for.
+        /// The longest list it takes, in members.
         members: u16,
-        /// How many exchanges it has places for.
+        /// How many exchanges it has slots for.
         exchanges: u16,
     },
     /// The session with it has ended. Unless it is [`Lost::Silent`] the next one is asked for at
-    /// once, and the door stays as it is.
+    /// once, and the listener stays as it is.
     ChipLost {
         /// Why.
         why: Lost,
@@ -47,44 +47,45 @@ pub enum GatewayEvent {
         /// The chip's; ours is [`VERSION`].
         theirs: u8,
     },
-    /// A list is longer than the chip has room for. Told when more are left out than ever before.
+    /// A list is longer than the chip takes. Reported when more are left out than ever before.
     ListCut {
         /// How many members were left out of it.
         left_out: u32,
     },
 }
 
-/// A gateway's one chip: what it asks of a [`Net`], and what it is told, in frames on a [`Line`].
+/// A gateway's one chip: its calls of a [`Net`] and the input of that, in frames on a [`Line`].
 ///
-/// [`poll`](Self::poll) it when the line or the network has news, and when
+/// [`poll`](Self::poll) it when the line or the network has input, and when
 /// [`poll_at`](Self::poll_at) has come. Nothing blocks, nothing grows without bound, and there is
 /// no clock inside.
 ///
 /// A chip learns of somebody who has connected only when their message is there: idle connections
-/// take none of its few places.
+/// take none of its few slots.
 #[derive(Debug)]
 pub struct Bridge<'b> {
     session: Session<'b>,
-    /// What the chip has room for, while a session is under way.
+    /// The chip's capacities, while a session is under way.
     ready: Option<Ready>,
-    /// Whether the chip wants its door open.
+    /// The chip wants a listener.
     listening: bool,
-    /// What the network has been told of the door.
-    door: Option<bool>,
+    /// What the network's listener was last set to.
+    set_to: Option<bool>,
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
     /// Exchanges of earlier sessions, until what was sent has arrived, or then.
     left: VecDeque<(Exchange, Instant)>,
     number: u32,
-    told: Latest,
-    said: Latest,
+    /// The last list that was passed to the chip, and the last one it sent.
+    to_chip: Latest,
+    from_chip: Latest,
     held: Held,
     held_wanted: bool,
     left_out_max: usize,
-    /// What has been told of a line that brings no session.
+    /// What was reported of a line that brings no session.
     other_version: Option<u8>,
     echoes: bool,
-    /// The network had no room; it is asked again then.
+    /// The network was full; it is asked again then.
     full_until: Option<Instant>,
     events: VecDeque<GatewayEvent>,
     chunk: [u8; CHUNK],
@@ -97,7 +98,7 @@ pub struct Bridge<'b> {
 /// How many bytes are taken from the line at once.
 const CHUNK: usize = 512;
 
-/// How much is done in one poll, in frames and news: a flood must not keep the caller from the rest
+/// How much is done in one poll, in frames and inputs: a flood must not keep the caller from the rest
 /// of its work.
 const STEPS_MAX: usize = 256;
 
@@ -111,12 +112,12 @@ const INBOUND_WITHIN: Duration = Duration::from_millis(8_000);
 /// How long an exchange of an earlier session is kept for its last bytes.
 const LEFT_WITHIN: Duration = Duration::from_millis(1_000);
 
-/// How soon a network that had no room is asked again.
+/// How soon a network that was full is asked again.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Using it.
 impl<'b> Bridge<'b> {
-    /// A bridge for `chip` that has heard nothing of it. Its door is closed from the first poll on.
+    /// A bridge for `chip` that has received nothing of it. Its listener is closed from the first poll on.
     pub fn new(memory: &'b mut Memory, chip: Chip) -> Self {
         let hello = Hello {
             version: VERSION,
@@ -130,13 +131,13 @@ impl<'b> Bridge<'b> {
             session: Session::new(memory, hello, number),
             ready: None,
             listening: false,
-            door: None,
+            set_to: None,
             outbound: Vec::new(),
             inbound: Vec::new(),
             left: VecDeque::new(),
             number: ACCEPTED_FROM,
-            told: Latest::default(),
-            said: Latest::default(),
+            to_chip: Latest::default(),
+            from_chip: Latest::default(),
             held: Held::default(),
             held_wanted: false,
             left_out_max: 0,
@@ -151,8 +152,8 @@ impl<'b> Bridge<'b> {
         }
     }
 
-    /// Goes on up to the next thing worth telling; `None` when there is nothing to do until the
-    /// line takes or gives bytes, the network has news, or [`poll_at`](Self::poll_at) has come.
+    /// Goes on up to the next event; `None` when there is nothing to do until the
+    /// line takes or gives bytes, the network has input, or [`poll_at`](Self::poll_at) has come.
     pub fn poll(
         &mut self,
         now: Instant,
@@ -167,7 +168,7 @@ impl<'b> Bridge<'b> {
             }
             self.let_go(now, net);
             self.offer(now, net);
-            self.move_door(net);
+            self.set_listening(net);
             self.session.flush(line);
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -176,7 +177,7 @@ impl<'b> Bridge<'b> {
                 self.take(now, step, net);
             } else if bytes == 0 {
                 break;
-            } else if self.session.is_backed_up() || !self.hear(now, net) {
+            } else if self.session.is_backed_up() || !self.receive(now, net) {
                 return None;
             }
         }
@@ -195,12 +196,12 @@ impl<'b> Bridge<'b> {
         others.fold(self.session.turn_at(), Instant::min)
     }
 
-    /// Whether the network's news wait until the line has taken more bytes.
+    /// Returns `true` if the input of the network waits until the line has taken more bytes.
     pub fn is_backed_up(&self) -> bool {
         self.session.is_backed_up()
     }
 
-    /// What has come over the line so far.
+    /// What was received over the line so far.
     pub fn counts(&self) -> Counts {
         self.session.counts()
     }
@@ -235,13 +236,13 @@ impl Inbound {
 
     fn message(&self) -> Option<&Message> {
         match &self.stage {
-            Arrived::Waiting(message) | Arrived::Told(_, message) => Some(message),
+            Arrived::Waiting(message) | Arrived::Passed(_, message) => Some(message),
             _ => None,
         }
     }
 }
 
-/// What time and room allow.
+/// What time and capacity allow.
 impl Bridge<'_> {
     /// Lets go of what has waited long enough.
     fn let_go(&mut self, now: Instant, net: &mut dyn Net) {
@@ -261,14 +262,14 @@ impl Bridge<'_> {
         self.full_until = self.full_until.filter(|until| *until > now);
     }
 
-    /// Does what had no room before.
+    /// Does what there was no slot for before.
     fn offer(&mut self, now: Instant, net: &mut dyn Net) {
         if self.full_until.is_none() {
             for outbound in &mut self.outbound {
                 let Outgoing::Waiting(to, message) = &outbound.stage else {
                     continue;
                 };
-                let Incoming::Request(request) = message.lend(&mut self.said) else {
+                let Incoming::Request(request) = message.lend(&mut self.from_chip) else {
                     continue;
                 };
                 match net.open(*to, request) {
@@ -280,8 +281,8 @@ impl Bridge<'_> {
                 }
             }
         }
-        while let Some(at) = self.next_to_tell() {
-            if !self.tell_anew(at) {
+        while let Some(at) = self.next_to_pass() {
+            if !self.pass_on(at) {
                 self.overrun(now, net);
             }
         }
@@ -290,21 +291,21 @@ impl Bridge<'_> {
         }
     }
 
-    /// The next exchange that the chip is to learn of and has a place for.
-    fn next_to_tell(&self) -> Option<usize> {
-        let places = usize::from(self.ready?.exchanges_max);
-        let told = self.told_count();
-        let has_room = told < inbound_max(places) && told + self.outbound.len() < places;
-        if !has_room || self.session.is_backed_up() {
+    /// The next exchange that the chip is to learn of and has a slot for.
+    fn next_to_pass(&self) -> Option<usize> {
+        let slots = usize::from(self.ready?.exchanges_max);
+        let passed = self.passed_count();
+        let has_slot = passed < inbound_max(slots) && passed + self.outbound.len() < slots;
+        if !has_slot || self.session.is_backed_up() {
             return None;
         }
         let waits = |inbound: &Inbound| matches!(inbound.stage, Arrived::Waiting(_));
         self.inbound.iter().position(waits)
     }
 
-    /// Tells the chip of an exchange that others have opened, and their message; whether there was
-    /// room.
-    fn tell_anew(&mut self, at: usize) -> bool {
+    /// Passes an exchange that others have opened to the chip, with their message. Returns `false`
+    /// if too much waits for the line.
+    fn pass_on(&mut self, at: usize) -> bool {
         loop {
             self.number = next_number(self.number);
             let taken = |inbound: &Inbound| inbound.number() == Some(self.number);
@@ -313,7 +314,7 @@ impl Bridge<'_> {
             }
         }
         let exchange = Exchange(self.number);
-        let told_max = self.session.told_max();
+        let list_max = self.session.list_max();
         let Some(inbound) = self.inbound.get_mut(at) else {
             return true;
         };
@@ -321,26 +322,26 @@ impl Bridge<'_> {
             return true;
         };
         let mut message = message.take();
-        let left_out = message.cut(told_max);
-        self.held.told(message.members());
-        let accepted = Frame::Told(exchange, Incoming::Accepted);
-        let said = self.session.say(&accepted).and_then(|()| {
-            let incoming = message.lend(&mut self.told);
-            self.session.say(&Frame::Told(exchange, incoming))
+        let left_out = message.cut(list_max);
+        self.held.pass(message.members());
+        let accepted = Frame::Input(exchange, Incoming::Accepted);
+        let sent = self.session.send(&accepted).and_then(|()| {
+            let incoming = message.lend(&mut self.to_chip);
+            self.session.send(&Frame::Input(exchange, incoming))
         });
-        inbound.stage = Arrived::Told(self.number, message);
+        inbound.stage = Arrived::Passed(self.number, message);
         self.note_cut(left_out);
-        said.is_ok()
+        sent.is_ok()
     }
 
-    fn told_count(&self) -> usize {
+    fn passed_count(&self) -> usize {
         let numbers = self.inbound.iter().filter_map(Inbound::number);
         numbers.count()
     }
 
-    fn move_door(&mut self, net: &mut dyn Net) {
-        if self.door != Some(self.listening) {
-            self.door = Some(self.listening);
+    fn set_listening(&mut self, net: &mut dyn Net) {
+        if self.set_to != Some(self.listening) {
+            self.set_to = Some(self.listening);
             net.set_listening(self.listening);
         }
     }

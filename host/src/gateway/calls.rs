@@ -6,8 +6,8 @@ use bully::{Exchange, Instant};
 
 use super::kept::Message;
 
-/// How many exchanges a gateway has open at its network at most, all told: as many places that
-/// network should have.
+/// How many exchanges a gateway has open at its network at most: as many slots that network
+/// should have.
 pub const EXCHANGES_MAX: usize = OUTBOUND_MAX + INBOUND_MAX + LEFT_MAX;
 
 /// How many exchanges of one chip are under way at once; more break off.
@@ -29,7 +29,7 @@ pub(super) struct Outbound {
 
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    /// The network had no room for it yet.
+    /// The network has had no slot for it yet.
     Waiting(bully::Addr, Message),
     /// The network has it.
     Open {
@@ -37,7 +37,7 @@ pub(super) enum Outgoing {
         /// Its message has been sent.
         sent: bool,
     },
-    /// The chip has been told its end; the network has yet to close it, if it knows of it.
+    /// Its end was passed to the chip; the network has yet to close it, if it knows of it.
     Over(Option<Exchange>),
 }
 
@@ -66,13 +66,13 @@ pub(super) struct Inbound {
 pub(super) enum Arrived {
     /// Their message is still out.
     Silent,
-    /// The chip is to be told, when it has a place for it.
+    /// To be passed to the chip when it has a slot for it.
     Waiting(Message),
     /// The chip knows of it by this number, and may answer.
-    Told(u32, Message),
+    Passed(u32, Message),
     /// The chip has answered; all of it has been sent, or not.
     Answered(u32, bool),
-    /// The chip has been told its end.
+    /// Its end was passed to the chip.
     Over(u32),
 }
 
@@ -81,17 +81,17 @@ impl Inbound {
     pub(super) fn number(&self) -> Option<u32> {
         match self.stage {
             Arrived::Silent | Arrived::Waiting(_) => None,
-            Arrived::Told(number, _) | Arrived::Answered(number, _) | Arrived::Over(number) => {
+            Arrived::Passed(number, _) | Arrived::Answered(number, _) | Arrived::Over(number) => {
                 Some(number)
             }
         }
     }
 }
 
-/// How many of `places` may be taken by what others have opened: the core keeps a quarter for what
+/// How many of `slots` may be taken by what others have opened: the core keeps a quarter for what
 /// it opens itself.
-pub(super) fn inbound_max(places: usize) -> usize {
-    places.saturating_sub((places / 4).max(1)).max(1)
+pub(super) fn inbound_max(slots: usize) -> usize {
+    slots.saturating_sub((slots / 4).max(1)).max(1)
 }
 
 /// The number after `number` for an exchange that others have opened. Numbers go round across

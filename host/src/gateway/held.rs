@@ -6,19 +6,19 @@ use bully::{Addr, Member};
 
 use crate::names;
 
-/// Hosts that the chip has been told of, as far as they take a slot among the [`Names`].
+/// Hosts that were named to the chip, as far as they take a slot among the [`Names`].
 ///
 /// A slot must not become another host while the chip holds an address with it. A chip holds what
-/// it was told, until a table it sends has it no more; but that table may be older than what was
-/// told last. So one generation is told apart from the next by a PING: what was said before it has
-/// been taken in when the PONG comes, and a table that comes after that is the truth about it.
+/// it received, until a table it sends has it no more; but that table may be older than what it
+/// received last. So a PING separates one generation from the next: what was sent before it has
+/// been read when the PONG comes, and a table that comes after that is the truth about it.
 ///
 /// [`Names`]: crate::names::Names
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// Told before the PING, or in the chip's latest table.
+    /// Sent before the PING, or in the chip's latest table.
     older: BTreeSet<usize>,
-    /// Told since.
+    /// Sent since.
     newer: BTreeSet<usize>,
     stage: Stage,
 }
@@ -29,38 +29,38 @@ enum Stage {
     Idle,
     /// The answer to a PING is out.
     Asked,
-    /// What is older has been taken in; a table is awaited.
-    TakenIn,
+    /// What is older has been read; a table is awaited.
+    Read,
 }
 
 impl Held {
-    /// The chip is told of these.
-    pub(super) fn told(&mut self, list: &[Member]) {
+    /// These are passed to the chip.
+    pub(super) fn pass(&mut self, list: &[Member]) {
         let hosts = list.iter().filter_map(|member| names::slot_of(member.addr));
         self.newer.extend(hosts);
     }
 
-    /// Whether a PING would begin to find out what has been forgotten.
+    /// Returns `true` if a PING would begin to find out what the chip has forgotten.
     pub(super) fn may_ask(&self) -> bool {
         self.stage == Stage::Idle
     }
 
-    /// A PING has been said, with no other on its way.
+    /// A PING was sent, with no other on its way.
     pub(super) fn asked(&mut self) {
         self.older.append(&mut self.newer);
         self.stage = Stage::Asked;
     }
 
-    /// A PONG has come.
+    /// A PONG was received.
     pub(super) fn answered(&mut self) {
         if self.stage == Stage::Asked {
-            self.stage = Stage::TakenIn;
+            self.stage = Stage::Read;
         }
     }
 
-    /// The chip's whole table has come; an empty one says nothing, for the chip itself is in it.
+    /// The chip's whole table was received; an empty one means nothing, for the chip itself is in it.
     pub(super) fn has_table(&mut self, table: &[Member]) {
-        if self.stage != Stage::TakenIn || table.is_empty() {
+        if self.stage != Stage::Read || table.is_empty() {
             return;
         }
         let hosts = table

@@ -1,4 +1,4 @@
-//! Messages and lists that have to be kept, or told apart by their revision.
+//! Messages and lists that have to be kept, or distinguished by their revision.
 
 use bully::{Gone, Incoming, Member, Origin, Refusal, Reply, Request, Roster};
 
@@ -57,7 +57,7 @@ impl Message {
         match self {
             Self::Election(list) => cut(&mut list.members, max, true),
             Self::Coordinator(list) => cut(&mut list.members, max, false),
-            // A member makes nothing of the list in a PROBE.
+            // A member does not use the list in a PROBE.
             Self::Probe(list) => {
                 list.members.clear();
                 0
@@ -85,7 +85,7 @@ impl Message {
 
 /// An [`Incoming`] with its own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Input {
     Accepted,
     Sent,
     Request(Message),
@@ -96,7 +96,7 @@ pub(super) enum News {
     Gone(Gone),
 }
 
-impl News {
+impl Input {
     pub(super) fn new(incoming: Incoming<'_>) -> Self {
         match incoming {
             Incoming::Accepted => Self::Accepted,

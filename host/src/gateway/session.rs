@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use bully::wire::{
-    Counts, Decoder, Encoder, Frame, HELLO_AGAIN, Heard, Hello, Ready, VERSION, frame_max,
+    Counts, Decoder, Encoder, Frame, HELLO_AGAIN, Hello, Ready, Received, VERSION, frame_max,
     message_max,
 };
 use bully::{Addr, Full, Instant, Line, Member, Pid};
 
-/// The longest list that a chip may send or be told, in members; no message from a peer is read
+/// The longest list that a chip may send or receive, in members; no message from a peer is read
 /// that has more.
 pub const MEMBERS_MAX: usize = 4_096;
 
@@ -42,30 +42,30 @@ impl Default for Memory {
 /// Why a session with a chip has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lost {
-    /// Nothing was heard for 2 s: the chip is taken for dead, and its door is closed.
+    /// Nothing was received for 2 s: the chip is taken for dead, and its listener is closed.
     Silent,
     /// Frames from the chip are missing or cannot be understood.
     Gap,
     /// The chip has started, or misses frames of ours.
     Asked,
-    /// The line hears itself: it echoes.
+    /// The line echoes: the gateway receives its own frames.
     Echo,
-    /// The chip said what no chip may say.
+    /// The chip sent a frame that no chip may send.
     Nonsense,
     /// The line takes no more bytes.
     Overrun,
 }
 
-/// What the line, or the lack of it, has brought.
+/// What a byte from the line, or silence on it, led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A session has begun.
     Ready(Ready),
     /// The chip speaks another version than [`VERSION`].
     OtherVersion(u8),
-    /// A session has ended, or with [`Lost::Silent`] the hope for another one.
+    /// A session has ended, or with [`Lost::Silent`] the chip is taken for dead.
     Lost(Lost),
-    /// What we said up to the PING before last has been taken in.
+    /// The chip has read all that was sent before the last PING.
     Pong,
     /// [`Session::frame`] is for the bridge.
     Frame,
@@ -79,16 +79,16 @@ pub(super) struct Session<'b> {
     decoder: Decoder<'b>,
     number: u8,
     stage: Stage,
-    /// The chip has been heard of lately.
+    /// A frame of the chip was received lately.
     alive: bool,
-    /// When the last frame of a session came.
-    heard_at: Instant,
+    /// When the last frame of a session was received.
+    received_at: Instant,
     /// How many stale frames had come by then.
     stale: u32,
     /// A PING has no answer yet.
     pinged: bool,
     /// How many members a list for the chip may have.
-    told_max: usize,
+    list_max: usize,
     out: Vec<u8>,
     taken: usize,
 }
@@ -106,7 +106,7 @@ enum Stage {
 const PING_AFTER: Duration = Duration::from_millis(500);
 
 /// How long a chip may be silent before it is taken for dead. Peers wait 1.0 to 2.5 s for an
-/// answer, so at 2 s a refused connection tells most of them no later than silence would; less, and
+/// answer, so at 2 s most of them learn no later by a refused connection than by silence; less, and
 /// a chip that erases a page of flash or sits in a breakpoint's print is dead each time.
 const SILENT_MAX: Duration = Duration::from_secs(2);
 
@@ -132,10 +132,10 @@ impl<'b> Session<'b> {
             number,
             stage: Stage::Asking(Instant::ZERO),
             alive: false,
-            heard_at: Instant::ZERO,
+            received_at: Instant::ZERO,
             stale: 0,
             pinged: false,
-            told_max: 0,
+            list_max: 0,
             out: Vec::new(),
             taken: 0,
         }
@@ -146,8 +146,8 @@ impl<'b> Session<'b> {
     }
 
     /// How many members a list for the chip may have.
-    pub(super) fn told_max(&self) -> usize {
-        self.told_max
+    pub(super) fn list_max(&self) -> usize {
+        self.list_max
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -159,20 +159,20 @@ impl<'b> Session<'b> {
         self.number
     }
 
-    /// Whether so much waits for the line that nothing should be added without need.
+    /// Returns `true` if so much waits for the line that nothing should be added without need.
     pub(super) fn is_backed_up(&self) -> bool {
         self.is_ready() && self.out.len() - self.taken >= BACKLOG
     }
 
-    /// Does what time asks for; what came of it.
+    /// Does what is due. Returns what it led to.
     pub(super) fn turn(&mut self, now: Instant) -> Option<Step> {
-        if self.alive && now >= self.heard_at + SILENT_MAX {
+        if self.alive && now >= self.received_at + SILENT_MAX {
             self.alive = false;
             return Some(self.lose(now, Lost::Silent));
         }
         match self.stage {
             Stage::Asking(at) if now >= at => self.begin(now),
-            // It speaks, and not in this session.
+            // It sends frames, and not of this session.
             Stage::Ready(at) if now >= at && self.pinged && self.is_elsewhere() => {
                 return Some(self.lose(now, Lost::Gap));
             }
@@ -191,18 +191,18 @@ impl<'b> Session<'b> {
     pub(super) fn turn_at(&self) -> Instant {
         let (Stage::Asking(at) | Stage::Ready(at)) = self.stage;
         if self.alive {
-            at.min(self.heard_at + SILENT_MAX)
+            at.min(self.received_at + SILENT_MAX)
         } else {
             at
         }
     }
 
-    /// Takes one byte from the chip; what it completed, if that matters.
+    /// Takes one byte from the chip. Returns what it completed, if that matters.
     pub(super) fn push(&mut self, now: Instant, byte: u8) -> Option<Step> {
-        let heard = self.decoder.push(byte)?;
-        let frame = match heard {
-            Heard::Frame => self.decoder.frame(),
-            Heard::Gap => None,
+        let received = self.decoder.push(byte)?;
+        let frame = match received {
+            Received::Frame => self.decoder.frame(),
+            Received::Gap => None,
         };
         let step = match (self.stage, frame) {
             (Stage::Asking(_), Some(Frame::Ready(ready))) if self.is_current() => {
@@ -211,7 +211,7 @@ impl<'b> Session<'b> {
                     return Some(Step::OtherVersion(ready.version));
                 }
                 self.alive = true;
-                self.told_max = usize::from(ready.members_max).min(MEMBERS_MAX);
+                self.list_max = usize::from(ready.members_max).min(MEMBERS_MAX);
                 Step::Ready(ready)
             }
             (Stage::Asking(_), Some(Frame::Lost)) => return None,
@@ -226,7 +226,7 @@ impl<'b> Session<'b> {
             (Stage::Ready(_), None) => return Some(self.lose(now, Lost::Gap)),
             (Stage::Ready(_), Some(frame)) => match frame {
                 Frame::Lost => return Some(self.lose(now, Lost::Asked)),
-                Frame::Hello(_) | Frame::Ping | Frame::Told(..) | Frame::Ready(_) => {
+                Frame::Hello(_) | Frame::Ping | Frame::Input(..) | Frame::Ready(_) => {
                     return Some(self.lose(now, Lost::Nonsense));
                 }
                 Frame::Pong => {
@@ -238,7 +238,7 @@ impl<'b> Session<'b> {
                 }
             },
         };
-        self.heard_at = now;
+        self.received_at = now;
         self.stale = self.decoder.counts().stale;
         self.stage = Stage::Ready(now + PING_AFTER);
         Some(step)
@@ -249,31 +249,31 @@ impl<'b> Session<'b> {
         self.decoder.frame()
     }
 
-    /// Asks the chip whether it is there, unless it has been asked; whether there was room.
+    /// Sends PING, unless one has no answer yet. Returns `false` if too much waits for the line.
     pub(super) fn ping(&mut self) -> bool {
         if !self.pinged {
             self.pinged = true;
-            return self.say(&Frame::Ping).is_ok();
+            return self.send(&Frame::Ping).is_ok();
         }
         true
     }
 
-    /// Puts a frame out.
+    /// Encodes a frame for the line.
     ///
     /// # Errors
     ///
     /// [`Full`] if too much waits for the line: the session is to be ended.
-    pub(super) fn say(&mut self, frame: &Frame<'_>) -> Result<(), Full> {
+    pub(super) fn send(&mut self, frame: &Frame<'_>) -> Result<(), Full> {
         self.out.drain(..self.taken);
         self.taken = 0;
         let from = self.out.len();
-        let to = (from + message_max(self.told_max)).min(OUT_MAX);
+        let to = (from + message_max(self.list_max)).min(OUT_MAX);
         self.out.resize(to.max(from), 0);
-        let said = self
+        let sent = self
             .encoder
             .encode(frame, self.out.get_mut(from..).unwrap_or(&mut []));
-        self.out.truncate(from + said.unwrap_or(0));
-        said.map(|_| ())
+        self.out.truncate(from + sent.unwrap_or(0));
+        sent.map(|_| ())
     }
 
     /// Ends the session, and begins another one soon.
@@ -297,7 +297,7 @@ impl<'b> Session<'b> {
         }
     }
 
-    /// Says HELLO.
+    /// Sends HELLO.
     fn begin(&mut self, now: Instant) {
         self.number = self.number.checked_add(1).unwrap_or(1);
         self.encoder.begin(self.number);
@@ -308,16 +308,16 @@ impl<'b> Session<'b> {
         self.taken = 0;
         self.stage = Stage::Asking(now + HELLO_AGAIN);
         let hello = Frame::Hello(self.hello);
-        // There is room: nothing waits.
-        let _ = self.say(&hello);
+        // Cannot fail: nothing waits.
+        let _ = self.send(&hello);
     }
 
-    /// Whether frames of other sessions have come since the last one of this.
+    /// Returns `true` if frames of other sessions have come since the last one of this.
     fn is_elsewhere(&self) -> bool {
         self.decoder.counts().stale != self.stale
     }
 
-    /// Whether what came last belongs to the session asked for.
+    /// Returns `true` if what came last belongs to the session asked for.
     fn is_current(&self) -> bool {
         self.decoder.session() == self.number
     }

@@ -1,4 +1,4 @@
-//! What the line brings.
+//! Frames from the chip.
 
 use bully::wire::{ACCEPTED_FROM, Frame};
 use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply};
@@ -70,15 +70,15 @@ impl Bridge<'_> {
         self.take(now, lost, net);
     }
 
-    /// Does what the chip has just said; `None` if no chip may say that.
+    /// Does what the chip's last frame asks for; `None` if no chip may send it.
     fn obey(&mut self, now: Instant, net: &mut dyn Net) -> Option<()> {
         match self.session.frame()? {
             Frame::Listening(on) => self.listening = on,
             Frame::Open(exchange, to, request) => {
-                let places = usize::from(self.ready?.exchanges_max);
+                let slots = usize::from(self.ready?.exchanges_max);
                 let known = self.outbound.iter().any(|call| call.number == exchange.0);
                 let is_legal = !known && exchange.0 < ACCEPTED_FROM;
-                if !is_legal || self.outbound.len() >= places {
+                if !is_legal || self.outbound.len() >= slots {
                     return None;
                 }
                 let message = Message::new(request);
@@ -89,17 +89,17 @@ impl Bridge<'_> {
                 let known = |inbound: &&mut Inbound| inbound.number() == Some(exchange.0);
                 let inbound = self.inbound.iter_mut().find(known)?;
                 match &inbound.stage {
-                    Arrived::Told(number, message) if message.awaits_ok() => {
+                    Arrived::Passed(number, message) if message.awaits_ok() => {
                         inbound.stage = Arrived::Answered(*number, false);
                     }
                     // They broke it off meanwhile.
                     Arrived::Over(_) => return Some(()),
                     _ => return None,
                 }
-                // A chip short of room leaves the list out.
+                // A chip whose buffer is full leaves the list out.
                 let roster = match list.members.as_slice() {
-                    [] => self.said.again().with_origin(list.origin),
-                    _ => self.said.lend(&list),
+                    [] => self.from_chip.again().with_origin(list.origin),
+                    _ => self.from_chip.lend(&list),
                 };
                 net.reply(inbound.at, Reply::Ok(roster));
                 self.held.has_table(&list.members);
@@ -112,7 +112,7 @@ impl Bridge<'_> {
                 }
             }
             Frame::Close(exchange) => self.close_inbound(exchange.0, net)?,
-            // A member has no other answer, and only gateways say the rest.
+            // A member has no other answer, and only gateways send the rest.
             _ => return None,
         }
         Some(())
@@ -125,17 +125,17 @@ impl Bridge<'_> {
         let broken = |call: &&Outbound| matches!(call.stage, Outgoing::Over(None));
         let under_way = self.outbound.iter().filter(|call| !broken(call));
         let stage = if under_way.count() >= OUTBOUND_MAX {
-            let gone = Frame::Told(Exchange(number), Incoming::Gone(Gone::Reset));
-            if self.session.say(&gone).is_err() {
+            let gone = Frame::Input(Exchange(number), Incoming::Gone(Gone::Reset));
+            if self.session.send(&gone).is_err() {
                 return self.overrun(now, net);
             }
             Outgoing::Over(None)
         } else {
-            // It is opened by `offer`, as soon as there is room.
+            // It is opened by `offer`, as soon as there is a slot.
             if let Message::Probe(list) = &message
                 && list.members.is_empty()
             {
-                let again = self.said.again().with_origin(list.origin);
+                let again = self.from_chip.again().with_origin(list.origin);
                 Outgoing::Waiting(to, Message::Probe(again.into()))
             } else {
                 Outgoing::Waiting(to, message)
@@ -147,12 +147,12 @@ impl Bridge<'_> {
     fn close_inbound(&mut self, number: u32, net: &mut dyn Net) -> Option<()> {
         let known = |inbound: &Inbound| inbound.number() == Some(number);
         let at = self.inbound.iter().position(known)?;
-        let others = self.told_count() - 1 + self.outbound.len();
-        let no_place = others >= usize::from(self.ready?.exchanges_max);
+        let others = self.passed_count() - 1 + self.outbound.len();
+        let no_slot = others >= usize::from(self.ready?.exchanges_max);
         let inbound = self.inbound.get_mut(at)?;
         match &mut inbound.stage {
-            // What it has opened meanwhile took the last place: it has not even seen this one.
-            Arrived::Told(_, message) if no_place => {
+            // What it has opened meanwhile took the last slot: it has not even seen this one.
+            Arrived::Passed(_, message) if no_slot => {
                 let message = message.take();
                 inbound.stage = Arrived::Waiting(message);
             }
@@ -164,15 +164,15 @@ impl Bridge<'_> {
         Some(())
     }
 
-    /// All that the chip had open is in doubt.
+    /// All that the chip had open is lost.
     fn end_session(&mut self, now: Instant, why: Lost, net: &mut dyn Net) {
-        let is_news = match why {
+        let is_reported = match why {
             Lost::Silent => true,
             Lost::Echo => !core::mem::replace(&mut self.echoes, true),
             _ => self.ready.is_some(),
         };
         self.ready = None;
-        if is_news {
+        if is_reported {
             self.events.push_back(GatewayEvent::ChipLost { why });
         }
         if why == Lost::Silent {
@@ -182,7 +182,7 @@ impl Bridge<'_> {
         let until = now + LEFT_WITHIN;
         for call in self.outbound.drain(..) {
             match call.stage {
-                // What the chip has said has yet to arrive.
+                // What the chip has sent has yet to arrive.
                 Outgoing::Open { at, sent: false } => self.left.push_back((at, until)),
                 Outgoing::Open { at, .. } | Outgoing::Over(Some(at)) => net.close(at),
                 Outgoing::Waiting(..) | Outgoing::Over(None) => {}
@@ -192,7 +192,7 @@ impl Bridge<'_> {
         self.inbound.retain_mut(|inbound| {
             match &mut inbound.stage {
                 Arrived::Silent | Arrived::Waiting(_) => return true,
-                Arrived::Told(_, message) => {
+                Arrived::Passed(_, message) => {
                     let message = message.take();
                     inbound.stage = Arrived::Waiting(message);
                     return true;

@@ -1,41 +1,41 @@
-//! What the network brings.
+//! Input from the network.
 
 use bully::wire::Frame;
 use bully::{Exchange, Full, Incoming, Instant, Net, Reply, Roster};
 
 use super::Bridge;
 use crate::gateway::calls::{Arrived, INBOUND_MAX, Inbound, Outbound, Outgoing};
-use crate::gateway::kept::{News, cut};
+use crate::gateway::kept::{Input, cut};
 use crate::gateway::session::MEMBERS_MAX;
 
 impl Bridge<'_> {
-    /// Takes one piece of news; whether there was one.
-    pub(super) fn hear(&mut self, now: Instant, net: &mut dyn Net) -> bool {
+    /// Takes one input. Returns `false` if the network has none.
+    pub(super) fn receive(&mut self, now: Instant, net: &mut dyn Net) -> bool {
         let Some((exchange, incoming)) = net.recv() else {
             return false;
         };
-        let news = News::new(incoming);
-        let is_told = if let Some(at) = self.left.iter().position(|(left, _)| *left == exchange) {
-            if matches!(news, News::Sent | News::Done | News::Gone(_)) {
+        let input = Input::new(incoming);
+        let passed = if let Some(at) = self.left.iter().position(|(left, _)| *left == exchange) {
+            if matches!(input, Input::Sent | Input::Done | Input::Gone(_)) {
                 self.left.remove(at);
                 net.close(exchange);
             }
             Ok(())
         } else if let Some(at) = self.inbound.iter().position(|call| call.at == exchange) {
-            self.hear_inbound(at, news, net)
-        } else if let News::Accepted = news {
+            self.receive_inbound(at, input, net)
+        } else if let Input::Accepted = input {
             self.accept(now, exchange, net);
             Ok(())
         } else {
-            self.hear_outbound(exchange, news)
+            self.receive_outbound(exchange, input)
         };
-        if is_told.is_err() {
+        if passed.is_err() {
             self.overrun(now, net);
         }
         true
     }
 
-    /// Somebody has connected. Of those who say nothing, whoever has done so longest gives way.
+    /// Somebody has connected. Of those that send nothing, the one that has been silent longest gives way.
     fn accept(&mut self, now: Instant, at: Exchange, net: &mut dyn Net) {
         if self.inbound.len() >= INBOUND_MAX {
             let silent = |inbound: &Inbound| matches!(inbound.stage, Arrived::Silent);
@@ -51,20 +51,20 @@ impl Bridge<'_> {
         });
     }
 
-    fn hear_inbound(&mut self, at: usize, news: News, net: &mut dyn Net) -> Result<(), Full> {
+    fn receive_inbound(&mut self, at: usize, input: Input, net: &mut dyn Net) -> Result<(), Full> {
         let Some(inbound) = self.inbound.get_mut(at) else {
             return Ok(());
         };
-        let over = match news {
-            News::Request(mut message) => {
+        let over = match input {
+            Input::Request(mut message) => {
                 message.cut(MEMBERS_MAX);
                 inbound.stage = Arrived::Waiting(message);
                 return Ok(());
             }
-            News::Sent => Incoming::Sent,
-            News::Done => Incoming::Done,
-            News::Gone(gone) => Incoming::Gone(gone),
-            // Nothing else is told of an exchange that others have opened.
+            Input::Sent => Incoming::Sent,
+            Input::Done => Incoming::Done,
+            Input::Gone(gone) => Incoming::Gone(gone),
+            // Nothing else is passed on of an exchange that others have opened.
             _ => return Ok(()),
         };
         let Some(number) = inbound.number() else {
@@ -76,42 +76,42 @@ impl Bridge<'_> {
             Incoming::Sent => Arrived::Answered(number, true),
             _ => Arrived::Over(number),
         };
-        self.session.say(&Frame::Told(Exchange(number), over))
+        self.session.send(&Frame::Input(Exchange(number), over))
     }
 
-    fn hear_outbound(&mut self, exchange: Exchange, news: News) -> Result<(), Full> {
+    fn receive_outbound(&mut self, exchange: Exchange, input: Input) -> Result<(), Full> {
         let known = |call: &&mut Outbound| call.at() == Some(exchange);
         let Some(call) = self.outbound.iter_mut().find(known) else {
             return Ok(());
         };
         let number = Exchange(call.number);
-        let incoming = match news {
-            News::Sent => {
+        let incoming = match input {
+            Input::Sent => {
                 call.stage = Outgoing::Open {
                     at: exchange,
                     sent: true,
                 };
                 Incoming::Sent
             }
-            // A member makes nothing of the list in an OK.
-            News::Ok(origin) => Incoming::Reply(Reply::Ok(Roster::EMPTY.with_origin(origin))),
-            News::Members(mut list) => {
-                let left_out = cut(&mut list.members, self.session.told_max(), false);
+            // A member does not use the list in an OK.
+            Input::Ok(origin) => Incoming::Reply(Reply::Ok(Roster::EMPTY.with_origin(origin))),
+            Input::Members(mut list) => {
+                let left_out = cut(&mut list.members, self.session.list_max(), false);
                 self.note_cut(left_out);
-                self.held.told(&list.members);
-                Incoming::Reply(Reply::Members(self.told.lend(&list)))
+                self.held.pass(&list.members);
+                Incoming::Reply(Reply::Members(self.to_chip.lend(&list)))
             }
-            News::Refused(refusal) => Incoming::Reply(Reply::Refused(refusal)),
-            News::Done => {
+            Input::Refused(refusal) => Incoming::Reply(Reply::Refused(refusal)),
+            Input::Done => {
                 call.stage = Outgoing::Over(Some(exchange));
                 Incoming::Done
             }
-            News::Gone(gone) => {
+            Input::Gone(gone) => {
                 call.stage = Outgoing::Over(Some(exchange));
                 Incoming::Gone(gone)
             }
-            News::Accepted | News::Request(_) => return Ok(()),
+            Input::Accepted | Input::Request(_) => return Ok(()),
         };
-        self.session.say(&Frame::Told(number, incoming))
+        self.session.send(&Frame::Input(number, incoming))
     }
 }

@@ -144,7 +144,7 @@ impl<'a> Wired<'a> {
 
 impl Scripted for Wired<'_> {
     fn tell(&mut self, exchange: Exchange, incoming: Incoming<'static>) {
-        self.say(&Frame::Told(exchange, incoming));
+        self.say(&Frame::Input(exchange, incoming));
     }
 }
 
