@@ -68,7 +68,7 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
             .replace("SECOND", "u8 7 u8 1")
             .replace("OPEN", "u8 6 u16 3 u64 139637976833090")
             .replace("REPLY", "u8 7 u16 32769")
-            .replace("TOLD", "u8 9 u16 32769")
+            .replace("INPUT", "u8 9 u16 32769")
     };
     [
         (
@@ -126,33 +126,33 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         ),
         ("CLOSE", Frame::Close(theirs), "FIRST u8 8 u16 32769"),
         (
-            "TOLD, accepted",
+            "INPUT, accepted",
             told(Incoming::Accepted),
-            "FIRST TOLD u8 0",
+            "FIRST INPUT u8 0",
         ),
-        ("TOLD, sent", told(Incoming::Sent), "FIRST TOLD u8 1"),
+        ("INPUT, sent", told(Incoming::Sent), "FIRST INPUT u8 1"),
         (
-            "TOLD, ELECTION",
+            "INPUT, ELECTION",
             told(Incoming::Request(Request::Election(list(3)))),
-            "SECOND TOLD u8 2 u8 1 u16 3 u8 0",
+            "SECOND INPUT u8 2 u8 1 u16 3 u8 0",
         ),
         (
-            "TOLD, unfit: unexpected",
+            "INPUT, unfit: unexpected",
             told(Incoming::Unfit(Refusal::Unexpected)),
-            "FIRST TOLD u8 2 u8 4 u8 1",
+            "FIRST INPUT u8 2 u8 4 u8 1",
         ),
         (
-            "TOLD, OK",
+            "INPUT, OK",
             told(Incoming::Reply(Reply::Ok(
                 list(0).with_origin(large(false)),
             ))),
-            "FIRST TOLD u8 3 u8 0 u16 0 u8 1 u32 120 u32 1234567",
+            "FIRST INPUT u8 3 u8 0 u16 0 u8 1 u32 120 u32 1234567",
         ),
-        ("TOLD, done", told(Incoming::Done), "FIRST TOLD u8 4"),
+        ("INPUT, done", told(Incoming::Done), "FIRST INPUT u8 4"),
         (
-            "TOLD, gone: malformed",
+            "INPUT, gone: malformed",
             told(Incoming::Gone(Gone::Malformed)),
-            "FIRST TOLD u8 5 u8 2",
+            "FIRST INPUT u8 5 u8 2",
         ),
     ]
     .map(|(name, frame, text)| (name, frame, fields(text)))
@@ -177,7 +177,7 @@ fn list_fields(members: &[Member]) -> String {
 
 /// What the page calls its literal frames.
 fn page() -> Vec<(String, Vec<u8>)> {
-    let literal = PAGE.split("# To the letter").nth(1).expect("it ends so");
+    let literal = PAGE.split("# Bytes").nth(1).expect("it ends so");
     literal
         .lines()
         .filter_map(|line| {
