@@ -42,6 +42,8 @@ pub(crate) enum Input {
     DoubtfulCoordinator { doubtful: Pid, instead: Option<Pid> },
     /// The leader I follow has failed.
     LeaderGone,
+    /// The lesser one, whom I follow, may follow the greater one itself.
+    NotKnownToLead(Contest),
     /// Of two who are said to lead, this one does.
     ContestSettled(Pid, Reason),
     /// I was probed.
@@ -116,10 +118,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
 
         // "You then start an election."
         (P::Joining | P::Leading | P::Following(_), I::Joined) => M::Elect(C::Joined),
-        // Those I wait for may not know the greatest, or have no place for me.
-        (P::Leading | P::Following(_), I::GreaterJoined | I::LesserJoined) if rules.large => {
-            M::Stay
-        }
+        // Large: of the many in the list a few are asked by lot, if there is reason to.
+        (_, I::GreaterJoined | I::LesserJoined) if rules.large => M::Stay,
         (P::Leading | P::Following(_) | P::Waiting, I::GreaterJoined) => M::Elect(C::GreaterJoined),
         (P::Leading, I::LesserJoined) => M::AnnounceOnceMore,
         (_, I::Joined | I::GreaterJoined | I::LesserJoined) => M::Stay,
@@ -195,6 +195,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         // "Notice when the current leader has failed and initiate an election."
         (P::Following(_), I::LeaderGone) => M::Elect(C::LeaderLost),
         (_, I::LeaderGone) => M::Stay,
+        (P::Following(_), I::NotKnownToLead(contest)) if rules.may_probe => M::Contest(contest),
+        (_, I::NotKnownToLead(_)) => M::Stay,
         (P::Following(_) | P::Waiting, I::ContestSettled(named, reason)) => {
             M::Follow(named, reason)
         }
@@ -266,16 +268,18 @@ impl NodeView<'_> {
             self.state.probed_pause = pause.twice().min(PROBED_PAUSE_MAX);
         }
         self.retire_elections();
-        // Who has answered twice and not announced itself is not waited for a third time: it may
-        // be somebody lesser at the port of a greater one who is gone.
         let again = cause == Cause::NoVictor && !self.state.config.strict;
         if again {
             // Somebody leads who is not known here, or has no entry for me in its table.
             self.ask_directory_again();
         }
-        let pass_over = self.state.no_victor && !self.state.large.on;
-        self.table.ask_anew(again && pass_over);
-        self.state.no_victor = again && !self.state.no_victor;
+        // Who has answered twice and not announced itself is not waited for a third time: it may
+        // be somebody lesser at the port of a greater one who is gone. One of our own kind says who
+        // it is, and may itself be waiting for such a one; it is waited for twice as long.
+        let fruitless = if again { self.state.fruitless + 1 } else { 0 };
+        self.state.fruitless = fruitless % 4;
+        let pass_over = again && fruitless.is_multiple_of(2) && !self.state.large.on;
+        self.table.ask_anew(pass_over, pass_over && fruitless == 4);
         let within = self.slow(self.state.config.ok_within);
         let unsent = Unsent {
             below: TOP,

@@ -26,7 +26,7 @@ use crate::merge::{Shares, mix};
 use crate::phase::Stage;
 use crate::rng::divide;
 use crate::roster::{Member, Origin, Pid, Roster, TOP};
-use crate::table::{Flag, Liveness, Table, Trust, count_below};
+use crate::table::{Flag, Liveness, Table, Trust, count_below, count_up_to};
 use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -259,6 +259,12 @@ impl Table<'_> {
             note.liveness = Liveness::Skipped;
         }
     }
+}
+
+/// The members, ascending, that are greater than `pid`.
+fn greater_than(members: &[Member], pid: Pid) -> &[Member] {
+    let from = count_up_to(members, pid.last());
+    members.get(from..).unwrap_or(&[])
 }
 
 /// A side of me in the order of members.
@@ -519,11 +525,8 @@ impl NodeView<'_> {
     pub(crate) fn take_listed(&mut self, list: Roster<'_>) {
         let members = list.members();
         let mine = count_below(members, self.table.me);
-        let (lesser, greater) = members.split_at_checked(mine).unwrap_or_default();
-        let greater = match greater {
-            [me, greater @ ..] if me.pid == self.table.me.pid => greater,
-            all => all,
-        };
+        let (lesser, _) = members.split_at_checked(mine).unwrap_or_default();
+        let greater = greater_than(members, self.table.me.pid);
         let shares = Shares::of(self.table.members.capacity());
         self.state.large.repair.listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
         if !self.state.membership.joined {
@@ -537,8 +540,8 @@ impl NodeView<'_> {
         if !self.state.large.on {
             return;
         }
-        if matches!(self.state.stage, Stage::Leading { .. }) {
-            self.seek_by_lot(greater);
+        if let Some(pid) = self.seeks_above() {
+            self.seek_by_lot(greater_than(members, pid));
         }
         let (up, down) = self.lost_sides();
         let due = core::mem::take(&mut self.state.large.repair.due);
@@ -582,6 +585,18 @@ impl NodeView<'_> {
             self.state.large.repair.pause = REPAIR_PAUSE.1;
         }
         furthest.unwrap_or(self.table.me.pid)
+    }
+
+    /// Whose greater members are to be asked by lot: mine, if I lead a large group or have waited in
+    /// vain for whoever does; my leader's, if that does not say whether it leads.
+    fn seeks_above(&self) -> Option<Pid> {
+        let me = self.table.me.pid;
+        match self.state.stage {
+            Stage::Leading { .. } => Some(me),
+            Stage::Electing { .. } | Stage::Waiting { .. } if self.state.fruitless > 0 => Some(me),
+            Stage::Following { leader, .. } if !self.table.has(leader, Flag::Ours) => Some(leader),
+            _ => None,
+        }
     }
 
     /// Gives some of `greater`, drawn by lot, an entry and an ELECTION: one of them may lead a part of

@@ -486,11 +486,14 @@ impl Table<'_> {
         let me = self.me.pid;
         let mut worst: Option<(u64, usize)> = None;
         for (at, (member, note)) in self.members.iter().zip(self.notes.iter()).enumerate() {
-            if member.pid == me || note.is_pending() || keep.contains(&member.pid) {
+            let pending = note.is_pending();
+            if member.pid == me || (pending && !force) || keep.contains(&member.pid) {
                 continue;
             }
             let mut rank = rank(me, member, *note);
-            if !bounds.keeps(me, member, *note) {
+            if pending {
+                rank = 0;
+            } else if !bounds.keeps(me, member, *note) {
                 rank |= SAMPLE;
             }
             if worst.is_none_or(|(than, _)| rank > than) {

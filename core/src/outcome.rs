@@ -5,7 +5,7 @@ use crate::event::{Event, JoinFailure, Loss, Reason, count};
 use crate::exchanges::State;
 use crate::net::{Exchange, Gone, Net, Refusal, Reply};
 use crate::phase::{Contest, Phase, Stage};
-use crate::roster::{Member, Pid, Roster};
+use crate::roster::{Member, Origin, Pid, Roster};
 use crate::table::{Flag, Liveness, Trust};
 use crate::time::Span;
 use crate::timers::Timer;
@@ -48,13 +48,17 @@ impl NodeView<'_> {
         let Some(slot) = self.slots.get(exchange).filter(|slot| slot.opened_by_us) else {
             return;
         };
-        let (state, peer, to_election) = (slot.state, slot.peer, slot.unanswered);
+        let (state, mut peer, to_election) = (slot.state, slot.peer, slot.unanswered);
         let left = slot.deadline.left(now);
         self.retire(exchange, Span::ZERO);
         let origin = list.origin().filter(|origin| origin.pid != peer.pid);
-        if let Some(origin) = origin {
-            self.somebody_else_answered(origin.pid, state, peer);
-            return;
+        if let Some(Origin { pid, .. }) = origin {
+            self.somebody_else_answered(pid, state, peer);
+            if !to_election || pid < self.table.me.pid {
+                return;
+            }
+            // It has the ELECTION that was meant for another, and is greater, too.
+            peer.pid = pid;
         }
         match state {
             State::WaitingForOk | State::Quiescent if to_election => {
@@ -64,6 +68,8 @@ impl NodeView<'_> {
                 let late = state == State::Quiescent;
                 self.learn_round_trip(if late { within } else { within.less(left) });
                 self.is_alive(peer, list);
+                // A PROBE from before has got its answer.
+                self.slots.retire_probes(peer.pid);
                 self.decide(Input::Ok);
                 let contest = self.state.stage.contest();
                 if contest.is_some_and(|contest| contest.greater == peer.pid) {
@@ -79,8 +85,8 @@ impl NodeView<'_> {
                 self.learn_round_trip(within.less(left));
                 self.is_alive(peer, list);
                 self.probe_answered(peer.pid);
-                if list.origin().is_some_and(|origin| !origin.leads) {
-                    self.follower_answered(peer.pid);
+                if !list.origin().is_some_and(|origin| origin.leads) {
+                    self.may_not_lead(peer.pid, list.origin().is_some());
                 }
             }
             State::WaitingForMembers => {
@@ -90,10 +96,25 @@ impl NodeView<'_> {
         }
     }
 
-    /// Whom I probe says itself that it does not lead: I have missed an announcement.
-    fn follower_answered(&mut self, pid: Pid) {
-        if self.state.is_led_by(pid) && !self.in_window() && self.state.large.on {
-            self.decide(Input::LeaderGone);
+    /// Whom I probe does not lead, or does not say: I may have missed an announcement. If I know all, I
+    /// ask the greater ones in turn, as a leader would; and it elects, if it is of our kind. In a large
+    /// group I elect, or the coordinator's list tells whom to ask.
+    fn may_not_lead(&mut self, pid: Pid, says_so: bool) {
+        if !self.state.is_led_by(pid) || self.state.config.strict {
+            return;
+        }
+        let last_join = self.state.membership.last_join;
+        if !self.state.large.on {
+            if let Some(greater) = self.next_sought() {
+                let lesser = pid;
+                self.decide(Input::NotKnownToLead(Contest { greater, lesser }));
+            }
+        } else if says_so {
+            if !self.in_window() {
+                self.decide(Input::LeaderGone);
+            }
+        } else if last_join + self.state.config.look_gap <= self.now() {
+            self.ask_directory_again();
         }
     }
 
@@ -184,7 +205,9 @@ impl NodeView<'_> {
             State::SendElection | State::WaitingForOk => {
                 if matches!(gone, Some(Gone::Refused | Gone::Reset)) {
                     self.asked_in_vain(peer.pid, Liveness::Gone);
-                    self.ask_directory_again();
+                    if self.state.leader().is_none() {
+                        self.ask_directory_again();
+                    }
                 } else {
                     self.asked_in_vain(peer.pid, Liveness::Silent);
                 }
@@ -277,6 +300,7 @@ impl NodeView<'_> {
         }
         if how == Loss::Silent && !self.answers_probes(pid) {
             // It may never have learned to answer PROBE: as long as it accepts, it lives.
+            self.may_not_lead(pid, false);
             if self.table.note(pid).unwrap_or_default().trust == Trust::Named {
                 self.table.set_flag(pid, Flag::Gone, true);
             }

@@ -87,9 +87,9 @@ impl NodeView<'_> {
         }
     }
 
-    /// Whom a leader probes next: every other time the greatest member, in between one of the greater
-    /// ones after the other. Those who answer and never lead are left alone.
-    fn next_sought(&mut self) -> Option<Pid> {
+    /// Who is looked for next of those greater than the leader: every other time the greatest member,
+    /// in between one after the other. Those who answer and never lead are left alone.
+    pub(crate) fn next_sought(&mut self) -> Option<Pid> {
         let search = &mut self.state.search;
         search.greatest_next = !search.greatest_next;
         let in_between = !search.greatest_next;
@@ -101,11 +101,12 @@ impl NodeView<'_> {
         Some(next.pid)
     }
 
-    /// The greatest below `cursor` who is greater than me and may yet lead.
+    /// The greatest below `cursor` who is greater than the leader and may yet lead.
     fn greater(&self, mut cursor: Member) -> Option<Member> {
+        let leader = self.state.leader().unwrap_or(self.table.me.pid);
         loop {
             let (&next, note) = self.table.below(cursor)?;
-            if next.pid <= self.table.me.pid {
+            if next.pid <= leader {
                 return None;
             }
             if note.liveness != Liveness::Idle {

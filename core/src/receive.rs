@@ -196,9 +196,8 @@ impl NodeView<'_> {
         }
         let added = merged.greatest_added?;
         match self.state.phase() {
-            // Somebody greater turned up while we ask, and is asked too; in a large group others
-            // have been passed over, and it need not be.
-            Phase::Electing if added > self.table.me.pid && !self.state.large.on => {
+            // Somebody greater turned up while we ask, and is asked too.
+            Phase::Electing if added > self.table.me.pid => {
                 let until = self.now() + self.slow(self.state.config.ok_within);
                 self.state.stage.ask_more(until);
             }

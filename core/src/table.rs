@@ -298,13 +298,18 @@ impl Table<'_> {
         greater.any(|note| note.trust == Trust::Named)
     }
 
-    /// Forgets what is known of everyone greater than me: an election asks anew. With
-    /// `but_those_alive`, those who answered the last one are passed over.
-    pub(crate) fn ask_anew(&mut self, but_those_alive: bool) {
+    /// Forgets what is known of everyone greater than me: an election asks anew. Of those who answered
+    /// the last one, with `but_others` all but our own kind are passed over, with `but_ours` that, too.
+    pub(crate) fn ask_anew(&mut self, but_others: bool, but_ours: bool) {
         let from = count_up_to(self.members, self.me.pid.last());
         for note in self.notes.get_mut(from..).unwrap_or(&mut []) {
+            let passed_over = if note.has(Flag::Ours) {
+                but_ours
+            } else {
+                but_others
+            };
             note.liveness = match note.liveness {
-                Liveness::Alive if but_those_alive => Liveness::Idle,
+                Liveness::Alive if passed_over => Liveness::Idle,
                 _ => Liveness::Unasked,
             };
         }

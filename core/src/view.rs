@@ -41,8 +41,8 @@ pub(crate) struct NodeState {
     pub(crate) search: Search,
     /// No further election for being probed without leading until then.
     pub(crate) probed_until: Instant,
-    /// The election before this one ended without a victor.
-    pub(crate) no_victor: bool,
+    /// The elections before this one that ended without a victor, counted up to three and from anew.
+    pub(crate) fruitless: u8,
     /// Four of the slowest round trips lately.
     pub(crate) slowest: Span,
     /// The pause after the next election for being probed without leading.
@@ -173,7 +173,7 @@ impl NodeState {
                 greatest_next: true,
             },
             probed_until: Instant::ZERO,
-            no_victor: false,
+            fruitless: 0,
             slowest: Span::ZERO,
             probed_pause: config.window,
             answers_probes: None,
@@ -276,7 +276,7 @@ impl Hash for NodeState {
             membership,
             search,
             probed_until,
-            no_victor,
+            fruitless,
             slowest,
             probed_pause,
             answers_probes,
@@ -290,7 +290,7 @@ impl Hash for NodeState {
         } = self;
         (rng, now, set_back_to, started, stage, timers).hash(state);
         (blocked_until, membership, search, probed_until).hash(state);
-        (no_victor, slowest, probed_pause, answers_probes).hash(state);
+        (fruitless, slowest, probed_pause, answers_probes).hash(state);
         (large, pending).hash(state);
         (inputs_left, inputs_wait).hash(state);
         (reported, events.len()).hash(state);

@@ -1,6 +1,7 @@
 //! The shipped core in the simulator: formulas, random faults, stories, and bugs planted to be found.
 
 mod faults; // random faults, many seeds
+mod found; // what random faults have found, cut down
 mod groups; // partitions that heal, and tables that are too small
 mod large; // thousands of members: times and costs
 mod matrix; // groups larger than their tables under every fault

@@ -63,7 +63,8 @@ impl Simulation<'_> {
         self.check_agreement();
     }
 
-    /// Nobody has reason to pass over a greater member that has long been there.
+    /// Nobody has reason to pass over a greater member that has long been there; whoever was stopped
+    /// itself has not seen it for as long.
     fn check_change(&mut self, number: usize, had: Option<Pid>, has: Option<Pid>) {
         let Some(me) = self.agreement.view(number).copied() else {
             return;
@@ -76,7 +77,7 @@ impl Simulation<'_> {
                 && self.fault_model.reaches(self.now, number, whom)
                 && self.fault_model.reaches(self.now, whom, number)
                 && greater.up
-                && self.now >= greater.since + within
+                && self.now >= greater.since.max(me.since) + within
         };
         let there = |pid: Pid, clear_since: Instant, within: Duration| {
             let number = number_of(pid) as usize;

@@ -1,0 +1,183 @@
+//! What random faults have found, cut down: each of these groups once broke something or never agreed.
+
+use bully_sim::node;
+
+use crate::shrink::verdict;
+use crate::text::read;
+
+/// Nothing breaks, and all agree in the end.
+#[track_caller]
+fn all_agree_in(story: &str) {
+    let story = read(story).expect("it can be read");
+    if let Err(breach) = verdict(&story.scenario, &node) {
+        panic!("{breach}");
+    }
+}
+
+#[test]
+fn whoever_follows_a_plain_member_that_does_not_lead_finds_out_in_a_large_group() {
+    all_agree_in(
+        "members 7
+         capacity 4
+         start together
+         delay const 10ms
+         plain 6
+         for 80s
+         seed 1739",
+    );
+}
+
+#[test]
+fn whoever_follows_a_plain_member_that_does_not_lead_finds_out_in_a_group_that_fits() {
+    all_agree_in(
+        "members 3
+         capacity 8
+         start together
+         delay const 10ms
+         plain 2
+         partition below 3 from 5s to 14s gcd above
+         for 60s
+         seed 2138",
+    );
+}
+
+#[test]
+fn whoever_follows_one_that_does_not_lead_learns_it_from_its_answers_in_a_group_that_fits() {
+    all_agree_in(
+        "members 17
+         capacity 64
+         start together
+         delay const 10ms
+         crash leader at 2900ms until 13s next-day
+         partition below 3 from 10s to 13s
+         for 55s
+         seed 5603",
+    );
+}
+
+#[test]
+fn whoever_waits_for_one_that_never_announces_itself_asks_others_in_a_large_group() {
+    for story in [
+        "members 6
+         capacity 4
+         start together
+         delay uniform 0s 100ms
+         plain 5
+         for 80s
+         seed 2244",
+        "members 12
+         capacity 4
+         start together
+         delay const 10ms
+         crash leader at 2600ms
+         crash leader at 2200ms
+         plain 6
+         for 80s
+         seed 2244",
+    ] {
+        all_agree_in(story);
+    }
+}
+
+#[test]
+fn an_announced_leader_finds_a_place_where_all_others_have_messages_pending() {
+    all_agree_in(
+        "members 24
+         capacity 4
+         start together
+         delay uniform 500us 1500us
+         late 2 at 1757ms
+         late 18 at 7s
+         crash leader at 6s
+         crash leader at 4378ms
+         pause 24 from 2630ms to 11900ms
+         hold OK any → 6 from 900ms to 11s lost
+         loss 0.1 until 15s
+         for 95s
+         seed 1441",
+    );
+}
+
+#[test]
+fn an_election_is_answered_by_the_greater_process_that_has_the_address_of_another() {
+    all_agree_in(
+        "members 12
+         capacity 8
+         start together
+         delay uniform 0s 100ms
+         crash leader at 1722ms until 1922904us next-day
+         crash 12 at 1s until 8800ms next-day
+         partition below 7 from 3s to 5s
+         loss 0.01 until 15s
+         feign close within 261s
+         for 80s
+         seed 2035",
+    );
+}
+
+#[test]
+fn whoever_turns_up_in_an_election_of_a_large_group_is_asked() {
+    all_agree_in(
+        "members 18
+         capacity 4
+         start ascending
+         delay const 40ms
+         crash 14 at 1s until 6s
+         cut 3 - 18 from 4600ms to 10s
+         feign close within 32s
+         for 80s
+         seed 2045",
+    );
+}
+
+#[test]
+fn a_probe_from_before_an_answer_is_not_missed_after_it() {
+    all_agree_in(
+        "members 6
+         capacity 4,8,16,64
+         start together
+         delay const 40ms
+         crash leader at 1900ms until 2586ms
+         crash 2 at 2s until 7600ms
+         loss 0.5 until 15s
+         for 95s
+         seed 8601",
+    );
+}
+
+#[test]
+fn a_greater_member_that_waits_for_a_forged_one_is_not_passed_over_with_it() {
+    for story in [
+        "members 4
+         capacity 16
+         start ascending
+         delay uniform 500us 1500us
+         forge 2 answering from 5648977us to 14374241us
+         for 80s
+         seed 2966",
+        "members 6
+         capacity 64
+         start together
+         delay const 1ms
+         plain 1
+         forge 1 real from 7068738us to 14326526us
+         for 80s
+         seed 7828",
+    ] {
+        all_agree_in(story);
+    }
+}
+
+#[test]
+fn a_stopped_member_that_goes_on_may_find_its_leader_at_another_address() {
+    all_agree_in(
+        "members 14
+         capacity 4
+         start together
+         delay const 40ms
+         crash leader at 6s until 11s moved
+         pause 5 from 2s to 14s
+         for 95s
+         seed 11815",
+    );
+}
