@@ -486,16 +486,15 @@ impl Table<'_> {
         let me = self.me.pid;
         let mut worst: Option<(u64, usize)> = None;
         for (at, (member, note)) in self.members.iter().zip(self.notes.iter()).enumerate() {
-            let pending = note.is_pending();
-            if member.pid == me || (pending && !force) || keep.contains(&member.pid) {
+            if member.pid == me || keep.contains(&member.pid) {
                 continue;
             }
-            let mut rank = rank(me, member, *note);
-            if pending {
-                rank = 0;
-            } else if !bounds.keeps(me, member, *note) {
-                rank |= SAMPLE;
-            }
+            let rank = match rank(me, member, *note) {
+                // Only for whoever is to have an entry in any case.
+                _ if note.is_pending() => 0,
+                rank if bounds.keeps(me, member, *note) => rank,
+                rank => rank | SAMPLE,
+            };
             if worst.is_none_or(|(than, _)| rank > than) {
                 worst = Some((rank, at));
             }
