@@ -9,7 +9,11 @@ mod encodings;
 mod lan;
 mod memory;
 mod net;
+mod receiving;
+mod sending;
+mod sockets;
 
 pub use backlog::{Backlog, is_connect};
-pub use lan::{Config, LISTENERS, Lan};
+pub use lan::{Config, Lan};
 pub use memory::{LIST_MAX, Memory, Sockets};
+pub use sockets::LISTENERS;

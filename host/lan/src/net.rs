@@ -5,7 +5,8 @@ use bully_pickle::{Ipv4, Table as _, port};
 
 use crate::backlog::Backlog;
 use crate::connection::Stage;
-use crate::lan::{Lan, Report};
+use crate::lan::Lan;
+use crate::receiving::Report;
 
 impl<D: Backlog> Net for Lan<'_, D> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {

@@ -1,10 +1,18 @@
-//! Each key of a dict once, with what it was set to last.
+//! The keys of a dict of members: each once, with what it was set to last.
 
 use bully::Member;
 
-use crate::message::Keyed;
 use crate::names::{host_key, port};
-use crate::storage::Table;
+use crate::table::Table;
+
+/// What the keys of a dict of members are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// `{(host, port): (days, id)}`, as the assignment says.
+    Address,
+    /// `{(days, id): (host, port)}`, as the published coordinator and most nodes do.
+    Pid,
+}
 
 /// Removes what was set again later from members in the order in which they came.
 pub(crate) fn keep_last(members: &mut impl Table<Member>, keyed: Option<Keyed>) {

@@ -15,6 +15,8 @@ mod output;
 mod reader;
 mod show;
 mod storage;
+mod table;
+mod value;
 pub mod writer;
 
 pub use fault::{Fault, Limits, Refused};
@@ -23,4 +25,5 @@ pub use output::{Buffer, Output};
 pub use reader::Reader;
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
-pub use storage::{Array, Fixed, Storage, Table, Zero};
+pub use storage::{Fixed, Storage};
+pub use table::{Array, Table, Zero};

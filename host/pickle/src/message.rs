@@ -20,23 +20,16 @@ use core::fmt;
 
 use bully::{Addr, Member, Origin, Pid, Refusal};
 
-use crate::data::{Data, Text, Value, Word};
+use crate::data::Data;
+pub use crate::keys::Keyed;
 use crate::keys::{keep_last, retain};
 use crate::names::{HOST_BYTES_MAX, Names};
 use crate::reader::Reader;
 use crate::show::Repr;
 pub use crate::show::{bytes_repr, raw_text, refusal_text};
-use crate::storage::Table;
 use crate::storage::sealed::Storage;
-
-/// What the keys of a dict of members are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keyed {
-    /// `{(host, port): (days, id)}`, as the assignment says.
-    Address,
-    /// `{(days, id): (host, port)}`, as the published coordinator and most nodes do.
-    Pid,
-}
+use crate::table::Table;
+use crate::value::{Text, Value, Word};
 
 /// What is to be said of a list of members besides the members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! A pickle machine that can only build data, within bounds, from bytes in any number of pieces.
 
-use crate::data::{Data, Pair, Value};
+use crate::data::Data;
 use crate::fault::{Fault, Refused};
 use crate::opcode as op;
 use crate::storage::sealed::FixedBounds;
-use crate::storage::{Fixed, Storage, Table};
+use crate::storage::{Fixed, Storage};
+use crate::table::Table;
+use crate::value::{Pair, Value};
 #[cfg(feature = "alloc")]
 use crate::{fault::Limits, storage::Heap};
 

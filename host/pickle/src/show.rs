@@ -5,8 +5,9 @@ use core::fmt::{self, Display, Formatter, Write};
 
 use bully::Refusal;
 
-use crate::data::{Data, Value};
+use crate::data::Data;
 use crate::storage::sealed::Storage;
+use crate::value::Value;
 
 /// Why a message is not served, as it is told to whoever sent it and in the log.
 ///

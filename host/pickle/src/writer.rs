@@ -8,7 +8,8 @@ use core::fmt::{Display, Write as _};
 
 use bully::{Addr, Member, Origin, Pid, Refusal, Reply, Request, Roster};
 
-use crate::message::{Keyed, ORIGIN, ORIGIN_VERSION};
+use crate::keys::Keyed;
+use crate::message::{ORIGIN, ORIGIN_VERSION};
 use crate::names::{Names, host_key, port};
 use crate::opcode as op;
 use crate::output::{Formatted, Length, Output};
@@ -298,19 +299,19 @@ impl Memoized {
 /// The first hosts' indices; others are written out again.
 #[cfg(not(feature = "alloc"))]
 #[derive(Default)]
-struct Memoized(crate::storage::Array<(u64, u32), 1, 32>);
+struct Memoized(crate::table::Array<(u64, u32), 1, 32>);
 
 #[cfg(not(feature = "alloc"))]
 impl Memoized {
     fn get(&self, key: u64) -> Option<u32> {
-        use crate::storage::Table as _;
+        use crate::table::Table as _;
         let all = self.0.as_slice();
         let found = all.iter().find(|(known, _)| *known == key);
         found.map(|(_, index)| *index)
     }
 
     fn set(&mut self, key: u64, index: u32) {
-        use crate::storage::Table as _;
+        use crate::table::Table as _;
         self.0.push((key, index));
     }
 }
