@@ -31,6 +31,7 @@ pub struct Directory<const MEMBERS: usize, const EXCHANGES: usize> {
     /// Ascending.
     members: Vec<Member, MEMBERS>,
     members_max: usize,
+    one_address: bool,
     revision: u32,
     slots: Vec<Slot, EXCHANGES>,
     search: Search,
@@ -55,7 +56,7 @@ pub enum DirectoryEvent {
         /// The member of the same id that was listed before. `None`: a newcomer. The same as
         /// `member`: it only asked who is there. The same pid at another address: it was started
         /// anew, or two programs run with one pid, which cannot be distinguished here; if both live,
-        /// each of them replaces the other again and again.
+        /// each of them replaces the other again and again. The answer to it has named both.
         before: Option<Member>,
     },
     /// A member is not listed any more: its listener refuses, and a newcomer needed the slot.
@@ -159,6 +160,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
         Self {
             members: Vec::new(),
             members_max,
+            one_address: false,
             revision: 0,
             slots: Vec::new(),
             search: Search {
@@ -170,6 +172,16 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             input_pending: false,
             now: Instant::ZERO,
         }
+    }
+
+    /// Its answers are to name each process once, since on its wire they cannot do otherwise.
+    ///
+    /// By default a member that joins at another address than it is listed at is answered with both:
+    /// two programs with one process id learn of each other by that.
+    #[must_use]
+    pub const fn with_one_address(mut self) -> Self {
+        self.one_address = true;
+        self
     }
 
     /// Goes on up to the next event, and returns it; `None` when there is nothing more to do until
@@ -368,7 +380,17 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Directory<MEMBERS, EXCHANGES>
             let _ = insert(&mut self.members, member);
             self.revision = self.revision.wrapping_add(1);
         }
-        net.reply(exchange, Reply::Members(self.roster()));
+        let former = before.filter(|old| old.pid == member.pid && old.addr != member.addr);
+        let former = former.filter(|_| !self.one_address);
+        if let Some(former) = former
+            && insert(&mut self.members, former)
+        {
+            net.reply(exchange, Reply::Members(self.roster()));
+            self.members.retain(|old| *old != former);
+            self.revision = self.revision.wrapping_add(1);
+        } else {
+            net.reply(exchange, Reply::Members(self.roster()));
+        }
         self.enter(exchange, Stage::Answered, MESSAGE_WITHIN);
         let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         DirectoryEvent::Joined {

@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::net::{Gone, Refusal};
-use crate::roster::Pid;
+use crate::roster::{Addr, Pid};
 
 /// What a [`Node`](crate::Node) reports to its user. What it does never depends on who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,12 @@ pub enum Event {
     },
     /// A feigned failure is over.
     Recovered,
+    /// The coordinator's list has this node's process id at another address: another program runs with
+    /// it, or this one did before it was started anew. Reported again if it is yet another address.
+    PidInUse {
+        /// Where.
+        addr: Addr,
+    },
     /// The table is too small for all members. Reported when more are left out than ever before.
     RosterFull {
         /// How many entries were left out at once.

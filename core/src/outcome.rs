@@ -5,8 +5,8 @@ use crate::event::{Event, JoinFailure, Loss, Reason, count};
 use crate::exchanges::State;
 use crate::net::{Exchange, Gone, Net, Refusal, Reply};
 use crate::phase::{Contest, Phase, Stage};
-use crate::roster::{Member, Origin, Pid, Roster};
-use crate::table::{Flag, Liveness, Trust};
+use crate::roster::{Addr, Member, Origin, Pid, Roster};
+use crate::table::{Flag, Liveness, Trust, count_below};
 use crate::time::Span;
 use crate::timers::Timer;
 use crate::view::NodeView;
@@ -23,6 +23,7 @@ impl NodeView<'_> {
                 }
                 if self.state_of(exchange) == Some(State::WaitingForMembers) {
                     self.take_listed(roster);
+                    self.look_for_my_pid(roster);
                     let added = self.merge_listed(roster);
                     self.retire(exchange, Span::ZERO);
                     self.joined(added);
@@ -164,6 +165,20 @@ impl NodeView<'_> {
             self.decide(Input::GreaterJoined);
         } else if added.is_some() {
             self.decide(Input::LesserJoined);
+        }
+    }
+
+    /// Reports another address of this node's own process id in the coordinator's list.
+    fn look_for_my_pid(&mut self, list: Roster<'_>) {
+        let Member { pid, addr } = self.table.me;
+        let before = count_below(list.members(), Member { pid, addr: Addr(0) });
+        let mut listed = list.members().iter().skip(before);
+        let other = listed.find(|listed| listed.pid != pid || listed.addr != addr);
+        if let Some(other) = other.filter(|other| other.pid == pid)
+            && self.state.reported.pid_at != Some(other.addr)
+        {
+            self.state.reported.pid_at = Some(other.addr);
+            self.emit(Event::PidInUse { addr: other.addr });
         }
     }
 

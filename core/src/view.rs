@@ -9,7 +9,7 @@ use crate::event::{Counters, Event, Reason};
 use crate::exchanges::Slots;
 use crate::phase::{Phase, Stage};
 use crate::rng::Rng;
-use crate::roster::{Member, Pid, TOP};
+use crate::roster::{Addr, Member, Pid, TOP};
 use crate::table::Table;
 use crate::time::{Instant, Span};
 use crate::timers::{Timer, Timers};
@@ -88,6 +88,8 @@ pub(crate) struct Search {
 pub(crate) struct Reported {
     pub(crate) leader: Option<Pid>,
     pub(crate) left_out: u32,
+    /// Where else this node's process id is in use.
+    pub(crate) pid_at: Option<Addr>,
 }
 
 /// What a member keeps because its group is large.
@@ -184,6 +186,7 @@ impl NodeState {
             reported: Reported {
                 leader: None,
                 left_out: 0,
+                pid_at: None,
             },
             events: Deque::new(),
             counters: Counters::default(),
@@ -346,7 +349,7 @@ impl NodeView<'_> {
     }
 
     pub(crate) fn emit(&mut self, event: Event) {
-        // Four are enough: no single step of `poll` emits more than three.
+        // Four are enough: no single step of `poll` emits more than that.
         let kept = self.state.events.push_back(event);
         debug_assert!(kept.is_ok(), "{event:?} got lost");
     }

@@ -120,7 +120,8 @@ fn a_web_server_taken_for_the_coordinator_is_no_coordinator() {
     let port = coordinator(b"HTTP/1.1 400 Bad Request\r\n\r\n").to_string();
     let args = ["1234567", "04-01", "--for", "2s"];
     let left = Program::run(&[&["node", "localhost", &port], &args[..]].concat());
-    assert_failed(&left, &["no lab message", &format!("localhost:{port}")]);
+    let answer = "answered HTTP/1.1 400 Bad Request: it is no coordinator";
+    assert_failed(&left, &[answer, &format!("localhost:{port}")]);
 }
 
 #[test]

@@ -64,6 +64,30 @@ fn join_is_answered_with_everybody_who_ever_joined() {
     }
 }
 
+/// Two programs with one process id both led for ever, and neither was told.
+#[test]
+fn two_programs_with_one_pid_are_told_of_each_other() {
+    let gcd = Program::start(&["gcd", "0", "--log", "json"]);
+    let port = gcd.port().to_string();
+    let node = ["node", "localhost", &port, "1234567", "--days", "9"];
+    let node = [&node[..], &["--log", "json"]].concat();
+    let first = Program::start(&node);
+    let first_port = first.port();
+    first.await_event("leader");
+    let second = Program::start(&node);
+    let second_port = second.port();
+    // At once: by its first JOIN.
+    let told = second.await_event("pid_in_use");
+    assert_eq!(told["node"], json!([9, 1_234_567]));
+    assert_eq!(told["address"], json!(["127.0.0.1", first_port]));
+    let moved = gcd.await_event("moved");
+    assert_eq!(moved["member"], json!([9, 1_234_567]));
+    assert_eq!(moved["before"], json!(["127.0.0.1", first_port]));
+    // By its next JOIN: a leader asks every ten seconds.
+    let told = first.await_event("pid_in_use");
+    assert_eq!(told["address"], json!(["127.0.0.1", second_port]));
+}
+
 #[test]
 fn it_is_keyed_by_address_unless_told() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);

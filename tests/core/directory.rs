@@ -170,6 +170,34 @@ fn a_member_that_comes_back_elsewhere_is_known_there_only() {
     assert_eq!(gcd.directory.roster().members(), [at(2, 9)]);
 }
 
+/// Two programs with one process id both led for ever, and neither was told.
+#[test]
+fn who_joins_with_a_pid_that_is_listed_elsewhere_is_answered_with_both_addresses() {
+    let mut gcd = Gcd::new();
+    gcd.join(member(2));
+    let both = vec![at(2, 9), member(2)];
+    for now in [at(2, 9), member(2), at(2, 9)] {
+        assert_eq!(gcd.join(now), Answer::Members(both.clone()));
+        // Others are told of one.
+        assert_eq!(gcd.directory.roster().members(), [now]);
+        assert_eq!(gcd.join(now), Answer::Members(vec![now]));
+    }
+    // The same id on another day is the same program.
+    let tomorrow = Member {
+        pid: Pid {
+            days: 1,
+            ..member(2).pid
+        },
+        addr: member(2).addr,
+    };
+    assert_eq!(gcd.join(tomorrow), Answer::Members(vec![tomorrow]));
+
+    let mut gcd = Gcd::new();
+    gcd.directory = gcd.directory.with_one_address();
+    gcd.join(member(2));
+    assert_eq!(gcd.join(at(2, 9)), Answer::Members(vec![at(2, 9)]));
+}
+
 #[test]
 fn process_ids_out_of_the_lab_s_ranges_are_turned_down() {
     let cases = [

@@ -2,7 +2,7 @@
 
 use bully::{Cause, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
 use bully_tests::owned::{Answer, Kind, News};
-use bully_tests::people::{DIRECTORY, config, member, members, pid, strict};
+use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab};
 
 /// The pauses between one JOIN's failure and the next JOIN, in milliseconds.
@@ -88,6 +88,40 @@ fn a_silent_coordinator_is_given_three_seconds_and_asked_again() {
         };
         assert!(lab.take_events().iter().all(silent));
         assert!(lab.open_exchanges() <= 1, "those given up are closed");
+    }
+}
+
+/// Two programs with one process id both led for ever, and neither was told.
+#[test]
+fn a_pid_that_the_coordinator_lists_elsewhere_too_is_reported_once_for_each_address() {
+    let in_use = |lab: &mut Lab| {
+        let events = lab.take_events().into_iter();
+        let elsewhere = events.filter_map(|event| match event {
+            Event::PidInUse { addr } => Some(addr.0),
+            _ => None,
+        });
+        elsewhere.collect::<Vec<_>>()
+    };
+    for (listed, reported) in [
+        (vec![member(5)], vec![]),
+        (vec![member(3), member(5), member(7)], vec![]),
+        (vec![at(5, 9), member(5)], vec![9]),
+        (
+            vec![member(3), member(5), at(5, 1_000_000)],
+            vec![1_000_000],
+        ),
+        // It has replaced this one.
+        (vec![member(3), at(5, 9)], vec![9]),
+    ] {
+        let mut lab = Lab::asleep(config(5));
+        lab.habit(DIRECTORY, Habit::Directory(listed));
+        // The leader asks again every ten seconds.
+        lab.wait(40_000);
+        assert_eq!(in_use(&mut lab), reported);
+        lab.expect_leader(pid(5));
+        lab.habit(DIRECTORY, Habit::Directory(vec![at(5, 8), member(5)]));
+        lab.wait(40_000);
+        assert_eq!(in_use(&mut lab), [8]);
     }
 }
 

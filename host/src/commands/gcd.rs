@@ -218,7 +218,10 @@ impl LocalGcd {
         let tcp = Tcp::bind(poll, owner, config)
             .map_err(|error| Failure::bind(at, &error, &elsewhere))?;
         Ok(Self {
-            directory: Box::new(Directory::limited(capacity)),
+            directory: Box::new(match keyed {
+                Keyed::Address => Directory::limited(capacity),
+                Keyed::Pid => Directory::limited(capacity).with_one_address(),
+            }),
             capacity,
             tcp,
             trace: Trace::new(None, None, ports, poll.clock()),

@@ -275,6 +275,11 @@ impl LocalMember {
                 });
             }
             Event::Joined { .. } => self.joining = Joining::Done,
+            Event::PidInUse { addr } => {
+                let names = self.tcp.names();
+                let address = HostPort(names.host(addr).into(), names::port(addr));
+                return Some(log::Event::PidInUse { address });
+            }
             _ => {}
         }
         log::Event::of_node(&event)
@@ -288,10 +293,12 @@ impl LocalMember {
         match failure {
             JoinFailure::Gone(Gone::Refused) => (format!("no coordinator at {at}"), self.start()),
             JoinFailure::Gone(Gone::Reset) => (format!("{at} broke the connection off"), check()),
-            JoinFailure::Gone(Gone::Malformed) => (
-                format!("{at} answered with no lab message: it is no coordinator"),
-                check(),
-            ),
+            JoinFailure::Gone(Gone::Malformed) => {
+                let what = self.tcp.refusal();
+                let what = what.unwrap_or_else(|| "with no lab message".to_owned());
+                let why = format!("{at} answered {what}: it is no coordinator");
+                (why, check())
+            }
             JoinFailure::Silent => (
                 format!("{at} gave no answer"),
                 "is it the coordinator, and no member? an idle client can hold it up".to_owned(),

@@ -97,6 +97,8 @@ pub(crate) enum Event {
         #[serde(skip)]
         again_in: Option<Duration>,
     },
+    /// The coordinator lists this member's process id at another address too.
+    PidInUse { address: HostPort },
     /// The table is full; so many members are not in it.
     RosterFull { left_out: u32 },
     /// Bytes pass between the gateway and whatever is at the other end.

@@ -160,6 +160,9 @@ mod tests {
                 length: Duration::from_micros(2_417_205),
             },
             Event::Recovered,
+            Event::PidInUse {
+                address: HostPort("127.0.0.1".into(), 40007),
+            },
             Event::RosterFull { left_out: 36 },
             Event::Rejected {
                 peer: at(50_211),
@@ -276,6 +279,7 @@ mod tests {
             | Event::Unreachable { .. }
             | Event::ListenerFailed { .. }
             | Event::JoinFailed { .. }
+            | Event::PidInUse { .. }
             | Event::RosterFull { .. }
             | Event::LineOpen { .. }
             | Event::LineLost { .. }

@@ -43,6 +43,7 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::ListenerFailed { .. }
         | Event::Moved { .. }
         | Event::JoinFailed { .. }
+        | Event::PidInUse { .. }
         | Event::RosterFull { .. }
         | Event::LineLost { .. }
         | Event::ChipLost { .. }
@@ -172,6 +173,14 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
                 Some(again) => format!("{why}, again in {again:.1} s; {tip}"),
                 None => format!("is refused by the coordinator: {why}"),
             };
+            (text, Tone::Trouble)
+        }
+        Event::PidInUse { address } => {
+            let me = who.map_or_else(|| "it".to_owned(), pid_text);
+            let text = format!(
+                "the coordinator lists {me} at {address} too: it was started anew, or two \
+                 programs run as {me}, and both will lead; if so, give one of them another SU ID"
+            );
             (text, Tone::Trouble)
         }
         Event::RosterFull { left_out } => {

@@ -363,7 +363,8 @@ impl Tcp {
         self.notes.pop_front()
     }
 
-    /// The coordinator's own words when it last turned us down.
+    /// The coordinator's own words when it last refused a JOIN, or what it sent instead of an answer:
+    /// printable, at most 500 characters.
     pub fn refusal(&mut self) -> Option<String> {
         self.refusal.take()
     }
@@ -619,6 +620,9 @@ impl Tcp {
             Arrival::NotAnAnswer(shown) => {
                 let peer = entry.connection.peer();
                 let why = format!("not an answer: {shown}");
+                if due == Some(Due::Members) {
+                    self.refusal = Some(shown);
+                }
                 self.add_note(Note::Rejected { peer, why });
                 Report::Gone(Gone::Malformed)
             }
@@ -664,10 +668,12 @@ impl Tcp {
         } else {
             why.to_owned()
         };
-        if entry.state.due == Some(Due::Members) && !is_http(beginning) {
-            // A coordinator that cannot read us says so without pickling it.
+        if entry.state.due == Some(Due::Members) {
             self.refusal = Some(message::raw_text(beginning).to_string());
-            return Report::Refused;
+            if !is_http(beginning) {
+                // A coordinator that cannot read us says so without pickling it.
+                return Report::Refused;
+            }
         }
         let shown = message::bytes_repr(beginning).to_string();
         let peer = entry.connection.peer();
