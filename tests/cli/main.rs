@@ -14,6 +14,8 @@ mod messages;
 mod node;
 mod program;
 mod python;
+#[cfg(unix)]
+mod readme;
 mod schema;
 mod sim;
 #[cfg(unix)]

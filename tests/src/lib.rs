@@ -13,8 +13,3 @@ pub mod process;
 pub mod python;
 pub mod random;
 pub mod script;
-
-/// The README's program compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
