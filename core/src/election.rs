@@ -275,11 +275,12 @@ impl NodeView<'_> {
         }
         // Who has answered twice and not announced itself is not waited for a third time: it may
         // be somebody lesser at the port of a greater one who is gone. One of our own kind says who
-        // it is, and may itself be waiting for such a one; it is waited for twice as long.
+        // it is, and may itself be waiting for such a one, with longer time-outs: it is waited for
+        // four times as long.
         let fruitless = if again { self.state.fruitless + 1 } else { 0 };
-        self.state.fruitless = fruitless % 4;
+        self.state.fruitless = fruitless % 8;
         let pass_over = again && fruitless.is_multiple_of(2) && !self.state.large.on;
-        self.table.ask_anew(pass_over, pass_over && fruitless == 4);
+        self.table.ask_anew(pass_over, pass_over && fruitless == 8);
         let within = self.slow(self.state.config.ok_within);
         let unsent = Unsent {
             below: TOP,
@@ -331,6 +332,7 @@ impl NodeView<'_> {
     /// Sends everyone COORDINATOR, as far as there are slots now and the rest later.
     pub(crate) fn announce(&mut self) {
         self.state.timers.stop(Timer::Announce);
+        self.state.search.looks = 0;
         let until = self.now() + self.state.config.window;
         let all = Some(TOP).filter(|_| !self.state.large.on);
         if let Stage::Leading {
@@ -341,6 +343,16 @@ impl NodeView<'_> {
             (*unsent, *window_until) = (all, until);
         }
         self.relay(self.table.me.pid);
+    }
+
+    /// Whoever was not there for the announcement is sent it when the leader looks for others, ever
+    /// less often: it may be back, and follow one that does not know better.
+    pub(crate) fn announce_to_absent(&mut self) {
+        let looks = &mut self.state.search.looks;
+        *looks = looks.saturating_add(1);
+        if looks.is_power_of_two() && !self.state.large.on && !self.state.config.strict {
+            self.state.pending |= self.table.relay_to_gone();
+        }
     }
 
     fn announce_once_more(&mut self) {

@@ -57,6 +57,7 @@ impl NodeView<'_> {
                 // Whoever is there after all, and greater, objects.
                 self.announce();
             }
+            self.announce_to_absent();
             self.look_later();
             return true;
         }

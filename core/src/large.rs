@@ -451,7 +451,11 @@ impl NodeView<'_> {
 
     /// How long an answer may take before its absence counts for the time being.
     fn patience(&self) -> Span {
-        self.state.slowest.max(PATIENCE.0).min(PATIENCE.1)
+        match self.state.slowest {
+            // Nobody has answered anything yet: it may be any network.
+            Span::ZERO => PATIENCE.1,
+            slowest => slowest.max(PATIENCE.0).min(PATIENCE.1),
+        }
     }
 
     /// Notes that `pid` was found gone, and looks whether that leaves me without neighbours.

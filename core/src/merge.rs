@@ -8,7 +8,9 @@
 use core::ops::Range;
 
 use crate::roster::{Member, Pid, Roster, TOP};
-use crate::table::{ADDRESSES_MAX, Entry, Flag, Note, Table, Trust, admits, count_below, holds};
+use crate::table::{
+    ADDRESSES_MAX, Entry, Flag, Liveness, Note, Table, Trust, admits, count_below, holds,
+};
 
 /// Whom a full table keeps besides me, whatever they are: who leads, and who is said to.
 pub(crate) type Keep = [Pid; 3];
@@ -16,7 +18,8 @@ pub(crate) type Keep = [Pid; 3];
 /// What a merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merged {
-    /// The greatest process that was not in the table before and is now.
+    /// The greatest process that was not in the table before and is now, or was gone from the address
+    /// where it was.
     pub(crate) greatest_added: Option<Pid>,
     /// Entries, of the table or of the list, for which there was no capacity. Of what is only named
     /// nobody is counted: it says nothing about the group.
@@ -395,6 +398,14 @@ impl Table<'_> {
             self.drop_entry(other);
         }
         if let Some(known) = known {
+            if self.members.is_full() {
+                // Nobody else gives way to a second address, and a failed first one only to one
+                // that is better known.
+                if trust == Trust::Named || !known.has(Flag::Gone) {
+                    return false;
+                }
+                self.retain(&|entry, _| entry.pid != member.pid);
+            }
             note = self.note_of_new_address(member.pid, known, trust);
         }
         if self.members.is_full() {
@@ -409,7 +420,7 @@ impl Table<'_> {
         }
         let added = self.insert(member, note);
         self.bump();
-        if added && known.is_none() {
+        if added && known.is_none_or(|known| known.liveness != note.liveness) {
             let greatest = merged
                 .greatest_added
                 .map_or(member.pid, |pid| pid.max(member.pid));
@@ -465,6 +476,11 @@ impl Table<'_> {
         let first = trust > Trust::Named && known.trust != Trust::Reached || known.has(Flag::Gone);
         self.set_flag(pid, Flag::Second, first);
         let mut note = known;
+        if trust > Trust::Named && known.liveness == Liveness::Gone {
+            // Not there; here it has not been asked yet.
+            note.liveness = Liveness::Unasked;
+            self.mark(pid, note.liveness);
+        }
         note.set(Flag::Second, !first);
         note
     }

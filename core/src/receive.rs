@@ -29,7 +29,7 @@ impl NodeView<'_> {
                 Request::Election(roster) if !matches!(self.state.stage, Stage::Failed) => {
                     count(&mut self.state.counters.received.election);
                     let sender = self.read_origin(roster);
-                    self.merge_named(roster, true, None);
+                    self.merge_named(roster, roster.origin().is_none(), None);
                     if roster.is_empty() {
                         // It does not say who it is; the coordinator knows newcomers.
                         self.ask_directory_again();
@@ -131,6 +131,10 @@ impl NodeView<'_> {
     fn sent(&mut self, exchange: Exchange) {
         let linger = self.now() + self.state.config.sent_linger;
         if let Some(slot) = self.slots.get(exchange) {
+            if slot.state == State::SendVictory && !self.state.large.on {
+                // It was there to accept it.
+                self.table.set_flag(slot.peer.pid, Flag::Gone, false);
+            }
             slot.state = match slot.state {
                 State::SendElection => State::WaitingForOk,
                 State::SendJoin => State::WaitingForMembers,
@@ -146,7 +150,8 @@ impl NodeView<'_> {
         }
     }
 
-    /// Adds a list that another member has sent, with `announced` in any case.
+    /// Adds a list that another member has sent, with `announced` in any case; `from_asker` if its
+    /// sender may be one of it and does not say which.
     fn merge_named(&mut self, list: Roster<'_>, from_asker: bool, announced: Option<Pid>) {
         let keep = self.keep(announced);
         // To the letter of the assignment whoever is named is a member.

@@ -292,6 +292,15 @@ impl Table<'_> {
         self.notes.iter().any(|note| note.has(flag))
     }
 
+    /// Flags everybody lesser who is gone for the announcement. Returns `true` if anybody is.
+    pub(crate) fn relay_to_gone(&mut self) -> bool {
+        let lesser = self.my_place();
+        for note in self.notes.get_mut(..lesser).unwrap_or(&mut []) {
+            note.set(Flag::Relay, note.has(Flag::Gone));
+        }
+        self.any(Flag::Relay)
+    }
+
     /// Returns `true` if anybody greater is known from lists of other members only.
     pub(crate) fn any_greater_named(&self) -> bool {
         let mut greater = self.notes.iter().skip(self.my_place() + 1);

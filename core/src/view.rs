@@ -41,7 +41,7 @@ pub(crate) struct NodeState {
     pub(crate) search: Search,
     /// No further election for being probed without leading until then.
     pub(crate) probed_until: Instant,
-    /// The elections before this one that ended without a victor, counted up to three and from anew.
+    /// The elections before this one that ended without a victor, counted up to seven and from anew.
     pub(crate) fruitless: u8,
     /// Four of the slowest round trips lately.
     pub(crate) slowest: Span,
@@ -80,6 +80,8 @@ pub(crate) struct Search {
     pub(crate) cursor: Member,
     /// The greatest of all is the next to be probed, not the next one below the cursor.
     pub(crate) greatest_next: bool,
+    /// How often it has looked since its announcement.
+    pub(crate) looks: u8,
 }
 
 /// What was reported to the user last.
@@ -173,6 +175,7 @@ impl NodeState {
             search: Search {
                 cursor: TOP,
                 greatest_next: true,
+                looks: 0,
             },
             probed_until: Instant::ZERO,
             fruitless: 0,

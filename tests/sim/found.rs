@@ -181,3 +181,70 @@ fn a_stopped_member_that_goes_on_may_find_its_leader_at_another_address() {
          seed 11815",
     );
 }
+
+#[test]
+fn the_leader_announces_itself_to_whoever_was_not_there_and_follows_a_plain_member() {
+    all_agree_in(
+        "members 3
+         capacity 8
+         start together
+         delay const 10ms
+         late 3 at 9s
+         plain 2
+         cut 3 - 1 from 1s to 11s
+         for 60s
+         seed 15766",
+    );
+}
+
+#[test]
+fn patience_is_long_before_any_round_trip_is_known() {
+    all_agree_in(
+        "members 17
+         capacity 4
+         start ascending
+         delay const 40ms
+         late 6 at 2651ms
+         crash 8 at 2s until 11384ms
+         crash leader at 3s until 5300ms
+         crash 9 at 12s
+         pause leader from 4s to 7699ms
+         plain 3
+         partition below 10 from 2900ms to 8900ms gcd above
+         loss 0.5 until 15s
+         for 95s
+         seed 16893",
+    );
+}
+
+#[test]
+fn the_one_unknown_member_in_the_list_of_one_that_names_itself_is_not_the_asker() {
+    all_agree_in(
+        "members 13
+         capacity 16
+         start ascending
+         delay exp 7ms
+         vanish leader at 600ms until 4100ms next-day
+         plain 13
+         partition below 2 from 6s to 13s gcd above
+         for 70s
+         seed 17481",
+    );
+}
+
+#[test]
+fn a_new_address_takes_the_place_of_the_one_that_has_failed_in_a_full_table() {
+    all_agree_in(
+        "members 4
+         capacity 4
+         start together
+         delay uniform 0s 100ms
+         late 2 at 2142ms
+         crash leader at 4600ms until 6s
+         crash leader at 5800ms until 14s moved
+         hold OK 4 → 1 from 5s to 11s 5s
+         feign close within 143s
+         for 120s
+         seed 19249",
+    );
+}
