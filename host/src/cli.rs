@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(unix)]
 use crate::commands::grade;
-use crate::commands::{Failure, bench, gateway, gcd, lab, node, sim};
+use crate::commands::{Failure, bench, completions, diagram, gateway, gcd, lab, node, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -28,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   bully lab --for 5s                          watch five members elect, all in this process
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
+  bully diagram group.jsonl -o group.html     draw what a log tells of a run
   bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
@@ -45,8 +46,11 @@ enum Command {
     Gcd(gcd::Args),
     Lab(lab::Args),
     Sim(Box<sim::Args>),
+    Diagram(diagram::Args),
     Gateway(gateway::Args),
     Bench(bench::Args),
+    Completions(completions::Completions),
+    Man(completions::Man),
     #[cfg(unix)]
     Grade(Box<grade::Args>),
     #[cfg(unix)]
@@ -69,12 +73,15 @@ pub fn main() -> ExitCode {
         Command::Grade(args) => return exit(grade::run(args)),
         #[cfg(unix)]
         Command::GradeKeeper(args) => return exit(grade::keep(args)),
+        Command::Diagram(args) => return exit(diagram::run(args)),
         Command::Node(args) => node::run(args),
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::completions(args, Cli::command()),
+        Command::Man(args) => completions::man(args, Cli::command()),
     };
     exit(outcome.map(|()| ExitCode::SUCCESS))
 }

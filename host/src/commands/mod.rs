@@ -1,6 +1,8 @@
 //! What the program can do, a file for each command, and what the commands share.
 
 pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod diagram;
 pub(crate) mod gateway;
 pub(crate) mod gcd;
 #[cfg(unix)]
@@ -14,6 +16,7 @@ mod capacity;
 mod failure;
 mod files;
 mod listen;
+mod logs;
 mod member;
 mod output;
 mod stop;

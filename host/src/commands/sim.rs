@@ -22,7 +22,7 @@ use bully_sim::{
 use self::report::{Format, Report};
 use self::runs::{Next, Runs};
 use super::node::Mode;
-use super::{Failure, drawn_seed, seed};
+use super::{Failure, diagram, drawn_seed, logs, seed};
 use crate::log::Progress;
 
 /// Simulate a group: the same members on a network of its own, in no time
@@ -167,6 +167,10 @@ pub(crate) struct Args {
     /// Tell everything that happens in one run: when, to which member, what
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
+
+    /// Draw one run, as bully diagram does; the name's end says the form: .html, .svg, .json, .mmd, .log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "trace", "merge"])]
+    diagram: Option<PathBuf>,
 }
 
 /// What --random draws itself.
@@ -197,6 +201,8 @@ type Capacities = Vec<usize>;
 const EXAMPLES: &str = "\
 Examples:
   bully sim --crash leader@5s --trace        five members lose their leader
+  bully sim --crash leader@5s --diagram crash.html
+                                             draw that
   bully sim --trace --format json --seed 7   the same events as --log json of bully node
   bully sim --members 1000 --start shuffled  a thousand come in any order
   bully sim --members 20 --start lowest-joins --strict --seeds 1..15 --format json
@@ -247,6 +253,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Format::Json => trace::json(&scenario),
             Format::Text | Format::Csv => trace::text(&scenario),
         });
+    } else if let Some(file) = &args.diagram {
+        let (run, source) = trace::source(&scenario(*seeds.start()));
+        let title = format!("Bully election, simulated: seed {}", run.seed);
+        report.add(&run);
+        let drawn = diagram::write(&logs::run(&[source]), file, &title);
+        if let Err(failure) = drawn {
+            let verdict = report.close(started.elapsed(), |_| Ok(()));
+            return verdict.and(Err(failure));
+        }
     } else {
         let of_all = (seeds.end() - seeds.start()).saturating_add(1);
         let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);
@@ -427,7 +442,7 @@ fn repeat(args: impl Iterator<Item = OsString>, seed: u64) -> String {
         let (flag, value) = arg
             .split_once('=')
             .map_or((&*arg, None), |(flag, value)| (flag, Some(value)));
-        if ["--seed", "--seeds", "--shard", "--format"].contains(&flag) {
+        if ["--seed", "--seeds", "--shard", "--format", "--diagram"].contains(&flag) {
             skip = value.is_none();
             continue;
         }

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::time::Instant;
 
 use bully::Pid;
 use bully_sim::{Fate, Kind as SimKind, Run, Scenario, TraceEvent, TraceMessage, run as simulate};
+use bully_view::Source;
 
 use super::runs;
 use super::wire::Wire;
@@ -32,8 +33,33 @@ pub(super) fn text(scenario: &Scenario) -> Run {
 
 /// Runs one seed and writes everything that happens in it, as the events of a log.
 pub(super) fn json(scenario: &Scenario) -> Run {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let run = lines(scenario, |line| {
+        // A reader who leaves is noticed when the row is written.
+        let _ = writeln!(out, "{line}");
+    });
+    let _ = out.flush();
+    run
+}
+
+/// Runs one seed and keeps everything that happens in it, as a log is read.
+pub(super) fn source(scenario: &Scenario) -> (Run, Source) {
+    let mut source = Source {
+        name: format!("seed {}", scenario.seed),
+        ..Source::default()
+    };
+    let mut number = 0;
+    let run = lines(scenario, |line| {
+        number += 1;
+        source.push(number, &line);
+    });
+    (run, source)
+}
+
+/// Runs one seed and hands over everything that happens in it, as the lines of a log.
+fn lines(scenario: &Scenario, sink: impl FnMut(String)) -> Run {
     let mut log = JsonTrace {
-        out: io::BufWriter::new(io::stdout().lock()),
+        sink,
         pids: HashMap::new(),
         under_way: BTreeMap::new(),
         latest: bully::Instant::ZERO,
@@ -61,8 +87,9 @@ fn traced(
     }
 }
 
-struct JsonTrace<W> {
-    out: W,
+struct JsonTrace<S> {
+    /// Takes the lines.
+    sink: S,
     /// Who a member is, by its number.
     pids: HashMap<usize, Pid>,
     /// Messages that were sent and have not arrived, by exchange; `true`: an answer.
@@ -70,7 +97,7 @@ struct JsonTrace<W> {
     latest: bully::Instant,
 }
 
-impl<W: Write> JsonTrace<W> {
+impl<S: FnMut(String)> JsonTrace<S> {
     fn record(&mut self, at: bully::Instant, number: usize, event: &TraceEvent) {
         self.latest = at;
         match event {
@@ -115,8 +142,6 @@ impl<W: Write> JsonTrace<W> {
         for message in core::mem::take(&mut self.under_way).into_values() {
             self.message(self.latest, Direction::Recv, &message, Some(Problem::Lost));
         }
-        // A reader who leaves is noticed when the row is written.
-        let _ = self.out.flush();
     }
 
     fn message(
@@ -167,7 +192,7 @@ impl<W: Write> JsonTrace<W> {
     fn event(&mut self, at: bully::Instant, number: usize, event: &Event) {
         let node = self.pids.get(&number).copied();
         let t = seconds(at);
-        let _ = writeln!(self.out, "{}", json_line(t, t, node, event));
+        (self.sink)(json_line(t, t, node, event));
     }
 }
 
