@@ -377,6 +377,10 @@ impl NodeView<'_> {
             probed_in_window: false,
         };
         let news = !self.state.is_led_by(leader);
+        if news {
+            // What comes of a PROBE from before is old.
+            self.slots.retire_probes(leader);
+        }
         self.enter(stage, Instant::NEVER);
         self.state.timers.set(Timer::Probe, probe_at);
         if news {

@@ -27,9 +27,11 @@ impl NodeView<'_> {
         true
     }
 
-    /// Somebody wanted has refused us: the coordinator may know where it listens now.
+    /// Somebody wanted has refused us: the coordinator may know where it listens now. To the letter
+    /// of the assignment everybody joins once.
     pub(crate) fn ask_directory_again(&mut self) {
-        if self.state.config.directory.is_some() && self.state.membership.joined {
+        let asks = self.state.config.directory.is_some() && !self.state.config.strict;
+        if asks && self.state.membership.joined {
             let earliest = self.state.membership.last_join + self.state.config.join_gap;
             let at = self.state.timers.at(Timer::Join);
             let at = at.min(earliest.max(self.now()));

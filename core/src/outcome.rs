@@ -69,8 +69,6 @@ impl NodeView<'_> {
                 let late = state == State::Quiescent;
                 self.learn_round_trip(if late { within } else { within.less(left) });
                 self.is_alive(peer, list);
-                // A PROBE from before has got its answer.
-                self.slots.retire_probes(peer.pid);
                 self.decide(Input::Ok);
                 let contest = self.state.stage.contest();
                 if contest.is_some_and(|contest| contest.greater == peer.pid) {
@@ -135,6 +133,8 @@ impl NodeView<'_> {
     /// `peer` has answered, with this list.
     fn is_alive(&mut self, peer: Member, list: Roster<'_>) {
         self.table.answered_at(peer);
+        // That answers every PROBE from before.
+        self.slots.retire_probes(peer.pid);
         self.note_alive(peer.pid);
         if let Some(origin) = list.origin().filter(|origin| origin.pid == peer.pid) {
             self.table.set_flag(peer.pid, Flag::Ours, true);
