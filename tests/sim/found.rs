@@ -248,3 +248,48 @@ fn a_new_address_takes_the_place_of_the_one_that_has_failed_in_a_full_table() {
          seed 19249",
     );
 }
+
+#[test]
+fn a_probe_from_before_a_partition_has_healed_is_not_missed_after_it() {
+    for story in [
+        "members 21
+         capacity 4,64
+         start together
+         delay uniform 500us 1500us
+         late 14 at 6732ms
+         vanish leader at 6193ms until 9s
+         pause 14 from 6800ms to 11355ms
+         partition below 17 from 3s to 4685ms gcd above
+         for 95s
+         seed 22199",
+        "members 18
+         capacity 8
+         start shuffled
+         delay uniform 0s 100ms
+         late 10 at 1033ms
+         late 17 at 5924ms
+         partition below 9 from 4600ms to 5s
+         partition below 17 from 10900ms to 14s
+         hold COORDINATOR 17 → 7 from 3s to 11s 700ms
+         for 95s
+         seed 26823",
+    ] {
+        all_agree_in(story);
+    }
+}
+
+#[test]
+fn a_plain_member_does_not_join_again_and_again_for_one_that_is_gone() {
+    all_agree_in(
+        "members 16
+         capacity 64
+         start shuffled
+         delay exp 7ms
+         late 6 at 11s
+         crash leader at 2885ms
+         plain 7
+         forge 32 silent from 2524218us to 9326642us
+         for 95s
+         seed 33533",
+    );
+}
