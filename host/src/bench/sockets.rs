@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
-use bully::{Exchange, Incoming, Instant as CoreInstant, Net, Reply, Request, Roster};
+use bully::{Exchange, Incoming, Instant as CoreInstant, Net, Origin, Pid, Reply, Request, Roster};
 
 use super::measure::{Contender, steady_duel};
 use super::table::no_heap;
@@ -96,7 +96,7 @@ impl Pair {
         let (mut begun, mut done) = (0, 0);
         while done < times {
             while begun < times && begun - done < at_once as u64 {
-                let probe = Request::Probe(Roster::EMPTY);
+                let probe = Request::Probe(OURS);
                 if self.client.open(self.server.addr(), probe).is_err() {
                     // Until the system has room again.
                     break;
@@ -124,34 +124,48 @@ impl Pair {
         loop {
             match self.server.recv() {
                 Some((exchange, Incoming::Request(_))) => {
-                    self.server.reply(exchange, Reply::Ok(Roster::EMPTY));
+                    self.server.reply(exchange, Reply::Ok(OURS));
                 }
                 Some((exchange, Incoming::Done | Incoming::Gone(_))) => self.server.close(exchange),
                 Some(_) => {}
                 None => break,
             }
         }
-        let until = if done > 0 {
-            Some(CoreInstant::ZERO)
-        } else {
-            let ends = [self.client.until(None), self.server.until(None)];
-            ends.into_iter().flatten().min()
-        };
+        if done > 0 {
+            // There are others to begin.
+            return Ok(done);
+        }
+        let ends = [self.client.until(None), self.server.until(None)];
+        let until = ends.into_iter().flatten().min();
         let (client, server) = (&mut self.client, &mut self.server);
         self.poll.wait(until, |ready| match ready.owner {
             0 => client.ready(ready),
             _ => server.ready(ready),
         })?;
-        Ok(done)
+        Ok(0)
     }
 }
 
-/// A PROBE and its OK, as they go over the wire.
+/// What a member's PROBE and OK carry beside the assignment's: which program sends it.
+const OURS: Roster<'static> = Roster::EMPTY.with_origin(Some(Origin {
+    pid: Pid {
+        days: 100,
+        id: 1_234_567,
+    },
+    large: false,
+    leads: true,
+}));
+
+/// A PROBE and its OK, as they go over the wire to programs of any kind.
 pub(super) fn probe_and_ok() -> (Vec<u8>, Vec<u8>) {
+    messages(Roster::EMPTY)
+}
+
+fn messages(list: Roster<'_>) -> (Vec<u8>, Vec<u8>) {
     let (forms, names) = (Forms::default(), Names::new());
     let (mut probe, mut ok) = (Vec::new(), Vec::new());
-    writer::request(&mut probe, &Request::Probe(Roster::EMPTY), &forms, &names);
-    writer::reply(&mut ok, &Reply::Ok(Roster::EMPTY), &forms, &names, None);
+    writer::request(&mut probe, &Request::Probe(list), &forms, &names);
+    writer::reply(&mut ok, &Reply::Ok(list), &forms, &names, None);
     (probe, ok)
 }
 
@@ -159,7 +173,7 @@ pub(super) fn probe_and_ok() -> (Vec<u8>, Vec<u8>) {
 pub(super) fn bare() -> Result<Contender<'static>, Trouble> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let at = listener.local_addr()?;
-    let (probe, ok) = probe_and_ok();
+    let (probe, ok) = messages(OURS);
     Ok(Box::new(move |times| {
         let started = Instant::now();
         for _ in 0..times {

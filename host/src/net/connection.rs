@@ -2,12 +2,11 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 
 use bully::Gone;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::source::{Interest, Registered};
 
@@ -21,6 +20,9 @@ pub(super) struct Connection {
     initiated: bool,
     answer_due: bool,
     answered: bool,
+    /// The peer is a program of our own kind, which sends nothing more and does not mind who closes
+    /// first.
+    kin: bool,
     /// The message or the answer, from before it is sent until it was.
     out: Option<Rc<[u8]>>,
     sent: usize,
@@ -141,6 +143,7 @@ impl Connection {
             initiated,
             answer_due: false,
             answered: false,
+            kin: false,
             out: None,
             sent: 0,
             received: 0,
@@ -187,6 +190,12 @@ impl Connection {
         self.stage = Stage::Delivered { answer };
     }
 
+    /// The peer is a program of our own kind: once its message or answer is whole nobody has to wait
+    /// for its end.
+    pub(super) fn note_kin(&mut self) {
+        self.kin = true;
+    }
+
     /// Our answer is whole and has been delivered: nothing is left but to report the end.
     pub(super) fn answered(&mut self) {
         self.answered = true;
@@ -224,11 +233,11 @@ impl Connection {
         if matches!(self.stage, Stage::Connecting | Stage::Sending) && self.write().is_err() {
             return false;
         }
-        self.stage = Stage::Lingering;
-        self.received = 0;
-        if self.ended {
+        if self.ended || self.kin {
             return false;
         }
+        self.stage = Stage::Lingering;
+        self.received = 0;
         // Whoever has been answered closes soon, and whoever has answered may not have logged that
         // yet: see `holds_open`.
         !self.initiated || self.answered || self.shut()
@@ -473,53 +482,8 @@ const SEGMENT: usize = 500;
 /// How much of what a peer goes on sending after the end is thrown away before it is cut off.
 const DISCARD_MAX: usize = 256 * 1024;
 
-/// Begins to connect to `peer`: the first write shows whether that has succeeded.
-pub(super) fn connect(peer: SocketAddr) -> io::Result<TcpStream> {
-    let protocol = Some(Protocol::TCP);
-    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, protocol)?;
-    begin(&socket, &peer.into())?;
-    Ok(socket.into())
-}
-
-/// Begins to connect to `peer`, without waiting for that.
-pub(super) fn begin(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
-    socket.set_nonblocking(true)?;
-    match socket.connect(peer) {
-        Err(error) if !is_under_way(&error) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Returns `true` if this says that a connection is being made.
-fn is_under_way(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let is = error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
-    #[cfg(not(unix))]
-    let is = error.kind() == ErrorKind::WouldBlock;
-    is
-}
-
-/// Returns `true` if no descriptors, ports or buffers are left: it says nothing about the peer.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        if exhausted
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-        {
-            return true;
-        }
-    }
-    matches!(
-        error.kind(),
-        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory
-    )
-}
-
 /// How a handshake failed, for the core: broken off, or nobody there.
-fn unreachable(error: &io::Error) -> Gone {
+fn unreachable(error: &std::io::Error) -> Gone {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             Gone::Reset
@@ -532,6 +496,8 @@ fn unreachable(error: &io::Error) -> Gone {
 mod tests {
     use core::net::Ipv4Addr;
     use std::sync::Arc;
+
+    use socket2::{Domain, Socket, Type};
 
     use super::super::source;
     use super::*;

@@ -5,12 +5,17 @@ use std::rc::Rc;
 use bully::{Origin, Reply, Request, Roster};
 
 use crate::names::Names;
+use crate::pickle::message::{Due, Keyed};
 use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 
 /// Encodes for one user, and keeps the last message of each kind that is the same to everyone: a
-/// leader tells a thousand members of itself in the bytes of one message.
-#[derive(Debug, Default)]
+/// leader tells a thousand members of itself in the bytes of one message, which takes 120,000
+/// instructions to encode (`bully-counts`).
+#[derive(Debug)]
 pub(super) struct Encoder {
+    forms: Forms,
+    /// How lists are keyed, if that is decided.
+    keyed: Option<Keyed>,
     kept: Vec<Kept>,
     encoded: u64,
     reused: u64,
@@ -50,25 +55,48 @@ pub(super) struct Pool {
 const RECENT_MAX: usize = 16;
 
 impl Encoder {
+    /// Writes in these forms. Lists are keyed as `keyed` says, if it does.
+    pub(super) fn new(forms: Forms, keyed: Option<Keyed>) -> Self {
+        Self {
+            forms,
+            keyed,
+            kept: Vec::new(),
+            encoded: 0,
+            reused: 0,
+        }
+    }
+
+    /// A list was received that was keyed in this way, as an answer to what was `due`.
+    pub(super) fn learn_keys(&mut self, due: Option<Due>, keyed: Option<Keyed>) {
+        if due == Some(Due::Members) {
+            self.keyed = self.keyed.or(keyed);
+            self.forms.keyed = self.keyed.unwrap_or(self.forms.keyed);
+        } else if let (None, Some(keyed)) = (self.keyed, keyed) {
+            // Until the coordinator has shown its way, that of the last list received: the first
+            // member of a group may be told of nobody.
+            self.forms.keyed = keyed;
+        }
+    }
+
     /// The bytes of `request`.
     pub(super) fn request(
         &mut self,
         request: &Request<'_>,
-        forms: &Forms,
         names: &Names,
         pool: &mut Pool,
     ) -> Rc<[u8]> {
         let key = match request {
             Request::Election(roster) => Some((Kind::Election, *roster)),
             Request::Coordinator(roster) => Some((Kind::Coordinator, *roster)),
-            Request::Probe(roster) if forms.probe_form() == ProbeForm::Members => {
+            Request::Probe(roster) if self.forms.probe_form() == ProbeForm::Members => {
                 Some((Kind::Probe, *roster))
             }
             Request::Probe(roster) => Some((Kind::Probe, without_members(*roster))),
             Request::Join(_) => None,
         };
-        self.encode(key, forms, pool, |out| {
-            writer::request(out, request, forms, names);
+        let forms = self.forms;
+        self.encode(key, pool, |out| {
+            writer::request(out, request, &forms, names);
         })
     }
 
@@ -77,18 +105,20 @@ impl Encoder {
         &mut self,
         reply: &Reply<'_>,
         detail: Option<&str>,
-        forms: &Forms,
         names: &Names,
         pool: &mut Pool,
     ) -> Rc<[u8]> {
         let key = match reply {
-            Reply::Ok(roster) if forms.ok_form() == OkForm::Members => Some((Kind::Ok, *roster)),
+            Reply::Ok(roster) if self.forms.ok_form() == OkForm::Members => {
+                Some((Kind::Ok, *roster))
+            }
             Reply::Ok(roster) => Some((Kind::Ok, without_members(*roster))),
             Reply::Members(roster) => Some((Kind::Members, *roster)),
             Reply::Refused(_) => None,
         };
-        self.encode(key, forms, pool, |out| {
-            writer::reply(out, reply, forms, names, detail);
+        let forms = self.forms;
+        self.encode(key, pool, |out| {
+            writer::reply(out, reply, &forms, names, detail);
         })
     }
 
@@ -114,7 +144,6 @@ impl Encoder {
     fn encode(
         &mut self,
         key: Option<(Kind, Roster<'_>)>,
-        forms: &Forms,
         pool: &mut Pool,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Rc<[u8]> {
@@ -125,7 +154,7 @@ impl Encoder {
             && kept.roster == roster
             && (roster.0.is_some() || roster.1 == 0)
             && kept.origin == origin
-            && kept.forms == *forms
+            && kept.forms == self.forms
         {
             self.reused += 1;
             return Rc::clone(&kept.bytes);
@@ -136,7 +165,7 @@ impl Encoder {
             self.kept.retain(|kept| kept.kind != kind);
             self.kept.push(Kept {
                 kind,
-                forms: *forms,
+                forms: self.forms,
                 roster,
                 origin,
                 bytes: Rc::clone(&bytes),

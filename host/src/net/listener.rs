@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bully::Instant;
 use polling::Poller;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
-use super::connection;
+use super::socket::{self, bound};
 use super::source::{self, Interest, Registered};
 
 /// Where others connect to. Closed, it refuses connections but keeps the port: a socket that is
@@ -135,11 +135,7 @@ impl Listener {
             return Accepted::Nobody;
         };
         for _ in 0..BROKEN_MAX {
-            let accepted = listener.get().accept().and_then(|(stream, peer)| {
-                stream.set_nonblocking(true)?;
-                Ok((stream, peer))
-            });
-            match accepted {
+            match socket::accept(listener.get()) {
                 Ok((stream, peer)) => return Accepted::Connection(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = listener.wait_for(Interest::Readable).is_err();
@@ -155,7 +151,7 @@ impl Listener {
     }
 
     fn fail(&mut self, error: io::Error, now: Instant) -> Accepted {
-        if connection::is_exhausted(&error) {
+        if socket::is_exhausted(&error) {
             return Accepted::Exhausted;
         }
         self.pause(now);
@@ -185,16 +181,4 @@ fn is_of_connection(error: &io::Error) -> bool {
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
     )
-}
-
-/// A socket at `at` that does not listen yet.
-fn bound(at: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    // Connections of our own past on this port, still in TIME_WAIT, must not keep us from it. On
-    // Windows the option means another thing, and is not needed.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&at.into())?;
-    Ok(socket)
 }

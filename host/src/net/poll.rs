@@ -93,7 +93,10 @@ impl Poll {
     /// Holds at most `connections` at once, whoever's they are; those that are needed least give
     /// way to others. By itself it is what the users may have open and 64 more for each.
     pub fn allow_connections(&mut self, connections: usize) {
-        self.shared.borrow_mut().connections.allow(connections);
+        self.shared
+            .borrow_mut()
+            .connections_mut()
+            .allow(connections);
     }
 
     pub(super) fn poller(&self) -> &Arc<Poller> {
@@ -115,10 +118,8 @@ impl Poll {
         let before = self.clock.now();
         let until = {
             let shared = &mut *self.shared.borrow_mut();
-            let tidy_at = shared
-                .connections
-                .tidy(before, LOOK_MIN, &mut shared.buffer);
-            if shared.connections.has_notices() {
+            let tidy_at = shared.tidy(before, LOOK_MIN);
+            if shared.connections().has_notices() {
                 Some(before)
             } else {
                 until.into_iter().chain(tidy_at).min()
@@ -131,22 +132,19 @@ impl Poll {
         // No later than what was waited for: the system has looked at the sockets until then, and a
         // process that was held up in between would take for silent whoever has answered.
         let looked = until.map_or(after, |until| after.min(until.max(before)));
-        self.shared.borrow_mut().now = looked;
+        self.shared.borrow_mut().set_now(looked);
         for event in self.events.iter() {
             let (owner, socket) = source::owner_and_socket(event.key);
             let settled = match socket {
                 Socket::Listener => false,
-                Socket::Connection(slot) => {
-                    let shared = &mut *self.shared.borrow_mut();
-                    shared.connections.settle(slot, &mut shared.buffer)
-                }
+                Socket::Connection(slot) => self.shared.borrow_mut().settle(slot),
             };
             if !settled {
                 ready(Ready { owner, socket });
             }
         }
         loop {
-            let notice = self.shared.borrow_mut().connections.next_notice();
+            let notice = self.shared.borrow_mut().connections_mut().next_notice();
             let Some((owner, slot)) = notice else { break };
             let socket = Socket::Connection(slot);
             ready(Ready { owner, socket });

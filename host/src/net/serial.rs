@@ -13,11 +13,9 @@ use std::sync::Arc;
 
 use bully::{Instant, Line};
 use polling::{AsSource, Poller};
-#[cfg(unix)]
-use socket2::{Domain, SockAddr, Socket as Socket2, Type};
 
-use super::connection;
 use super::poll::{Poll, Ready};
+use super::socket;
 use super::source::{Interest, Registered, Socket};
 
 /// Where a line leads.
@@ -154,7 +152,7 @@ impl Serial {
             #[cfg(unix)]
             LineTo::Device { path, baud } => State::Open(self.stream(device(path, *baud)?)),
             LineTo::Tcp(at) => {
-                let stream = connection::connect(*at)?;
+                let stream = socket::connect(*at)?;
                 // A frame must not wait for an acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
                 let mut stream = self.stream(stream);
@@ -162,12 +160,7 @@ impl Serial {
                 State::Connecting(stream)
             }
             #[cfg(unix)]
-            LineTo::Unix(path) => {
-                // A listener whose backlog is full is tried again, not waited for.
-                let socket = Socket2::new(Domain::UNIX, Type::STREAM, None)?;
-                connection::begin(&socket, &SockAddr::unix(path)?)?;
-                State::Open(self.stream(UnixStream::from(std::os::fd::OwnedFd::from(socket))))
-            }
+            LineTo::Unix(path) => State::Open(self.stream(socket::connect_unix(path)?)),
         })
     }
 

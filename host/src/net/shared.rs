@@ -1,40 +1,27 @@
 //! What all who wait at one [`Poll`](super::Poll) have in common.
 
-use bully::Instant;
+use core::time::Duration;
 
-use super::connections::Connections;
+use bully::{Instant, Origin};
+
+use super::connection::Step;
+use super::connections::{Connections, Entry};
 use super::encoder::Pool;
-use super::inbox::{Inbox, Partial};
-use crate::pickle::message::Due;
+use super::exchange::Exchanged;
+use super::inbox::{Arrival, Context, Inbox, Scope};
+use crate::names::Names;
 
 /// The connections, the memory in which messages are read and written, and the time.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) connections: Connections<Exchanged>,
-    pub(super) inbox: Inbox,
-    pub(super) pool: Pool,
+    connections: Connections<Exchanged>,
+    inbox: Inbox,
+    pool: Pool,
     /// Where everything is read to.
-    pub(super) buffer: Box<[u8]>,
+    buffer: Box<[u8]>,
     /// When the poller last looked: nothing that came before has been missed.
-    pub(super) now: Instant,
+    now: Instant,
     users: u64,
-}
-
-/// What a connection is used for: one message and its answer.
-#[derive(Debug)]
-pub(super) struct Exchanged {
-    /// Whose it is: see [`Shared::user`].
-    pub(super) user: u64,
-    /// The answer that is due to a message of ours.
-    pub(super) due: Option<Due>,
-    /// As much of the message or answer as has come.
-    pub(super) partial: Partial,
-    /// The name of their message, if it is one that a member serves.
-    pub(super) name: Option<&'static str>,
-    /// What is wrong with their message, for the answer.
-    pub(super) detail: Option<String>,
-    /// It is in its user's queue.
-    pub(super) queued: bool,
 }
 
 /// How much is read at once: a list of some 4,000 members.
@@ -53,23 +40,90 @@ impl Shared {
         }
     }
 
-    /// A number that no other user ever has.
+    /// Returns a number that no other user ever has.
     pub(super) fn user(&mut self) -> u64 {
         self.users += 1;
         self.users
     }
-}
 
-impl Exchanged {
-    /// An exchange of `user` in which nothing has been received.
-    pub(super) fn new(user: u64, due: Option<Due>) -> Self {
-        Self {
-            user,
-            due,
-            partial: Partial::Nothing,
-            name: None,
-            detail: None,
-            queued: false,
+    /// When the poller last looked.
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Notes that the poller has looked.
+    pub(super) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    pub(super) fn connections(&self) -> &Connections<Exchanged> {
+        &self.connections
+    }
+
+    pub(super) fn connections_mut(&mut self) -> &mut Connections<Exchanged> {
+        &mut self.connections
+    }
+
+    pub(super) fn pool_mut(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
+    /// The connection in `slot`, if it is `user`'s and open.
+    pub(super) fn entry(&mut self, slot: usize, user: u64) -> Option<&mut Entry<Exchanged>> {
+        let entry = self.connections.get_mut(slot);
+        entry.filter(|entry| entry.state.is_of(user))
+    }
+
+    /// Goes on with a connection of `user` up to the next thing to report.
+    pub(super) fn step(&mut self, slot: usize, user: u64) -> Option<Step> {
+        let entry = self.connections.get_mut(slot)?;
+        if !entry.state.is_of(user) {
+            return None;
         }
+        entry.state.leave_queue();
+        entry.connection.step(&mut self.buffer)
+    }
+
+    /// What the `count` bytes that were read last make of the message on the connection in `slot`,
+    /// and which program of our own kind has sent it. The names are those of `scope`.
+    pub(super) fn take(
+        &mut self,
+        slot: usize,
+        count: usize,
+        names: &mut Names,
+        scope: Scope,
+    ) -> Option<(Arrival, Option<Origin>)> {
+        let entry = self.connections.get_mut(slot)?;
+        let context = Context {
+            due: entry.state.due(),
+            received: entry.connection.received(),
+            names,
+            scope,
+        };
+        let piece = self.buffer.get(..count).unwrap_or(&[]);
+        Some(self.inbox.take(entry.state.partial_mut(), piece, context))
+    }
+
+    /// As [`Connections::settle`].
+    pub(super) fn settle(&mut self, slot: usize) -> bool {
+        self.connections.settle(slot, &mut self.buffer)
+    }
+
+    /// As [`Connections::tidy`].
+    pub(super) fn tidy(&mut self, now: Instant, age: Duration) -> Option<Instant> {
+        self.connections.tidy(now, age, &mut self.buffer)
+    }
+
+    /// The core has closed the connection in `slot`, which is `user`'s. Returns `false` if there is
+    /// none.
+    pub(super) fn close(&mut self, slot: usize, user: u64) -> bool {
+        let Some(entry) = self.entry(slot, user) else {
+            return false;
+        };
+        let received = entry.connection.received();
+        let mut partial = core::mem::take(entry.state.partial_mut());
+        self.inbox.forget(&mut partial, received);
+        self.connections.close(slot, self.now);
+        true
     }
 }
