@@ -270,7 +270,14 @@ impl NodeView<'_> {
         } = self.state.stage
             && greater == pid
         {
-            self.decide(Input::ContestSettled(lesser, Reason::GreaterFailed));
+            self.decide(match liveness {
+                // It has accepted, and may only be late: its COORDINATOR may have been its own.
+                Liveness::Silent => Input::DoubtfulCoordinator {
+                    doubtful: greater,
+                    instead: Some(lesser),
+                },
+                _ => Input::ContestSettled(lesser, Reason::GreaterFailed),
+            });
         }
     }
 

@@ -248,6 +248,26 @@ mod out_of_time {
     }
 
     #[test]
+    fn whoever_announces_itself_before_its_late_ok_is_followed_though_another_has_answered() {
+        let mut lab = Lab::joined(config(5), &members([7, 9]));
+        let asked = lab.take(Kind::Election);
+        let asked = |of| asked.iter().find(|asked| asked.to == member(of).addr);
+        lab.ok(asked(7).expect("7 is greater").exchange);
+        lab.coordinator(&members([5, 7, 9]));
+        // 9 has accepted our ELECTION, and answers after two seconds only.
+        lab.habit(member(9).addr, Habit::Answers);
+        assert!(
+            lab.wait_for(1_500, |lab| lab.leader() == Some(9)),
+            "{:?}",
+            lab.node.phase()
+        );
+        lab.wait(500);
+        lab.ok(asked(9).expect("9 is greater").exchange);
+        lab.wait(20_000);
+        lab.expect_leader(pid(9));
+    }
+
+    #[test]
     fn coordinator_may_overtake_its_ok() {
         // While asking, and after having given up.
         for wait in [10, 900, 1_100, 3_000] {
