@@ -348,10 +348,14 @@ impl NodeView<'_> {
     /// Whoever was not there for the announcement is sent it when the leader looks for others, ever
     /// less often: it may be back, and follow one that does not know better.
     pub(crate) fn announce_to_absent(&mut self) {
-        let looks = &mut self.state.search.looks;
-        *looks = looks.saturating_add(1);
-        if looks.is_power_of_two() && !self.state.large.on && !self.state.config.strict {
-            self.state.pending |= self.table.relay_to_gone();
+        let looks = self.state.search.looks;
+        let fits = !self.state.large.on && !self.state.config.strict;
+        if fits && looks < LOOKS_MAX && self.table.any_lesser_gone() {
+            self.state.search.looks = looks + 1;
+            if (looks + 1).is_power_of_two() {
+                self.table.relay_to_gone();
+                self.state.pending = true;
+            }
         }
     }
 
@@ -470,6 +474,10 @@ impl NodeView<'_> {
 /// An election lasts at most this many times the wait for an OK: who has not been asked by then, for
 /// want of slots, hears of the outcome and objects if it is greater.
 const ROUNDS_MAX: u32 = 3;
+
+/// Whoever was not there for an announcement is sent it at the first, second, fourth and eighth look,
+/// 80 s later, and then no more: many never come back.
+const LOOKS_MAX: u8 = 8;
 
 /// The longest pause between two elections for being probed without leading: a program that probes
 /// everybody for ever costs one election a minute.

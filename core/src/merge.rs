@@ -399,9 +399,10 @@ impl Table<'_> {
         }
         if let Some(known) = known {
             if self.members.is_full() {
-                // Nobody else gives way to a second address, and a failed first one only to one
-                // that is better known.
-                if trust == Trust::Named || !known.has(Flag::Gone) {
+                // Nobody else gives way to a second address; the first one does if it has failed, and
+                // to what the coordinator lists also if it has yet to answer.
+                let asked = trust > Trust::Named && known.liveness == Liveness::Asked;
+                if !known.has(Flag::Gone) && !asked {
                     return false;
                 }
                 self.retain(&|entry, _| entry.pid != member.pid);

@@ -292,13 +292,18 @@ impl Table<'_> {
         self.notes.iter().any(|note| note.has(flag))
     }
 
-    /// Flags everybody lesser who is gone for the announcement. Returns `true` if anybody is.
-    pub(crate) fn relay_to_gone(&mut self) -> bool {
+    /// Returns `true` if anybody lesser is gone.
+    pub(crate) fn any_lesser_gone(&self) -> bool {
+        let mut lesser = self.notes.iter().take(self.my_place());
+        lesser.any(|note| note.has(Flag::Gone))
+    }
+
+    /// Flags everybody lesser who is gone for the announcement.
+    pub(crate) fn relay_to_gone(&mut self) {
         let lesser = self.my_place();
         for note in self.notes.get_mut(..lesser).unwrap_or(&mut []) {
             note.set(Flag::Relay, note.has(Flag::Gone));
         }
-        self.any(Flag::Relay)
     }
 
     /// Returns `true` if anybody greater is known from lists of other members only.

@@ -80,7 +80,7 @@ pub(crate) struct Search {
     pub(crate) cursor: Member,
     /// The greatest of all is the next to be probed, not the next one below the cursor.
     pub(crate) greatest_next: bool,
-    /// How often it has looked since its announcement.
+    /// How often it has looked since its announcement while somebody lesser was gone.
     pub(crate) looks: u8,
 }
 
