@@ -135,6 +135,12 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
         me && ascending && self.members.len() == self.notes.len()
     }
 
+    /// Its tables, and the rest.
+    #[cfg(feature = "record")]
+    pub(crate) fn parts(&self) -> (&[Member], &[Note], &[Slot], &NodeState) {
+        (&self.members, &self.notes, &self.slots, &self.state)
+    }
+
     // `#[inline(never)]`: inlined into `poll` it is 90 bytes longer.
     #[inline(never)]
     fn view(&mut self) -> NodeView<'_> {
@@ -242,4 +248,4 @@ impl NodeView<'_> {
 
 /// A clock that goes back by more than this was wrong before; by less, it stands still. 1 s is far
 /// more than two clocks of one machine differ, and little to wait for.
-const SET_BACK: Span = Span::from_millis(1_000);
+pub(crate) const SET_BACK: Span = Span::from_millis(1_000);

@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(unix)]
 use crate::commands::grade;
-use crate::commands::{Failure, bench, completions, diagram, gateway, gcd, lab, node, sim};
+use crate::commands::{Failure, bench, completions, diagram, gateway, gcd, lab, node, replay, sim};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -29,6 +29,7 @@ Examples:
   bully lab --for 5s                          watch five members elect, all in this process
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
   bully diagram group.jsonl -o group.html     draw what a log tells of a run
+  bully replay member.byr                     what a member did that was run with --record
   bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
@@ -47,6 +48,7 @@ enum Command {
     Lab(lab::Args),
     Sim(Box<sim::Args>),
     Diagram(diagram::Args),
+    Replay(replay::Args),
     Gateway(gateway::Args),
     Bench(bench::Args),
     Completions(completions::Completions),
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         #[cfg(unix)]
         Command::GradeKeeper(args) => return exit(grade::keep(args)),
         Command::Diagram(args) => return exit(diagram::run(args)),
+        Command::Replay(args) => return exit(replay::run(args)),
         Command::Node(args) => node::run(args),
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),

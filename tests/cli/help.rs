@@ -56,6 +56,9 @@ const NODE: &[&str] = &[
     "--quiet",
     "--verbose",
     "json:",
+    "--record <FILE>",
+    "--record-max <SIZE>",
+    "[default: 16MB]",
     "Examples:",
     "Exit status:",
 ];
@@ -158,6 +161,7 @@ const SIM: &[&str] = &[
     "json:",
     "csv:",
     "--trace",
+    "--record <DIR>",
     "Examples:",
     "Exit status:",
 ];
@@ -209,6 +213,20 @@ const BENCH: &[&str] = &[
     "Exit status:",
 ];
 
+const REPLAY: &[&str] = &[
+    "<FILE>",
+    "--format <FORM>",
+    "[default: text]",
+    "--verify",
+    "--from <TIME>",
+    "--to <TIME>",
+    "--until <EVENT>",
+    "--state",
+    "--verbose",
+    "Examples:",
+    "Exit status:",
+];
+
 const ALL: &[&str] = &[
     "node",
     "gcd",
@@ -216,6 +234,7 @@ const ALL: &[&str] = &[
     "sim",
     "gateway",
     "bench",
+    "replay",
     "Examples:",
     "bully lab --for 5s",
     "bully sim --members 20",
@@ -236,6 +255,7 @@ fn every_flag_is_told_with_its_default() {
         ("sim", SIM),
         ("gateway", GATEWAY),
         ("bench", BENCH),
+        ("replay", REPLAY),
     ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
@@ -266,7 +286,7 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab", "sim", "gateway", "bench"] {
+    for command in ["node", "gcd", "lab", "sim", "gateway", "bench", "replay"] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

@@ -18,5 +18,6 @@ mod laws; // what core and network owe each other, on real sockets
 mod origin; // who sent a message, where our own kind tells it
 mod party; // a group of both kinds of program
 mod quirks; // each quirk alone among ours, in both worlds
+mod recorded; // a member does the same again, told by its recording
 mod steady; // what an exchange costs: nothing on the heap, each list once
 mod tcp; // the rules of connections, over real ones

@@ -3,11 +3,13 @@
 use postcard::ser_flavors::Flavor;
 use serde::Serialize as _;
 
+use super::format::REFUSALS;
 use crate::event::Event;
 use crate::net::{Exchange, Reply, Request};
 use crate::roster::{Addr, Member, Pid, Roster};
 
-/// The digest of a node's outputs: what it opened, answered, closed and reported, in that order.
+/// The digest of a node's outputs: what it opened, answered, closed and reported, in that
+/// order and in which poll.
 ///
 /// A list that is part of a table counts by its revision, its length and its greatest entry, a
 /// composed one by its entries: the table itself is compared where a bank begins and ends.
@@ -51,7 +53,7 @@ impl Digest {
             Reply::Ok(list) => self.list(REPLY_OK, list),
             Reply::Members(list) => self.list(REPLY_MEMBERS, list),
             Reply::Refused(refusal) => {
-                let all = super::REFUSALS;
+                let all = REFUSALS;
                 let place = all.iter().position(|other| *other == refusal);
                 self.add(REPLY_REFUSED + place.unwrap_or(all.len()) as u32);
             }
@@ -77,6 +79,11 @@ impl Digest {
         // Adding cannot fail.
         let _ = event.serialize(&mut bytes);
         self.add(EVENT);
+    }
+
+    /// A recorded poll is over.
+    pub fn polled(&mut self) {
+        self.add(POLLED);
     }
 
     fn list(&mut self, kind: u32, list: Roster<'_>) {
@@ -130,6 +137,8 @@ const REPLY_MEMBERS: u32 = 6;
 const CLOSE: u32 = 7;
 const EVENT: u32 = 8;
 const LISTENING: u32 = 9;
+/// 10 is a listener that opens.
+const POLLED: u32 = 11;
 /// And the number of the refusal.
 const REPLY_REFUSED: u32 = 0x100;
 

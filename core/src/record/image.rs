@@ -3,6 +3,7 @@
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::crc::Crc;
 use crate::event::Event;
 use crate::net::Net;
 use crate::node::Node;
@@ -57,6 +58,13 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
         let (node, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
         (rest.is_empty() && node.is_sound()).then_some(node)
     }
+}
+
+/// The checksum of a node's [image](Recordable::image), as [`op::END`] has it.
+pub fn image_checksum(node: &dyn Recordable) -> u32 {
+    let mut crc = Crc::new();
+    node.image(&mut |byte| crc.add(byte));
+    crc.value()
 }
 
 /// Bytes that are handed on one by one.

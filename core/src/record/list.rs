@@ -2,7 +2,8 @@
 
 use heapless::VecView;
 
-use super::{NOBODY, op};
+use super::format::NOBODY;
+use super::op;
 use crate::roster::{Member, Roster};
 
 /// What takes a list in pieces.

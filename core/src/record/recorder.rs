@@ -3,11 +3,14 @@
 use heapless::{Vec, VecView};
 
 use super::digest::Digest;
-use super::image::Recordable;
+use super::format::{GONE, MAGIC, MARK_EACH, NOBODY, REFUSALS, VERSION};
+use super::image::{Recordable, image_checksum};
+use super::sink::Sink;
 use super::stream::Stream;
-use super::{GONE, MAGIC, MARK_EACH, REFUSALS, Sink, VERSION, image_checksum, list, op};
+use super::{list, op};
 use crate::event::Event;
 use crate::net::{Exchange, Full, Incoming, Net, Reply, Request};
+use crate::node::SET_BACK;
 use crate::roster::{Addr, Member, Roster};
 use crate::time::Instant;
 
@@ -73,6 +76,8 @@ struct Log<S> {
     acted: bool,
     /// `recv` has returned `None` since the last record of this poll.
     nothing_received: bool,
+    /// The last poll was at an earlier time than the one before.
+    was_back: bool,
     /// Until then a poll without input changes nothing. `None`: to be asked.
     idle_until: Option<Instant>,
     digest: Digest,
@@ -101,6 +106,7 @@ impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
                 next_counts: false,
                 acted: false,
                 nothing_received: false,
+                was_back: false,
                 idle_until: None,
                 digest: Digest::new(),
                 unmarked: 0,
@@ -248,6 +254,7 @@ impl<S: Sink> Log<S> {
         if self.polled_at != self.recorded_at {
             self.unwritten = true;
             self.record(op::NOTHING);
+            self.digest.polled();
         }
     }
 
@@ -258,7 +265,11 @@ impl<S: Sink> Log<S> {
         }
         self.acted = false;
         self.nothing_received = false;
+        // A node takes a clock that goes back by no more than that for one that stands still.
+        let stands = now < self.polled_at && now + SET_BACK >= self.polled_at && !self.was_back;
+        let now = if stands { self.polled_at } else { now };
         let back = now < self.polled_at;
+        self.was_back = back;
         let idle_until = self
             .idle_until
             .unwrap_or_else(|| node.poll_at().unwrap_or(Instant::NEVER));
@@ -294,6 +305,7 @@ impl<S: Sink> Log<S> {
             self.record(op::NOTHING);
         }
         self.idle_until = None;
+        self.digest.polled();
         if self.unmarked >= MARK_EACH {
             self.unmarked = 0;
             self.record(op::MARK);
@@ -375,7 +387,7 @@ impl<S: Sink> Log<S> {
             Incoming::Gone(gone) => self.received(op::GONE + place(&GONE, gone), exchange),
             Incoming::Request(Request::Join(member)) => {
                 self.received(op::JOIN, exchange);
-                self.out.member(super::NOBODY, member);
+                self.out.member(NOBODY, member);
             }
             Incoming::Request(Request::Election(list)) => message(op::ELECTION, list),
             Incoming::Request(Request::Coordinator(list)) => message(op::COORDINATOR, list),

@@ -1,6 +1,7 @@
 //! A recording in memory: the last of it.
 
-use super::Sink;
+use super::format::BLOCK_MAX;
+use super::sink::Sink;
 use crate::net::Full;
 
 /// Two banks of bytes, for a chip: while one is written the other keeps what was before, so that at
@@ -87,4 +88,4 @@ impl Sink for Ring<'_> {
 }
 
 /// Where a bank is nearly full: two blocks are left.
-const LEFT_MIN: usize = 2 * (super::BLOCK_MAX + 5);
+const LEFT_MIN: usize = 2 * (BLOCK_MAX + 5);

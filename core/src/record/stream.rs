@@ -1,6 +1,7 @@
 //! A stream of bytes in blocks with checksums.
 
-use super::{BLOCK_MAX, Sink, checksum};
+use super::format::{BLOCK_MAX, checksum};
+use super::sink::Sink;
 use crate::roster::Member;
 
 /// What is written: numbers as varints, gathered into blocks.

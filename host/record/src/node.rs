@@ -1,24 +1,24 @@
 //! Nodes of every capacity that recordings come from.
 
-use bully::record::Recordable;
+use bully::record::{Inspect, Recordable};
 use bully::{Config, Node};
 use bully_sim::{AnyNode, CAPACITIES};
 
 /// A node of any capacity that can be recorded.
-pub trait AnyRecordable: AnyNode + Recordable {}
+pub trait AnyRecordable: AnyNode + Recordable + Inspect {}
 
 impl<const MEMBERS: usize, const EXCHANGES: usize> AnyRecordable for Node<MEMBERS, EXCHANGES> {}
 
 /// A node that has done nothing yet, with room for so many members and exchanges; `None` if this
 /// program has none of that size.
 pub fn node(members: usize, exchanges: usize, config: Config) -> Option<Box<dyn AnyRecordable>> {
-    sized(members, exchanges, &New(config))
+    made(members, exchanges, &New(config))
 }
 
 /// The node whose image these bytes are; `None` if this program has none of that size, or they are
 /// no image of one.
 pub fn restored(members: usize, exchanges: usize, image: &[u8]) -> Option<Box<dyn AnyRecordable>> {
-    sized(members, exchanges, &Image(image))
+    made(members, exchanges, &Image(image))
 }
 
 /// Returns `true` if this program has nodes of that size.
@@ -31,15 +31,38 @@ pub(crate) fn exists(members: usize, exchanges: usize) -> bool {
     }
 }
 
+/// A node is made on the stack before it is moved, and one from an image several times: the largest
+/// takes 0.5 MB.
+fn made(
+    members: usize,
+    exchanges: usize,
+    from: &(impl Source + Sync),
+) -> Option<Box<dyn AnyRecordable>> {
+    if members.max(exchanges) <= 256 {
+        return sized(members, exchanges, from).map(|node| node as Box<dyn AnyRecordable>);
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(16 << 20);
+        let made = thread.spawn_scoped(scope, || sized(members, exchanges, from));
+        let made = made.ok()?.join().ok()??;
+        Some(made as Box<dyn AnyRecordable>)
+    })
+}
+
+/// A node that another thread has made.
+type Made = Option<Box<dyn AnyRecordable + Send>>;
+
 /// Where a node comes from.
 trait Source {
-    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>>;
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Made;
 }
 
 struct New(Config);
 
 impl Source for New {
-    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>> {
+    // `#[inline(never)]`: a node is made on the stack, and so one size at a time.
+    #[inline(never)]
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Made {
         Some(Box::new(Node::<MEMBERS, EXCHANGES>::new(self.0.clone())))
     }
 }
@@ -47,14 +70,16 @@ impl Source for New {
 struct Image<'a>(&'a [u8]);
 
 impl Source for Image<'_> {
-    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Option<Box<dyn AnyRecordable>> {
+    // `#[inline(never)]`: a node is made on the stack, and so one size at a time.
+    #[inline(never)]
+    fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Made {
         let node = Node::<MEMBERS, EXCHANGES>::from_image(self.0)?;
         Some(Box::new(node))
     }
 }
 
 /// The sizes of the command line, the simulator and the firmware.
-fn sized(members: usize, exchanges: usize, from: &impl Source) -> Option<Box<dyn AnyRecordable>> {
+fn sized(members: usize, exchanges: usize, from: &impl Source) -> Made {
     match (members, exchanges) {
         (_, 16) => of_members::<16>(members, from),
         (_, 22) => of_members::<22>(members, from),
@@ -67,10 +92,7 @@ fn sized(members: usize, exchanges: usize, from: &impl Source) -> Option<Box<dyn
     }
 }
 
-fn of_members<const EXCHANGES: usize>(
-    members: usize,
-    from: &impl Source,
-) -> Option<Box<dyn AnyRecordable>> {
+fn of_members<const EXCHANGES: usize>(members: usize, from: &impl Source) -> Made {
     match members {
         4 => from.make::<4, EXCHANGES>(),
         8 => from.make::<8, EXCHANGES>(),

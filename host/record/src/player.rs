@@ -10,6 +10,8 @@ use crate::words;
 
 /// Who is told what a node is told and does, as it is repeated.
 pub trait Observer {
+    /// A poll begins.
+    fn polled(&mut self, _at: Instant) {}
     /// The node opened an exchange.
     fn opened(&mut self, _exchange: Exchange, _to: Addr, _request: Request<'_>) {}
     /// The node received something.

@@ -163,6 +163,7 @@ impl Replay {
             let at = self.cursor.now();
             match entry.what {
                 What::Poll(now) => {
+                    observer.polled(now);
                     let event = self.poll(now, observer)?;
                     return Ok(Some(Step::Polled(now, event)));
                 }
@@ -222,6 +223,7 @@ impl Replay {
         if let Some(event) = &event {
             self.digest.event(event);
         }
+        self.digest.polled();
         Ok(event)
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Group {
     pub(super) members: usize,
     /// How many exchanges its coordinator has at once.
     pub(super) coordinator: usize,
+    /// How many members are recorded, each in a file.
+    pub(super) recordings: usize,
 }
 
 impl Group {
@@ -85,6 +87,7 @@ impl Group {
 
     /// Every member has a listener too, and so has the coordinator.
     fn descriptors(self, each: usize) -> u64 {
-        (descriptors::RESERVE + self.connections(each) + self.members + 1) as u64
+        let files = self.recordings + descriptors::RESERVE;
+        (files + self.connections(each) + self.members + 1) as u64
     }
 }

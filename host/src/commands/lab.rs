@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use bully::{Config, Instant, Member, Messages, Pid};
 
@@ -11,6 +12,7 @@ use super::gcd::{Joins, LocalGcd, Settings};
 use super::listen::{Listen, advertise, ip};
 use super::member::{HANDOVER_MAX, Joining, LocalMember};
 use super::node::{Mode, su_id};
+use super::record::{self, Recording};
 use super::wire::{find_directory, host_and_port};
 use super::{
     EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed,
@@ -77,6 +79,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 
+    /// Record what each member is told, for bully replay, in files of this directory: DAYS-ID.byr
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+
+    /// How long each recording may grow, at least 64KB: the older half of it is in FILE.old
+    #[arg(long, value_name = "SIZE", value_parser = record::bytes, default_value = record::LEN_MAX, requires = "record")]
+    record_max: u64,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -114,6 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let group = files::Group {
         members: args.members.into(),
         coordinator: EXCHANGES_MAX,
+        recordings: args.record.iter().len() * usize::from(args.members),
     };
     let scarce = group.raise_limit()?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
@@ -289,6 +300,9 @@ impl Lab {
         } else {
             (None, Directory::elsewhere(args, log)?)
         };
+        if let Some(directory) = &args.record {
+            record::directory(directory)?;
+        }
         let members = (0..args.members)
             .map(|number| Self::member(args, poll, number, seed, directory, ports.clone()))
             .collect::<Result<Vec<_>, _>>()?;
@@ -342,7 +356,11 @@ impl Lab {
             capacity: args.capacity,
             connections: EXCHANGES,
         };
-        LocalMember::new(config, capacities, tcp, poll.clock(), ports)
+        let recording = args.record.as_deref();
+        let recording = recording
+            .map(|directory| Recording::create_in(directory, me.pid, args.record_max))
+            .transpose()?;
+        LocalMember::new(config, capacities, tcp, poll.clock(), ports, recording)
     }
 
     /// Gives a turn to everyone who has something to do.

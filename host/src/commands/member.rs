@@ -11,6 +11,7 @@ use bully::{
 use super::Failure;
 use super::capacity::Capacities;
 use super::listen::is_here;
+use super::record::{Recording, Watch};
 use crate::log::{self, HostPort, Log, Ports, Trace, pid_text, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
@@ -30,6 +31,8 @@ pub(crate) struct LocalMember {
     directory_at: Option<SocketAddr>,
     swept: Option<u32>,
     joining: Joining,
+    /// How its recording fares, if there is one.
+    recording: Option<Watch>,
 }
 
 /// Which option to change when a configuration cannot work.
@@ -89,13 +92,14 @@ fn refusal_tip(why: &str) -> &'static str {
 
 impl LocalMember {
     /// A member that has done nothing yet. `ports` are the connections of this process if all
-    /// others are in it.
+    /// others are in it, and `recording` is where it is recorded.
     pub(crate) fn new(
         config: Config,
         capacities: Capacities,
         tcp: Tcp,
         clock: Clock,
         ports: Option<Ports>,
+        recording: Option<Recording>,
     ) -> Result<Self, Failure> {
         let Capacities {
             capacity,
@@ -105,23 +109,36 @@ impl LocalMember {
         let directory = config.directory;
         let place =
             directory.map(|addr| HostPort(tcp.names().host(addr).into(), names::port(addr)));
+        let me = config.me;
+        let none = || {
+            let sizes = format!("{capacity} members and {connections} connections");
+            Failure::usage(
+                format!("no node is built for {sizes}"),
+                "see --help for the sizes there are",
+            )
+        };
+        let (node, recording): (Box<dyn AnyNode>, _) = match recording {
+            Some(recording) => {
+                let node = recording.node(capacities, config, clock);
+                let (node, watch) = node.ok_or_else(none)?;
+                (node, Some(watch))
+            }
+            None => {
+                let node = machine::node(capacity, connections, config);
+                (node.ok_or_else(none)?, None)
+            }
+        };
         Ok(Self {
-            me: config.me,
-            trace: Trace::new(Some(config.me.pid), directory, ports, clock),
+            me,
+            trace: Trace::new(Some(me.pid), directory, ports, clock),
             directory_at: directory.and_then(|addr| tcp.names().endpoint(addr)),
             directory: place,
-            node: machine::node(capacity, connections, config).ok_or_else(|| {
-                Failure::usage(
-                    format!(
-                        "no node is built for {capacity} members and {connections} connections"
-                    ),
-                    "see --help for the sizes there are",
-                )
-            })?,
+            node,
             capacities,
             tcp,
             swept: None,
             joining: Joining::Trying(None),
+            recording,
         })
     }
 
@@ -162,6 +179,10 @@ impl LocalMember {
         while let Some(note) = self.tcp.note() {
             let event = log::Event::noted(note, self.tcp.names());
             log.emit(clock.now(), Some(self.me.pid), &event);
+        }
+        if let Some(failed) = self.recording.as_ref().and_then(Watch::failed) {
+            self.recording = None;
+            log.remark(&format!("warning: {failed}"));
         }
         let revision = self.node.roster().revision();
         if self.swept != revision {

@@ -9,6 +9,8 @@ pub(crate) mod gcd;
 pub(crate) mod grade;
 pub(crate) mod lab;
 pub(crate) mod node;
+pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod sim;
 
 mod birthday;

@@ -1,6 +1,7 @@
 //! `bully node`: one member of a group.
 
 use core::time::Duration;
+use std::path::PathBuf;
 
 use bully::{Config, Feign, FeignMode, Member, Pid};
 use clap::ValueEnum;
@@ -8,6 +9,7 @@ use clap::ValueEnum;
 use super::birthday::{self, Birthday};
 use super::capacity::Capacities;
 use super::member::{HANDOVER_MAX, Joining, LocalMember};
+use super::record::{self, Recording};
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, drawn_seed, duration, files, seed};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
@@ -72,6 +74,14 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
+    /// Record what the member is told, for bully replay; an earlier FILE is overwritten
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// How long the recording may grow, at least 64KB: the older half of it is in FILE.old
+    #[arg(long, value_name = "SIZE", value_parser = record::bytes, default_value = record::LEN_MAX, requires = "record")]
+    record_max: u64,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -81,6 +91,7 @@ Examples:
   bully node localhost 23600 1234567 04-01        the coordinator is on this machine
   bully node localhost 23600 1234567 --days 112   the same, 112 days before the birthday
   bully node localhost 23600 1234567 04-01 --feign close --log json
+  bully node localhost 23600 1234567 04-01 --record member.byr
 
 Exit status: 0 after Ctrl-C or --for, 1 if the group was never joined, 2 for wrong usage.";
 
@@ -164,7 +175,11 @@ fn take_part(
         strict: args.strict,
         ..Config::new(me)
     };
-    let mut member = LocalMember::new(config, args.capacities, tcp, clock, None)?;
+    let recording = args.record.as_deref();
+    let recording = recording
+        .map(|path| Recording::create(path, args.record_max))
+        .transpose()?;
+    let mut member = LocalMember::new(config, args.capacities, tcp, clock, None, recording)?;
     member.introduce(clock.now(), log);
     loop {
         member.turn(clock, log);

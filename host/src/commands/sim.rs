@@ -1,5 +1,6 @@
 //! `bully sim`: groups that never touch a socket, in virtual time, from a seed.
 
+mod recorded;
 mod report;
 mod runs;
 mod trace;
@@ -144,6 +145,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "I/N", value_parser = words::shard, requires = "seeds")]
     shard: Option<words::Shard>,
 
+    /// Record what each member is told, for bully replay, in files of this directory: DAYS-ID.byr,
+    /// DAYS-ID.2.byr after its second start
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["seeds", "merge"])]
+    record: Option<PathBuf>,
+
     /// Make one report of what the shards of a sweep wrote with --format json
     ///
     /// It is what the sweep without shards would have written, but for what is named wall.
@@ -209,6 +215,7 @@ Examples:
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
   bully sim --members 300 --capacity 16,64 --crash 10%@5s..30s --seeds 1..100
   bully sim --random --seeds 1..10000 --failed
+  bully sim --random --seed 7 --record run   what each member is told, for bully replay run/*.byr
 
 A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
 with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:
@@ -247,14 +254,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let started = Instant::now();
     let mut report = Report::new(args.format, args.failed);
     report.open(&seeds);
+    let recorder = args
+        .record
+        .as_deref()
+        .map(recorded::Files::create)
+        .transpose()?;
+    let build = |scenario: &Scenario, capacity: usize, config: bully::Config| match &recorder {
+        Some(files) => files.node(scenario, capacity, config),
+        None => bully_sim::node(scenario, capacity, config),
+    };
+    let build: bully_sim::Build<'_> = &build;
     if args.trace {
         let scenario = scenario(*seeds.start());
         report.add(&match args.format {
-            Format::Json => trace::json(&scenario),
-            Format::Text | Format::Csv => trace::text(&scenario),
+            Format::Json => trace::json(&scenario, build),
+            Format::Text | Format::Csv => trace::text(&scenario, build),
         });
     } else if let Some(file) = &args.diagram {
-        let (run, source) = trace::source(&scenario(*seeds.start()));
+        let (run, source) = trace::source(&scenario(*seeds.start()), build);
         let title = format!("Bully election, simulated: seed {}", run.seed);
         report.add(&run);
         let drawn = diagram::write(&logs::run(&[source]), file, &title);
@@ -262,6 +279,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let verdict = report.close(started.elapsed(), |_| Ok(()));
             return verdict.and(Err(failure));
         }
+    } else if args.record.is_some() {
+        report.add(&trace::run(&scenario(*seeds.start()), None, build));
     } else {
         let of_all = (seeds.end() - seeds.start()).saturating_add(1);
         let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);
@@ -279,6 +298,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             progress.show(report.summary().runs());
         }
         progress.clear();
+    }
+    if let Some(error) = recorder.and_then(|files| files.error()) {
+        return Err(error);
     }
     // If nobody reads any more the process ends, and with it the runs under way; what those before
     // came to counts.

@@ -1,7 +1,8 @@
 //! The log: what happens, as lines for people on stderr or as JSON on stdout.
 //!
 //! `event` and `message` are what is recorded, `text` and `json` how it is written, `writer` writes it
-//! in a thread of its own, and `log` brings them together. `trace` watches a network for messages.
+//! in a thread of its own, and `log` brings them together. `trace` watches a network for messages, and
+//! `repeated` a recording.
 //! `schema.md` describes the JSON.
 
 mod args;
@@ -15,6 +16,7 @@ mod log;
 mod message;
 mod ports;
 mod progress;
+mod repeated;
 mod repeats;
 mod terminal;
 mod text;
@@ -29,5 +31,7 @@ pub(crate) use log::Log;
 pub(crate) use message::{Conn, Direction, Kind, Message, Party, Problem};
 pub(crate) use ports::Ports;
 pub(crate) use progress::Progress;
+pub(crate) use repeated::{Repeated, host_port};
 pub(crate) use trace::Trace;
+pub(crate) use wall::unix_origin;
 pub(crate) use writer::{End, OnError};

@@ -24,7 +24,7 @@ pub(crate) struct Trace {
     directory: Option<Addr>,
     /// The connections of this process, if all peers are in it, and in the same log.
     ports: Option<Ports>,
-    clock: Clock,
+    time: Time,
     config: Config,
     /// The table that `known` was made of.
     revision: Option<u32>,
@@ -34,6 +34,14 @@ pub(crate) struct Trace {
     met: HashMap<Addr, Pid>,
     exchanges: HashMap<Exchange, Talk>,
     records: Vec<Message>,
+}
+
+/// What time it is.
+#[derive(Debug)]
+enum Time {
+    Now(Clock),
+    /// Of a run that is repeated: the time of the poll.
+    Then(Instant),
 }
 
 /// An exchange.
@@ -82,6 +90,27 @@ impl Trace {
         ports: Option<Ports>,
         clock: Clock,
     ) -> Self {
+        Self::of(me, directory, ports, Time::Now(clock))
+    }
+
+    /// The same for a run that is repeated: see [`set_time`](Self::set_time).
+    pub(crate) fn repeated(me: Pid, directory: Option<Addr>) -> Self {
+        Self::of(Some(me), directory, None, Time::Then(Instant::ZERO))
+    }
+
+    /// Of a run that is repeated: it is now `at`.
+    pub(crate) fn set_time(&mut self, at: Instant) {
+        self.time = Time::Then(at);
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        match self.time {
+            Time::Now(clock) => clock.now(),
+            Time::Then(at) => at,
+        }
+    }
+
+    fn of(me: Option<Pid>, directory: Option<Addr>, ports: Option<Ports>, time: Time) -> Self {
         let anybody = Member {
             pid: Pid { days: 0, id: 0 },
             addr: Addr(0),
@@ -90,7 +119,7 @@ impl Trace {
             me,
             directory,
             ports,
-            clock,
+            time,
             // No command changes how long is waited.
             config: Config::new(anybody),
             revision: None,
@@ -124,7 +153,7 @@ impl Trace {
     }
 
     /// Takes what was recorded, the oldest first.
-    pub(super) fn take(&mut self) -> Vec<Message> {
+    pub(crate) fn take(&mut self) -> Vec<Message> {
         core::mem::take(&mut self.records)
     }
 
@@ -160,7 +189,55 @@ impl Trace {
         }
     }
 
-    fn opened(&self, ends: Option<Ends>) -> Option<Conn> {
+    /// Takes note of an exchange that was opened: `bytes` are under way since then.
+    pub(crate) fn opened(
+        &mut self,
+        exchange: Exchange,
+        to: Addr,
+        request: &Request<'_>,
+        conn: Option<Conn>,
+        bytes: u64,
+        since: Instant,
+    ) {
+        if let Request::Join(member) = request {
+            self.me = Some(member.pid);
+        }
+        let content = Content::of_request(request, bytes);
+        let talk = Talk {
+            to: Some(to),
+            conn,
+            peer: self.who(to),
+            since,
+            request: content.kind.clone(),
+            stage: Stage::Sending(content),
+        };
+        self.exchanges.insert(exchange, talk);
+    }
+
+    /// Takes note of an answer: `bytes` are under way.
+    pub(crate) fn replied(&mut self, on: Exchange, reply: &Reply<'_>, bytes: u64) {
+        if let Some(talk) = self.exchanges.get_mut(&on) {
+            talk.stage = Stage::Answering(Content::of_reply(reply, bytes));
+        }
+    }
+
+    /// Takes note that an answer cannot be sent any more.
+    fn unsent(&mut self, on: Exchange) {
+        if let Some(mut talk) = self.exchanges.remove(&on) {
+            self.end(&mut talk, Problem::Closed, 0);
+            self.exchanges.insert(on, talk);
+        }
+    }
+
+    /// Takes note that the core has closed an exchange, on which so many bytes were received.
+    pub(crate) fn closed(&mut self, exchange: Exchange, received: u64) {
+        if let Some(mut talk) = self.exchanges.remove(&exchange) {
+            let why = self.why_closed(&talk, self.now());
+            self.end(&mut talk, why, received);
+        }
+    }
+
+    fn conn(&self, ends: Option<Ends>) -> Option<Conn> {
         let number = |ends| self.ports.as_ref().and_then(|ports| ports.open(ends));
         ends.map(|ends| Conn::Tcp(ends, number(ends)))
     }
@@ -171,7 +248,7 @@ impl Trace {
             to: None,
             conn: ends.map(|ends| Conn::Tcp(ends, number(ends))),
             peer: None,
-            since: self.clock.now(),
+            since: self.now(),
             stage: Stage::Reading,
             request: None,
         }
@@ -231,7 +308,7 @@ impl Trace {
 
     /// Records what does not happen on an exchange that ends for the reason `why`.
     fn end(&mut self, talk: &mut Talk, why: Problem, received: u64) {
-        let at = self.clock.now();
+        let at = self.now();
         match core::mem::replace(&mut talk.stage, Stage::Over) {
             Stage::Sending(content) | Stage::Answering(content) => {
                 self.record(talk, Direction::Send, at, content, Some(why));
@@ -279,12 +356,18 @@ impl Trace {
             talk.request = content.kind.clone();
         }
         talk.stage = Stage::Over;
-        let at = self.clock.now();
+        let at = self.now();
         self.record(talk, Direction::Recv, at, content, error);
     }
 
     /// Takes note of what the network reports. Whatever it did for it, it did after `before`.
-    fn note(&mut self, exchange: Exchange, incoming: &Incoming<'_>, seen: Seen, before: Instant) {
+    pub(crate) fn note(
+        &mut self,
+        exchange: Exchange,
+        incoming: &Incoming<'_>,
+        seen: Seen,
+        before: Instant,
+    ) {
         if let Incoming::Accepted = incoming {
             let talk = self.accepted(seen.ends);
             self.exchanges.insert(exchange, talk);
@@ -403,7 +486,7 @@ pub(crate) struct Traced<'a> {
 impl Traced<'_> {
     /// Sends what is left to send on `exchange`, if that is possible at once.
     fn finish_sending(&mut self, exchange: Exchange) {
-        let at = self.trace.clock.now();
+        let at = self.trace.now();
         let Some(mut talk) = self.trace.exchanges.remove(&exchange) else {
             return;
         };
@@ -417,26 +500,17 @@ impl Traced<'_> {
 
 impl Net for Traced<'_> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
-        let (since, before) = (self.trace.clock.now(), self.tcp.counters().bytes);
+        let (since, before) = (self.trace.now(), self.tcp.counters().bytes);
         let exchange = self.tcp.open(to, request)?;
-        if let Request::Join(member) = request {
-            self.trace.me = Some(member.pid);
-        }
-        let content = Content::of_request(&request, self.tcp.counters().bytes - before);
-        let talk = Talk {
-            to: Some(to),
-            conn: self.trace.opened(self.tcp.ends(exchange)),
-            peer: self.trace.who(to),
-            since,
-            request: content.kind.clone(),
-            stage: Stage::Sending(content),
-        };
-        self.trace.exchanges.insert(exchange, talk);
+        let bytes = self.tcp.counters().bytes - before;
+        let conn = self.trace.conn(self.tcp.ends(exchange));
+        self.trace
+            .opened(exchange, to, &request, conn, bytes, since);
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let before = self.trace.clock.now();
+        let before = self.trace.now();
         let (exchange, incoming, seen) = self.tcp.recv_seen()?;
         self.trace.note(exchange, &incoming, seen, before);
         Some((exchange, incoming))
@@ -446,25 +520,18 @@ impl Net for Traced<'_> {
         let before = self.tcp.counters().bytes;
         self.tcp.reply(on, reply);
         let bytes = self.tcp.counters().bytes - before;
-        let Some(mut talk) = self.trace.exchanges.remove(&on) else {
-            return;
-        };
-        talk.stage = Stage::Answering(Content::of_reply(&reply, bytes));
+        self.trace.replied(on, &reply, bytes);
         if bytes == 0 {
             // The connection is gone, and nothing will be sent.
-            self.trace.end(&mut talk, Problem::Closed, 0);
+            self.trace.unsent(on);
         }
-        self.trace.exchanges.insert(on, talk);
     }
 
     fn close(&mut self, exchange: Exchange) {
         self.finish_sending(exchange);
         let received = self.tcp.received(exchange);
         self.tcp.close(exchange);
-        if let Some(mut talk) = self.trace.exchanges.remove(&exchange) {
-            let why = self.trace.why_closed(&talk, self.trace.clock.now());
-            self.trace.end(&mut talk, why, received);
-        }
+        self.trace.closed(exchange, received);
     }
 
     fn set_listening(&mut self, on: bool) {

@@ -63,6 +63,11 @@ impl Wall {
     }
 }
 
+/// Returns the Unix time at the clock's zero, in microseconds.
+pub(crate) fn unix_origin(clock: Clock) -> u64 {
+    u64::try_from(measure(clock)).unwrap_or(0)
+}
+
 /// Returns the Unix time at the clock's zero: the least disturbed of some readings.
 fn measure(clock: Clock) -> i64 {
     let reading = || {

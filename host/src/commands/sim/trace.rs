@@ -6,7 +6,9 @@ use std::io::{self, Write as _};
 use std::time::Instant;
 
 use bully::Pid;
-use bully_sim::{Fate, Kind as SimKind, Run, Scenario, TraceEvent, TraceMessage, run as simulate};
+use bully_sim::{
+    Build, Fate, Kind as SimKind, Observer, Run, Scenario, TraceEvent, TraceMessage, run_built,
+};
 use bully_view::Source;
 
 use super::runs;
@@ -14,11 +16,11 @@ use super::wire::Wire;
 use crate::log::{Conn, Direction, Event, Kind, Message, Party, Problem, json_line};
 
 /// Runs one seed and writes everything that happens in it, as text.
-pub(super) fn text(scenario: &Scenario) -> Run {
+pub(super) fn text(scenario: &Scenario, build: Build<'_>) -> Run {
     let mut out = io::BufWriter::new(io::stdout().lock());
     // A reader who leaves is noticed when the row is written.
     let _ = writeln!(out, "{:>12}  {:>6}  what", "time / s", "member");
-    traced(scenario, &mut |at, member, event| {
+    let mut observer = |at: bully::Instant, member: usize, event: &TraceEvent| {
         // What a row says of its sending and its delay is not repeated when it arrives.
         if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {
             return;
@@ -28,13 +30,14 @@ pub(super) fn text(scenario: &Scenario) -> Run {
             0 => writeln!(out, "{at:>12.6}  {:>6}  {event}", "GCD"),
             _ => writeln!(out, "{at:>12.6}  {member:>6}  {event}"),
         };
-    })
+    };
+    run(scenario, Some(&mut observer), build)
 }
 
 /// Runs one seed and writes everything that happens in it, as the events of a log.
-pub(super) fn json(scenario: &Scenario) -> Run {
+pub(super) fn json(scenario: &Scenario, build: Build<'_>) -> Run {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let run = lines(scenario, |line| {
+    let run = lines(scenario, build, |line| {
         // A reader who leaves is noticed when the row is written.
         let _ = writeln!(out, "{line}");
     });
@@ -43,13 +46,13 @@ pub(super) fn json(scenario: &Scenario) -> Run {
 }
 
 /// Runs one seed and keeps everything that happens in it, as a log is read.
-pub(super) fn source(scenario: &Scenario) -> (Run, Source) {
+pub(super) fn source(scenario: &Scenario, build: Build<'_>) -> (Run, Source) {
     let mut source = Source {
         name: format!("seed {}", scenario.seed),
         ..Source::default()
     };
     let mut number = 0;
-    let run = lines(scenario, |line| {
+    let run = lines(scenario, build, |line| {
         number += 1;
         source.push(number, &line);
     });
@@ -57,28 +60,35 @@ pub(super) fn source(scenario: &Scenario) -> (Run, Source) {
 }
 
 /// Runs one seed and hands over everything that happens in it, as the lines of a log.
-fn lines(scenario: &Scenario, sink: impl FnMut(String)) -> Run {
+fn lines(scenario: &Scenario, build: Build<'_>, sink: impl FnMut(String)) -> Run {
     let mut log = JsonTrace {
         sink,
         pids: HashMap::new(),
         under_way: BTreeMap::new(),
         latest: bully::Instant::ZERO,
     };
-    let run = traced(scenario, &mut |at, member, event| {
-        log.record(at, member, event)
-    });
+    let mut observer = |at: bully::Instant, member: usize, event: &TraceEvent| {
+        log.record(at, member, event);
+    };
+    let run = run(scenario, Some(&mut observer), build);
     log.finish();
     run
 }
 
-fn traced(
-    scenario: &Scenario,
-    observer: &mut dyn FnMut(bully::Instant, usize, &TraceEvent),
-) -> Run {
+/// Runs one seed with members that `build` makes.
+pub(super) fn run(scenario: &Scenario, observer: Option<Observer<'_>>, build: Build<'_>) -> Run {
     let wire = Wire::new();
     let started = Instant::now();
     let measure = |name: &str, members: &[bully::Member]| wire.bytes(name, members);
-    let result = simulate(scenario, &measure, Some(observer));
+    let watched = observer.is_some();
+    let mut observer = observer;
+    let mut tell = |at: bully::Instant, member: usize, event: &TraceEvent| {
+        if let Some(observer) = &mut observer {
+            observer(at, member, event);
+        }
+    };
+    let tell: Option<Observer<'_>> = if watched { Some(&mut tell) } else { None };
+    let result = run_built(scenario, &measure, tell, build);
     Run {
         seed: scenario.seed,
         result,
