@@ -80,7 +80,7 @@ pub enum Cause {
     Joined,
     /// I have come back from a feigned failure.
     Recovered,
-    /// A lesser process sent ELECTION.
+    /// ELECTION was received; its sender may be anybody.
     Asked,
     /// The leader has failed.
     LeaderLost,
@@ -104,7 +104,7 @@ impl Cause {
         match self {
             Self::Joined => "joined",
             Self::Recovered => "recovered",
-            Self::Asked => "asked by a lesser member",
+            Self::Asked => "received ELECTION",
             Self::LeaderLost => "leader lost",
             Self::LesserLeader => "a lesser leader was announced",
             Self::DoubtfulLeader => "a silent leader was announced",

@@ -30,6 +30,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Platforms
+//!
+//! Everything is run on Linux. On macOS all of it is meant to work, and on Windows all but a chip on a
+//! serial device or on a Unix socket: both are compiled by `.ci/run`, and run by nobody here.
+//!
 //! # Where to find what
 //!
 //! * [`net`]: sockets, and the loop's one place that waits.

@@ -150,6 +150,77 @@ fn both_ends_of_a_message_match_across_processes() {
     }
 }
 
+/// A program that was started again on the same port on another day was named as it was before.
+#[test]
+fn a_log_names_who_is_at_an_address_now() {
+    use rustix::process::Signal;
+    let gcd = Program::start(&["gcd", "0", "--log", "json-brief"]);
+    let port = gcd.port().to_string();
+    let node = |id: &str, days: &str, bind: &str| {
+        let node = ["node", "localhost", &port, id, "--days", days];
+        Program::start(&[&node[..], &["--bind", bind, "--log", "json"]].concat())
+    };
+    let greater = node("2000000", "200", "127.0.0.1:0");
+    let at = format!("127.0.0.1:{}", greater.port());
+    greater.await_event("leader");
+    let lesser = node("1000000", "100", "127.0.0.1:0");
+    // Messages to that address from when it leads until a PROBE is answered.
+    let named = |leader: &Value| {
+        let (mut leads, mut named) = (false, Vec::new());
+        loop {
+            let line = lesser.next_json();
+            leads |= line["event"] == "leader" && line["leader"] == *leader;
+            let conn = line["conn"].as_str().unwrap_or_default();
+            if leads && line["event"] == "message" && conn.ends_with(&format!(">{at}")) {
+                named.push(line["peer"].clone());
+                if line["kind"] == "OK" && line["dir"] == "recv" {
+                    return named;
+                }
+            }
+        }
+    };
+    let old = serde_json::json!([200, 2_000_000]);
+    assert!(named(&old).iter().all(|peer| *peer == old));
+    greater.signal(Signal::KILL);
+    drop(greater);
+    let _again = node("2000000", "199", &at);
+    let new = serde_json::json!([199, 2_000_000]);
+    let named = named(&new);
+    assert!(named.iter().all(|peer| *peer == new), "{named:?}");
+}
+
+/// Two process ids at one address: nobody can tell who it is, unless it says so.
+#[test]
+fn nobody_is_named_where_two_are_listed_at_one_address() {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let (coordinator, member) = (listen(), listen());
+    let port = |listener: &TcpListener| listener.local_addr().expect("bound").port();
+    let (gcd, at) = (port(&coordinator).to_string(), port(&member));
+    let node = ["node", "localhost", &gcd, "1234567", "--days", "9"];
+    let node = Program::start(&[&node[..], &["--log", "json"]].concat());
+    let (mut stream, _) = coordinator.accept().expect("it joins");
+    let _ = stream.read(&mut [0; 1024]);
+    let listed = |days: u32| format!("(I{days}\nI7654321\nt(V127.0.0.1\nI{at}\nts");
+    let list = format!("(d{}{}.", listed(300), listed(365));
+    stream.write_all(list.as_bytes()).expect("it reads");
+    drop(stream);
+    let (mut stream, _) = member.accept().expect("it asks the greater ones");
+    let _ = stream.read(&mut [0; 1024]);
+    let _ = stream.write_all(b"VOK\n.");
+    loop {
+        let line = node.await_event("message");
+        let conn = line["conn"].as_str().unwrap_or_default();
+        if conn.ends_with(&format!(">127.0.0.1:{at}")) {
+            assert!(line["peer"].is_null(), "{line}");
+            if line["kind"] == "OK" {
+                return;
+            }
+        }
+    }
+}
+
 /// What is no message, or none for a coordinator, is a message event too.
 #[test]
 fn what_is_not_served_is_recorded_with_its_error() {

@@ -61,7 +61,7 @@ impl Schema {
         for field in shown.forms.keys().filter(always) {
             assert!(fields.contains(field), "lacks {field:?}: {line}");
         }
-        for field in ["dir", "error", "how"] {
+        for field in ["dir", "error", "how", "cause"] {
             if let Some(word) = value[field].as_str() {
                 assert!(PAGE.contains(&format!("`{word}`")), "{field}: {line}");
             }

@@ -62,6 +62,7 @@ enum Link {
 }
 
 /// The speed that boards come with.
+#[cfg(unix)]
 const BAUD: u32 = 115_200;
 
 /// The owners of sockets: the network, and the line.

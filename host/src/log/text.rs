@@ -76,7 +76,8 @@ fn message_detail(message: &Message) -> Detail {
     let fails = message.error.is_some();
     let shown = match message.request {
         Some(Kind::Join) => ours && !fails,
-        Some(Kind::Probe) => ours && fails,
+        // It is no failure of anybody's if this end has stopped.
+        Some(Kind::Probe) => ours && fails && message.error != Some(Problem::Stopped),
         _ => ours || (message.alone && !fails),
     };
     if shown {
@@ -116,14 +117,7 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             let text = format!("removes {member}: nobody listens at {address}, and it is full");
             (text, Tone::Plain)
         }
-        Event::Election { cause } => {
-            // Its sender may be anybody: an ELECTION does not say who sends it.
-            let cause = match *cause {
-                "asked by a lesser member" => "received ELECTION",
-                cause => cause,
-            };
-            (format!("starts an election: {cause}"), Tone::Election)
-        }
+        Event::Election { cause } => (format!("starts an election: {cause}"), Tone::Election),
         Event::Leader { leader, reason } if who == Some(*leader) => {
             (format!("leads: {reason}"), Tone::Leader)
         }

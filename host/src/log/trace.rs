@@ -144,7 +144,12 @@ impl Trace {
                 .or_insert(Some(member.pid));
         }
         let known = &self.known;
-        self.met.retain(|addr, _| known.contains_key(addr));
+        self.met.retain(|addr, met| match known.get(addr) {
+            // Somebody else has the address now.
+            Some(Some(pid)) => pid == met,
+            Some(None) => true,
+            None => false,
+        });
     }
 
     /// Returns a network that does what `tcp` does, and records it here.
@@ -266,10 +271,13 @@ impl Trace {
             return;
         };
         talk.peer = Some(origin.pid);
-        if let Some(to) = talk.to
-            && self.known.contains_key(&to)
-        {
-            self.met.insert(to, origin.pid);
+        let at = talk.to.or_else(|| {
+            let mut listed = list?.members().iter();
+            let sender = listed.find(|member| member.pid == origin.pid)?;
+            Some(sender.addr)
+        });
+        if let Some(at) = at.filter(|at| self.known.contains_key(at)) {
+            self.met.insert(at, origin.pid);
         }
     }
 
