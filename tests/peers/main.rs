@@ -9,6 +9,7 @@ mod client; // a program that connects by hand, and waits
 mod coordinator; // JOIN: ours, theirs, late, broken and blocked
 mod descriptors; // what happens when descriptors run out
 mod failing; // leaders that play dead, and one that stands still
+mod forger; // a thousand members that do not exist
 mod gateway; // a chip behind its gateway leads, dies and comes back
 mod groups; // who leads: greatest, middle and least; killed, and started again
 mod habits; // what real programs do that the assignment does not say
