@@ -439,7 +439,11 @@ impl NodeView<'_> {
     /// A PROBE to the leader has been sent: its answer is awaited with patience.
     pub(crate) fn await_proof(&mut self) {
         if self.state.large.on {
-            let at = self.later(self.patience());
+            // One that has yet to answer for the first time may be slower than all others.
+            let leader = self.state.leader();
+            let known = leader.is_some() && self.state.answers_probes == leader;
+            let patience = if known { self.patience() } else { PATIENCE.1 };
+            let at = self.later(patience);
             self.state.timers.set(Timer::Patience, at);
         }
     }

@@ -192,7 +192,11 @@ impl Table<'_> {
                     || (other.pid.id == member.pid.id && other.pid.days != member.pid.days)
             };
             let kept = note.trust > Trust::Named || keep.contains(&member.pid);
-            *member == me || holds(list, member) || (kept && !list.iter().any(replaced))
+            // It has said itself who it is; the coordinator may not know yet.
+            let itself = note.trust == Trust::Reached && note.has(Flag::Ours);
+            let itself = itself && !note.has(Flag::Gone);
+            let here = *member == me || holds(list, member);
+            here || itself || (kept && !list.iter().any(replaced))
         });
         if self.members.len() != before {
             self.bump();

@@ -86,10 +86,12 @@ impl NodeView<'_> {
     fn announced(&mut self, list: Roster<'_>) {
         let sender = self.read_origin(list);
         let input = self.read_announcement(list);
-        if let Some(leader) = sender.filter(|sender| list.greatest() == Some(sender.pid)) {
-            // It announces itself: it is there, where it says.
-            self.merge_sender(leader);
-            self.table.set_flag(leader.pid, Flag::Ours, true);
+        if let Some(sender) = sender
+            && (list.greatest() == Some(sender.pid) || self.table.has(sender.pid, Flag::Gone))
+        {
+            // It announces itself, or was gone from where it was: it is there, where it says.
+            self.merge_sender(sender);
+            self.table.set_flag(sender.pid, Flag::Ours, true);
         }
         self.merge_named(list, false, input.and_then(Input::announced));
         let leader = self.state.leader();

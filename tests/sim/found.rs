@@ -293,3 +293,62 @@ fn a_plain_member_does_not_join_again_and_again_for_one_that_is_gone() {
          seed 33533",
     );
 }
+
+#[test]
+fn whoever_is_back_at_another_address_is_found_there_though_the_coordinator_refuses_it() {
+    for story in [
+        "members 17
+         capacity 16
+         start together
+         delay const 10ms
+         late 17 at 400ms
+         crash 16 at 4s until 10s moved
+         loss 0.01 until 15s
+         feign close within 160s
+         for 120s
+         seed 12566",
+        "members 7
+         capacity 4
+         start together
+         delay const 10ms
+         late 4 at 1200ms
+         crash 6 at 8s until 14s moved
+         feign close within 91s
+         for 120s
+         seed 78638",
+    ] {
+        all_agree_in(story);
+    }
+}
+
+#[test]
+fn whoever_has_said_who_it_is_stays_though_the_coordinator_lists_its_former_days() {
+    all_agree_in(
+        "members 11
+         capacity 4,8
+         start descending
+         delay const 40ms
+         late 6 at 2200ms
+         crash leader at 6s until 7600ms
+         crash leader at 2900ms until 5s next-day
+         partition below 9 from 3500ms to 8300ms
+         for 95s
+         seed 76969",
+    );
+}
+
+#[test]
+fn a_leader_that_is_slower_than_the_others_is_not_left_before_its_first_answer() {
+    all_agree_in(
+        "members 23
+         capacity 4
+         start ascending
+         delay const 1ms
+         late 2 at 500ms
+         crash leader at 5s
+         crash 9 at 2s
+         slow 22 52ms
+         for 85s
+         seed 78716",
+    );
+}

@@ -4,11 +4,11 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bully::{Instant, Phase, Pid};
+use bully::{Instant, Member, Phase, Pid};
 
 use crate::agreement::{ASKED_WITHIN, SEEN_WITHIN, View};
 use crate::breach::Breach;
-use crate::identity::number as number_of;
+use crate::identity::{addr, number as number_of};
 use crate::outcome::Unchecked;
 use crate::process::Process;
 use crate::scenario::Who;
@@ -98,7 +98,13 @@ impl Simulation<'_> {
                 match self.slots.get(number).map(|slot| &slot.process) {
                     Some(Process::Member(node)) => {
                         let known = node.roster().members().iter().rev();
-                        let mut greater = known.filter(|known| known.pid > me.pid);
+                        // One that is known where it was before it moved does not answer there.
+                        let here = |known: &&Member| {
+                            let number = number_of(known.pid) as usize;
+                            let slot = self.slots.get(number);
+                            slot.is_some_and(|slot| addr(number, slot.moves) == known.addr)
+                        };
+                        let mut greater = known.filter(|known| known.pid > me.pid).filter(here);
                         greater.find_map(|known| {
                             there(known.pid, self.agreement.interfered_until, SEEN_WITHIN)
                         })

@@ -50,7 +50,8 @@ pub(crate) enum Process {
 /// The places for all processes: the coordinator, the members, and the attacker.
 pub(crate) fn slots(scenario: &Scenario, draws: &mut StdRng) -> Vec<ProcessSlot> {
     let plain = members(scenario, &scenario.plain, draws);
-    let all = CAPACITIES.into_iter().find(|it| *it >= scenario.members);
+    let entries = scenario.entries();
+    let all = CAPACITIES.into_iter().find(|it| *it >= entries);
     let mut slot = |number: usize| {
         let place = match scenario.capacities.len() {
             0 | 1 => 0,

@@ -88,10 +88,16 @@ impl Scenario {
 
     /// Returns `true` if every table has a place for every member.
     pub fn fits(&self) -> bool {
-        // Whoever comes back as somebody else leaves an entry behind.
-        let changed = |crash: &&Crash| crash.back_as != BackAs::Before;
-        let entries = self.members + self.crashes.iter().filter(changed).count();
+        let entries = self.entries();
         self.attacks.is_empty() && self.capacities.iter().all(|capacity| *capacity >= entries)
+    }
+
+    /// How many entries a list without bound may have: everybody, whoever was forged, and one more for
+    /// each time that somebody has come back as somebody else.
+    pub(crate) fn entries(&self) -> usize {
+        let changed = |crash: &&Crash| crash.back_as != BackAs::Before;
+        let forged: u32 = self.attacks.iter().map(|attack| attack.forged).sum();
+        self.members + self.crashes.iter().filter(changed).count() + forged as usize
     }
 }
 
