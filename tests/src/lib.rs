@@ -6,7 +6,9 @@
 
 #[cfg(unix)]
 pub mod chip;
+pub mod fuzz;
 pub mod group;
+pub mod line;
 pub mod owned;
 pub mod people;
 pub mod process;

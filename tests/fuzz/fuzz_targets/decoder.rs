@@ -1,0 +1,5 @@
+//! For cargo-fuzz: see `bully_tests::fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bully_tests::fuzz::decoder(data));

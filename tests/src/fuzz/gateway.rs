@@ -1,0 +1,105 @@
+//! A gateway between a chip that says anything and a network on which anything happens.
+
+use core::time::Duration;
+
+use bully::wire::{Encoder, Frame, Ready, VERSION, message_max};
+use bully::{Addr, Checked, Exchange, Instant};
+use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, Memory};
+
+use super::Input;
+use super::frames::{MEMBERS, members, reply, request};
+use crate::line::{Bytes, Quiet};
+use crate::owned::{Message, News};
+use crate::people::{DIRECTORY, member};
+
+/// How many turns one instant may take.
+const TURNS_MAX: usize = 100_000;
+
+/// The gateway: it comes to rest at every instant, keeps the rules of its network, and has no more
+/// exchanges than it may.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn gateway(data: &[u8]) {
+    let mut input = Input(data);
+    let mut memory: Box<Memory> = Box::default();
+    let chip = Chip {
+        instance: 7,
+        addr: member(9).addr,
+        directory: DIRECTORY,
+    };
+    let mut bridge = Bridge::new(&mut memory, chip);
+    let mut net: Checked<Quiet, EXCHANGES_MAX> = Checked::anybody(Quiet::default());
+    let mut line = Bytes::default();
+    let mut encoder = Encoder::new();
+    let mut now = Instant::ZERO;
+    while let Some(what) = input.byte() {
+        match what % 12 {
+            0 => {
+                let count = usize::from(input.any());
+                line.to_gateway.extend_from_slice(input.bytes(count));
+            }
+            1 => {
+                encoder.begin(bridge.session());
+                let ready = Frame::Ready(Ready {
+                    version: VERSION.wrapping_add(u8::from(what > 240)),
+                    members_max: u16::from(input.any()),
+                    exchanges_max: u16::from(input.any() % 64),
+                    listening: what & 16 != 0,
+                });
+                say(&mut encoder, &ready, &mut line);
+            }
+            2 => say(&mut encoder, &Frame::Pong, &mut line),
+            3 => say(&mut encoder, &Frame::Lost, &mut line),
+            4 => say(&mut encoder, &Frame::Listening(what > 128), &mut line),
+            5 | 6 => {
+                let (number, to, which) = (input.any(), input.any(), input.any());
+                let mut list = members(&mut input);
+                let request = request(which, &mut list);
+                let open = Frame::Open(Exchange(number.into()), Addr(to.into()), request);
+                say(&mut encoder, &open, &mut line);
+            }
+            7 => {
+                let (number, which) = (number(&mut input), input.any());
+                let mut list = members(&mut input);
+                let reply = Frame::Reply(number, reply(which, &mut list));
+                say(&mut encoder, &reply, &mut line);
+            }
+            8 => say(&mut encoder, &Frame::Close(number(&mut input)), &mut line),
+            9 if net.inner().open.len() < EXCHANGES_MAX => {
+                let which = input.any();
+                let mut list = members(&mut input);
+                let message = Message::from(request(which, &mut list));
+                let news = (which < 200).then_some(News::Request(message));
+                net.inner_mut().connect(news);
+            }
+            10 => line.stuck = what > 128,
+            _ => {
+                now = now + Duration::from_millis(u64::from(input.any()) * 8);
+                net.inner_mut().full = what > 200;
+            }
+        }
+        let rest = (0..TURNS_MAX)
+            .find(|_| bridge.poll(now, &mut net, &mut line).is_none() && bridge.poll_at() > now);
+        assert!(rest.is_some(), "it never comes to rest");
+        assert!(bridge.exchanges() <= EXCHANGES_MAX);
+        line.from_gateway.clear();
+    }
+}
+
+/// The number of an exchange: the chip's, or the gateway's.
+fn number(input: &mut Input<'_>) -> Exchange {
+    let number = u32::from(input.any());
+    Exchange(if number > 127 {
+        0x8000 + number - 128
+    } else {
+        number
+    })
+}
+
+fn say(encoder: &mut Encoder, frame: &Frame<'_>, line: &mut Bytes) {
+    let mut bytes = [0; message_max(MEMBERS)];
+    let count = encoder.encode(frame, &mut bytes).expect("it fits");
+    line.to_gateway.extend_from_slice(&bytes[..count]);
+}
