@@ -5,7 +5,7 @@ use bully::wire::{
 };
 use bully::{Addr, Exchange, Gone, Incoming, Member, Pid, Refusal, Reply, Request, Roster};
 
-use super::Input;
+use super::input::Input;
 
 const NOBODY: Member = Member {
     pid: Pid { days: 0, id: 0 },

@@ -6,8 +6,8 @@ use bully::wire::{Encoder, Frame, Ready, VERSION, message_max};
 use bully::{Addr, Checked, Exchange, Instant};
 use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, Memory};
 
-use super::Input;
 use super::frames::{MEMBERS, members, reply, request};
+use super::input::Input;
 use crate::line::{Bytes, Quiet};
 use crate::owned::{Message, News};
 use crate::people::{DIRECTORY, member};
@@ -22,6 +22,11 @@ const TURNS_MAX: usize = 100_000;
 ///
 /// If that is not so.
 pub fn gateway(data: &[u8]) {
+    play(data);
+}
+
+/// As [`gateway`]. Returns how many exchanges the chip has opened, and how many of others were answered.
+fn play(data: &[u8]) -> (usize, usize) {
     let mut input = Input(data);
     let mut memory: Box<Memory> = Box::default();
     let chip = Chip {
@@ -86,6 +91,7 @@ pub fn gateway(data: &[u8]) {
         assert!(bridge.exchanges() <= EXCHANGES_MAX);
         line.from_gateway.clear();
     }
+    (net.inner().opened, net.inner().replies.len())
 }
 
 /// The number of an exchange: the chip's, or the gateway's.
@@ -102,4 +108,21 @@ fn say(encoder: &mut Encoder, frame: &Frame<'_>, line: &mut Bytes) {
     let mut bytes = [0; message_max(MEMBERS)];
     let count = encoder.encode(frame, &mut bytes).expect("it fits");
     line.to_gateway.extend_from_slice(&bytes[..count]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_gets_a_gateway_as_far_as_opening_and_answering() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/gateway");
+        let mut sum = (0, 0);
+        for file in std::fs::read_dir(folder).expect("it is there").flatten() {
+            let bytes = std::fs::read(file.path()).expect("it can be read");
+            let (opened, answered) = play(&bytes);
+            sum = (sum.0 + opened, sum.1 + answered);
+        }
+        assert!(sum.0 > 0 && sum.1 > 0, "{sum:?}");
+    }
 }

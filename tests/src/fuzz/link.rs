@@ -4,10 +4,10 @@ use core::cell::RefCell;
 use core::time::Duration;
 
 use bully::wire::{Decoder, Encoder, Frame, Hello, Received, VERSION, frame_max, message_max};
-use bully::{Addr, Buffers, Config, Exchange, Instant, Line, Link, Member, Node, Pid};
+use bully::{Addr, Buffers, Config, Event, Exchange, Instant, Line, Link, Member, Node, Pid};
 
-use super::Input;
 use super::frames::{MEMBERS, incoming, members};
+use super::input::Input;
 use crate::line::Bytes;
 
 const ME: Pid = Pid {
@@ -38,6 +38,12 @@ impl Line for End<'_> {
 ///
 /// If that is not so.
 pub fn link(data: &[u8]) {
+    play(data);
+}
+
+/// As [`link`]. Returns what the node has reported.
+fn play(data: &[u8]) -> Vec<Event> {
+    let mut events = Vec::new();
     let mut input = Input(data);
     let line = RefCell::new(Bytes::default());
     let mut buffers = Box::new(Buffers::<8, 4, { message_max(8) }>::new());
@@ -98,7 +104,11 @@ pub fn link(data: &[u8]) {
             node = Some(Node::new(config));
         }
         if let Some(node) = &mut node {
-            let turns = (0..TURNS_MAX).find(|_| node.poll(now, &mut link).is_none());
+            let turns = (0..TURNS_MAX).find(|_| {
+                let event = node.poll(now, &mut link);
+                events.extend(event);
+                event.is_none()
+            });
             assert!(turns.is_some(), "it never comes to rest");
             assert!(
                 node.roster()
@@ -115,6 +125,7 @@ pub fn link(data: &[u8]) {
         }
         assert_eq!(written.counts().corrupt, 0, "what a chip writes is sound");
     }
+    events
 }
 
 fn say(encoder: &mut Encoder, frame: &Frame<'_>, line: &RefCell<Bytes>) {
@@ -123,4 +134,22 @@ fn say(encoder: &mut Encoder, frame: &Frame<'_>, line: &RefCell<Bytes>) {
     line.borrow_mut()
         .to_gateway
         .extend_from_slice(&bytes[..count]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_gets_a_node_as_far_as_following_and_leading() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/link");
+        let mut seen = String::new();
+        for file in std::fs::read_dir(folder).expect("it is there").flatten() {
+            let bytes = std::fs::read(file.path()).expect("it can be read");
+            seen += &format!("{:?}", play(&bytes));
+        }
+        for event in ["Joined", "Election", "Leader"] {
+            assert!(seen.contains(event), "no {event} in {seen}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use bully_host::pickle::{Limits, Reader, Refused};
 use bully_pickle::{Fixed, Storage};
 
 /// `('PROBE', None)`, as Python writes it.
-const PROBE: &[u8] = b"\x80\x04\x95\x0e\x00\x00\x00\x00\x00\x00\x00\x8c\x05PROBE\x94N\x86\x94.";
+const PROBE: &[u8] = b"\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00\x8c\x05PROBE\x94N\x86\x94.";
 
 /// Reads bytes in pieces of this size.
 fn read<S: Storage>(
