@@ -90,8 +90,7 @@ impl NodeView<'_> {
             && (list.greatest() == Some(sender.pid) || self.table.has(sender.pid, Flag::Gone))
         {
             // It announces itself, or was gone from where it was: it is there, where it says.
-            self.merge_sender(sender);
-            self.table.set_flag(sender.pid, Flag::Ours, true);
+            self.merge_origin(sender);
         }
         self.merge_named(list, false, input.and_then(Input::announced));
         let leader = self.state.leader();
@@ -179,6 +178,15 @@ impl NodeView<'_> {
         self.merged(merged);
     }
 
+    /// Adds one of our own kind that has said who and where it is.
+    fn merge_origin(&mut self, sender: Member) {
+        self.merge_sender(sender);
+        self.table.set_flag(sender.pid, Flag::Ours, true);
+        if self.table.find(sender.pid) == Some(&sender) {
+            self.table.set_flag(sender.pid, Flag::Gone, false);
+        }
+    }
+
     /// Whom the table always has an entry for: who leads, who is said to, and `announced`.
     fn keep(&self, announced: Option<Pid>) -> Keep {
         let me = self.table.me.pid;
@@ -229,8 +237,7 @@ impl NodeView<'_> {
     /// kind does not say; with a table too small for the group it is the least in its own list.
     fn note_asker(&mut self, list: Roster<'_>, sender: Option<Member>) {
         if let Some(sender) = sender {
-            self.merge_sender(sender);
-            self.table.set_flag(sender.pid, Flag::Ours, true);
+            self.merge_origin(sender);
         }
         let asker = sender.or_else(|| list.members().first().copied());
         if self.state.large.on

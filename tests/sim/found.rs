@@ -316,6 +316,14 @@ fn whoever_is_back_at_another_address_is_found_there_though_the_coordinator_refu
          feign close within 91s
          for 120s
          seed 78638",
+        "members 8
+         capacity 8
+         start together
+         delay const 10ms
+         vanish leader at 3s
+         crash 1 at 10s until 10s moved
+         for 90s
+         seed 65213",
     ] {
         all_agree_in(story);
     }

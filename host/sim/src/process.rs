@@ -50,7 +50,14 @@ pub(crate) enum Process {
 /// The places for all processes: the coordinator, the members, and the attacker.
 pub(crate) fn slots(scenario: &Scenario, draws: &mut StdRng) -> Vec<ProcessSlot> {
     let plain = members(scenario, &scenario.plain, draws);
-    let entries = scenario.entries();
+    // Forged members find no end of room in lists without bound. By the letter one that has a thousand
+    // of them asks a thousand, for ever: so there is room for as many as there are members.
+    let forged = if scenario.attacks.is_empty() {
+        0
+    } else {
+        scenario.members
+    };
+    let entries = scenario.entries() + forged;
     let all = CAPACITIES.into_iter().find(|it| *it >= entries);
     let mut slot = |number: usize| {
         let place = match scenario.capacities.len() {

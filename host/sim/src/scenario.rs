@@ -92,12 +92,11 @@ impl Scenario {
         self.attacks.is_empty() && self.capacities.iter().all(|capacity| *capacity >= entries)
     }
 
-    /// How many entries a list without bound may have: everybody, whoever was forged, and one more for
-    /// each time that somebody has come back as somebody else.
+    /// How many entries there are for members: one more each time that somebody comes back as somebody
+    /// else, which leaves the former one behind.
     pub(crate) fn entries(&self) -> usize {
         let changed = |crash: &&Crash| crash.back_as != BackAs::Before;
-        let forged: u32 = self.attacks.iter().map(|attack| attack.forged).sum();
-        self.members + self.crashes.iter().filter(changed).count() + forged as usize
+        self.members + self.crashes.iter().filter(changed).count()
     }
 }
 
