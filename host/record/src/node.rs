@@ -113,6 +113,14 @@ mod tests {
 
     #[test]
     fn a_node_of_every_size_comes_back_from_its_image() {
+        // The greatest takes half a megabyte, and an unoptimized build has several copies of it on
+        // the stack: more than the 2 MiB of a test's thread.
+        let tested = std::thread::Builder::new().stack_size(16 << 20);
+        let tested = tested.spawn(every_size_comes_back).expect("a thread");
+        assert!(tested.join().is_ok());
+    }
+
+    fn every_size_comes_back() {
         let pid = Pid { days: 1, id: 1 };
         let config = Config::new(Member { pid, addr: Addr(1) });
         let image = |node: &dyn Recordable| {

@@ -27,12 +27,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) list: bool,
 
-    /// Run only this check; may be repeated
-    #[arg(long, value_name = "ID")]
+    /// Run only these checks
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) only: Vec<String>,
 
-    /// Leave this check out; may be repeated
-    #[arg(long, value_name = "ID")]
+    /// Leave these checks out
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(super) skip: Vec<String>,
 
     /// Check extra credits too: probe, feign
