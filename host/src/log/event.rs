@@ -7,6 +7,7 @@ use core::time::Duration;
 use bully::{Loss, Messages, Pid, Reason};
 use serde::{Serialize, Serializer};
 
+use super::form::{maybe_pair, millis, pair, shown};
 use super::message::Message;
 use crate::gateway::Lost;
 use crate::names::{self, Names};
@@ -229,23 +230,6 @@ pub(crate) fn is_printable(letter: char) -> bool {
     matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().len() == 1
 }
 
-#[expect(clippy::ref_option, reason = "serde hands fields over like this")]
-pub(super) fn is_absent<T>(field: &Option<T>) -> bool {
-    field.is_none()
-}
-
-pub(super) fn pair<S: Serializer>(pid: &Pid, to: S) -> Result<S::Ok, S::Error> {
-    (pid.days, pid.id).serialize(to)
-}
-
-pub(super) fn maybe_pair<S: Serializer>(pid: &Option<Pid>, to: S) -> Result<S::Ok, S::Error> {
-    pid.map(|pid| (pid.days, pid.id)).serialize(to)
-}
-
-pub(super) fn shown<T: fmt::Display, S: Serializer>(what: &T, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(what)
-}
-
 fn loss<S: Serializer>(how: &Loss, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(match how {
         Loss::Refused => "refused",
@@ -265,10 +249,6 @@ fn lost<S: Serializer>(why: &Lost, to: S) -> Result<S::Ok, S::Error> {
         Lost::Nonsense => "nonsense",
         Lost::Overrun => "overrun",
     })
-}
-
-fn millis<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn counts<S: Serializer>(sent: &Messages, to: S) -> Result<S::Ok, S::Error> {

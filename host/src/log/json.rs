@@ -6,7 +6,8 @@ use bully::Pid;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-use super::event::{Event, is_printable, maybe_pair};
+use super::event::{Event, is_printable};
+use super::form::maybe_pair;
 
 /// Every line.
 #[derive(Serialize)]

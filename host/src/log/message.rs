@@ -6,7 +6,7 @@ use core::time::Duration;
 use bully::{Instant, Pid};
 use serde::{Serialize, Serializer};
 
-use super::event::{is_absent, maybe_pair, shown};
+use super::form::{is_absent, maybe_pair, shown};
 use crate::net::Ends;
 
 /// A message that was sent or received whole, or was not.

@@ -7,6 +7,7 @@
 
 mod args;
 mod event;
+mod form;
 mod json;
 #[expect(
     clippy::module_inception,
