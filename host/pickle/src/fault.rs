@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::opcode::foreign;
+
 /// What a [`Reader`](crate::Reader) accepts at most; beyond it a message is refused.
 ///
 /// The defaults let 10,000 members pass in any protocol. A reader's memory is at most 32 bytes for
@@ -48,15 +50,8 @@ pub struct Refused {
 /// What was wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An opcode of Python's that lab messages have no use for.
-    Foreign {
-        /// Its name in Python's `pickletools`.
-        name: &'static str,
-        /// The byte that stands for it.
-        byte: u8,
-    },
-    /// A byte that is no opcode: this is not a pickle.
-    Unknown(u8),
+    /// A byte that is no opcode which lab messages use: another of Python's, or none at all.
+    Opcode(u8),
     /// A protocol above 5.
     Protocol(u8),
     /// More bytes than [`Limits::bytes`], by count or by a length that was announced.
@@ -89,21 +84,18 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.offset;
         match self.what {
-            Fault::Foreign {
-                name,
-                byte: byte @ (b'S' | b'T' | b'U'),
-            } => write!(
-                f,
-                "opcode {name} (0x{byte:02x}) at byte {at} is how Python 2 writes text, which is \
-                 not read: run that program with Python 3"
-            ),
-            Fault::Foreign { name, byte } => write!(
-                f,
-                "opcode {name} (0x{byte:02x}) at byte {at} is not one that lab messages use"
-            ),
-            Fault::Unknown(byte) => {
-                write!(f, "0x{byte:02x} at byte {at} is no opcode: not a pickle")
-            }
+            Fault::Opcode(byte) => match (byte, foreign(byte)) {
+                (b'S' | b'T' | b'U', Some(name)) => write!(
+                    f,
+                    "opcode {name} (0x{byte:02x}) at byte {at} is how Python 2 writes text, which is \
+                     not read: run that program with Python 3"
+                ),
+                (_, Some(name)) => write!(
+                    f,
+                    "opcode {name} (0x{byte:02x}) at byte {at} is not one that lab messages use"
+                ),
+                (_, None) => write!(f, "0x{byte:02x} at byte {at} is no opcode: not a pickle"),
+            },
             Fault::Protocol(version) => {
                 write!(
                     f,

@@ -21,12 +21,28 @@ pub(crate) fn keep_last(members: &mut impl Table<Member>, keyed: Option<Keyed>) 
     if items.is_sorted_by(|a, b| a > b) {
         items.reverse();
     }
-    let kept = match keyed {
-        Some(Keyed::Address) if are_distinct_ports(items) => return,
+    if keyed == Some(Keyed::Address) && are_distinct_ports(items) {
+        return;
+    }
+    let kept = keep_last_by(items, keyed);
+    members.truncate(kept);
+}
+
+#[cfg(feature = "alloc")]
+fn keep_last_by(items: &mut [Member], keyed: Option<Keyed>) -> usize {
+    match keyed {
         Some(Keyed::Address) => keep_last_of(items, |member| member.addr),
         _ => keep_last_of(items, |member| member.pid),
-    };
-    members.truncate(kept);
+    }
+}
+
+/// As with a heap, in half the flash: both kinds of keys as one.
+#[cfg(not(feature = "alloc"))]
+fn keep_last_by(items: &mut [Member], keyed: Option<Keyed>) -> usize {
+    keep_last_of(items, |member| match keyed {
+        Some(Keyed::Address) => member.addr.0,
+        _ => u64::from(member.pid.days) << 32 | u64::from(member.pid.id),
+    })
 }
 
 /// Moves the members that `keep` to the front, and removes the others.

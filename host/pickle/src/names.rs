@@ -58,7 +58,7 @@ impl Names for Ipv4 {
     fn base(&mut self, host: &str) -> Option<u64> {
         let ip = match host {
             "" | "localhost" => Ipv4Addr::LOCALHOST,
-            host => host.parse().ok()?,
+            host => parse(host)?,
         };
         Some(u64::from(ip.to_bits()) << 16)
     }
@@ -80,6 +80,24 @@ impl Names for Ipv4 {
         }
         text
     }
+}
+
+/// Four numbers of 0 to 255 without leading zeros, as the standard library has it; its parser is 600
+/// bytes more on a chip.
+fn parse(host: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = host.as_bytes().split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let digits = parts.next()?;
+        if digits.is_empty() || digits.len() > 1 && digits.starts_with(b"0") {
+            return None;
+        }
+        for digit in digits {
+            let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+            *octet = u8::checked_add(u8::checked_mul(*octet, 10)?, digit)?;
+        }
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 /// An IPv4 address as text.

@@ -219,7 +219,9 @@ impl<S: Storage> Reader<S> {
         let begin = self.offset;
         let mut at = 0;
         loop {
-            at += pairs(&mut self.data, bytes.get(at..).unwrap_or(&[]));
+            if !S::COMPACT {
+                at += pairs(&mut self.data, bytes.get(at..).unwrap_or(&[]));
+            }
             self.offset = begin + at;
             let rest = bytes.get(at..).and_then(<[u8]>::split_first);
             let Some((&opcode, operand)) = rest else {
@@ -242,9 +244,9 @@ impl<S: Storage> Reader<S> {
         match opcode {
             op::BININT1 | op::BININT2 | op::BININT => {
                 let number = match opcode {
-                    op::BININT1 => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    op::BININT2 => u16::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => i32::from_le_bytes(fixed(operand, &mut used)?).into(),
+                    op::BININT1 => unsigned(operand, &mut used, 1)?.cast_signed(),
+                    op::BININT2 => unsigned(operand, &mut used, 2)?.cast_signed(),
+                    _ => i64::from(unsigned(operand, &mut used, 4)? as i32),
                 };
                 if operand.get(used) == Some(&op::TUPLE2) && data.pair_with(Value::Int(number)) {
                     used += 1;
@@ -253,11 +255,11 @@ impl<S: Storage> Reader<S> {
                 }
             }
             op::LONG1 => {
-                let [len] = fixed(operand, &mut used)?;
+                let len = unsigned(operand, &mut used, 1)?;
                 if len > 8 {
                     return Err(Fault::Number.into());
                 }
-                data.push(long(sized(operand, &mut used, len.into())?))?;
+                data.push(long(sized(operand, &mut used, len as usize)?))?;
             }
             op::INT => {
                 let line = number_line(operand, &mut used, text_max, b"-")?;
@@ -275,9 +277,9 @@ impl<S: Storage> Reader<S> {
 
             op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 => {
                 let len = match opcode {
-                    op::SHORT_BINUNICODE => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    op::BINUNICODE => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    _ => u64::from_le_bytes(fixed(operand, &mut used)?),
+                    op::SHORT_BINUNICODE => unsigned(operand, &mut used, 1)?,
+                    op::BINUNICODE => unsigned(operand, &mut used, 4)?,
+                    _ => unsigned(operand, &mut used, 8)?,
                 };
                 if len > text_max as u64 {
                     return Err(Fault::Text(text_max).into());
@@ -312,8 +314,8 @@ impl<S: Storage> Reader<S> {
             op::MEMOIZE => data.memoize(None, self.offset)?,
             op::BINPUT | op::LONG_BINPUT | op::PUT => {
                 let index = match opcode {
-                    op::BINPUT => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    op::LONG_BINPUT => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
+                    op::BINPUT => unsigned(operand, &mut used, 1)?,
+                    op::LONG_BINPUT => unsigned(operand, &mut used, 4)?,
                     _ => index(number_line(operand, &mut used, text_max, b"")?)
                         .ok_or(Fault::Number)?,
                 };
@@ -321,19 +323,19 @@ impl<S: Storage> Reader<S> {
             }
             op::BINGET | op::LONG_BINGET | op::GET => {
                 data.recall(match opcode {
-                    op::BINGET => u8::from_le_bytes(fixed(operand, &mut used)?).into(),
-                    op::LONG_BINGET => u32::from_le_bytes(fixed(operand, &mut used)?).into(),
+                    op::BINGET => unsigned(operand, &mut used, 1)?,
+                    op::LONG_BINGET => unsigned(operand, &mut used, 4)?,
                     _ => index(number_line(operand, &mut used, text_max, b"")?)
                         .ok_or(Fault::Number)?,
                 })?;
             }
 
-            op::PROTO => match fixed(operand, &mut used)? {
-                [0..=5] => {}
-                [version] => return Err(Fault::Protocol(version).into()),
+            op::PROTO => match unsigned(operand, &mut used, 1)? as u8 {
+                0..=5 => {}
+                version => return Err(Fault::Protocol(version).into()),
             },
             op::FRAME => {
-                let len = u64::from_le_bytes(fixed(operand, &mut used)?);
+                let len = unsigned(operand, &mut used, 8)?;
                 let begin = self.offset + 1 + used;
                 let end = begin.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
                 let max = data.limits().bytes;
@@ -348,12 +350,7 @@ impl<S: Storage> Reader<S> {
                 }
                 return Err(Halt::Stop(data.top()?));
             }
-            byte => {
-                return Err(Halt::Fault(match op::foreign(byte) {
-                    Some(name) => Fault::Foreign { name, byte },
-                    None => Fault::Unknown(byte),
-                }));
-            }
+            byte => return Err(Fault::Opcode(byte).into()),
         }
         Ok(used)
     }
@@ -395,13 +392,16 @@ fn pair<S: Storage>(data: &Data<S>, bytes: &[u8]) -> Option<(Pair, usize)> {
     }
 }
 
-/// The next `N` bytes of an operand of which `used` have been read.
-#[inline]
-fn fixed<const N: usize>(operand: &[u8], used: &mut usize) -> Result<[u8; N], Halt> {
-    let rest = operand.get(*used..).unwrap_or(&[]);
-    let bytes = rest.first_chunk().ok_or(lack(N, rest))?;
-    *used += N;
-    Ok(*bytes)
+/// The number in the next `len` bytes of an operand of which `used` have been read, the least
+/// significant byte first; at most 8.
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn unsigned(operand: &[u8], used: &mut usize, len: usize) -> Result<u64, Halt> {
+    let mut number = [0; 8];
+    for (place, byte) in number.iter_mut().zip(sized(operand, used, len)?) {
+        *place = *byte;
+    }
+    Ok(u64::from_le_bytes(number))
 }
 
 /// The next `len` bytes of an operand of which `used` have been read.
@@ -468,17 +468,21 @@ fn integer(line: &[u8]) -> Option<i64> {
 
 /// `12` and `-12`. Python reads octal and more; nothing writes it.
 fn decimal(line: &[u8]) -> Option<i64> {
-    match line.strip_prefix(b"-").unwrap_or(line) {
-        b"0" => Some(0),
-        [b'1'..=b'9', ..] => core::str::from_utf8(line).ok()?.parse().ok(),
+    match line.strip_prefix(b"-") {
+        None if !line.starts_with(b"0") => index(line)?.try_into().ok(),
+        Some(digits @ [b'1'..=b'9', ..]) => 0_i64.checked_sub_unsigned(index(digits)?),
+        _ if line == b"0" || line == b"-0" => Some(0),
         _ => None,
     }
 }
 
 /// A memo index: digits and nothing else.
 fn index(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().all(u8::is_ascii_digit).then_some(line)?;
-    core::str::from_utf8(digits).ok()?.parse().ok()
+    let (first, rest) = line.split_first()?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    rest.iter().try_fold(digit(first)?, |number, byte| {
+        number.checked_mul(10)?.checked_add(digit(byte)?)
+    })
 }
 
 /// Protocol 0's text: Latin-1, with `\uXXXX` or `\UXXXXXXXX` for what that has not. `None` in place of

@@ -21,7 +21,7 @@ pub struct Heap;
 /// A reader of it takes some 66 bytes for each member and 1.3 KiB besides. It is all zeros when
 /// new, so that a static of it costs no flash. What does not fit is refused as what is beyond the
 /// [`Limits`] is, with these: texts of 255 bytes, 16 marks, 24 values on the stack and in tuples,
-/// and three values for each member in the memo.
+/// and three values for each member in the memo. What is no lab message is shown as its first bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fixed<const MEMBERS: usize>;
 
@@ -45,6 +45,9 @@ pub(crate) mod sealed {
         type Beginning: Table<u8> + fmt::Debug;
         /// How many bytes of the beginning are kept.
         const BEGINNING_MAX: usize;
+        /// Flash counts for more than speed and wording: no second path for common opcodes, and what
+        /// is no lab message is shown as bytes, not as Python would.
+        const COMPACT: bool;
     }
 
     /// All texts, one after the other.
@@ -157,6 +160,7 @@ pub(crate) mod sealed {
         type Carry = Array<u8, CARRY, 1>;
         type Beginning = Array<u8, BEGINNING, 1>;
         const BEGINNING_MAX: usize = BEGINNING;
+        const COMPACT: bool = true;
     }
 
     #[cfg(feature = "alloc")]
@@ -174,5 +178,6 @@ pub(crate) mod sealed {
         type Beginning = alloc::vec::Vec<u8>;
         /// A coordinator that answers in raw text quotes at most one buffer of 1,024.
         const BEGINNING_MAX: usize = 1024;
+        const COMPACT: bool = false;
     }
 }
