@@ -3,9 +3,12 @@
 use bully::Gone;
 use bully_pickle::message::Due;
 use smoltcp::iface::SocketHandle;
+use smoltcp::time::Instant;
 
 /// What a connection is about to do, or waits for.
+// With a tag of its own, so that memory with nothing in it is all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Stage {
     /// Its socket is free.
     Idle,
@@ -41,8 +44,8 @@ pub(crate) struct Connection {
     pub(crate) sent: usize,
     /// How many received bytes have been looked at.
     pub(crate) seen: usize,
-    /// When it began to linger, as the number of such times.
-    pub(crate) since: u32,
+    /// When it began to linger.
+    pub(crate) since: Instant,
 }
 
 impl Connection {
@@ -54,7 +57,13 @@ impl Connection {
         out: None,
         sent: 0,
         seen: 0,
-        since: 0,
+        since: Instant::ZERO,
+    };
+
+    /// What it is before it has a socket.
+    pub(crate) const ZEROS: Self = Self {
+        due: Some(Due::Members),
+        ..Self::IDLE
     };
 
     /// Begins a use of its socket.

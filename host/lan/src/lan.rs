@@ -5,14 +5,16 @@ use core::net::Ipv4Addr;
 use bully::Origin;
 use bully_pickle::message::Keyed;
 use bully_pickle::writer::Forms;
-use smoltcp::iface::{Interface, PollIngressSingleResult, SocketSet};
+use smoltcp::iface::{Interface, PollIngressSingleResult, SocketSet, SocketStorage};
+use smoltcp::phy::Device;
 use smoltcp::socket::tcp::{Socket, SocketBuffer};
 use smoltcp::time::Instant;
+use smoltcp::wire::HardwareAddress;
 
 use crate::backlog::Backlog;
 use crate::connection::Connection;
 use crate::encodings::Encodings;
-use crate::memory::{Memory, Shared, Sockets};
+use crate::memory::{Memory, Shared};
 
 /// How many frames are taken in by one [`Lan::turn`]: a flood must not keep a node from its deadlines.
 const FRAMES_MAX: usize = 32;
@@ -25,6 +27,9 @@ pub(crate) const EPHEMERAL: u16 = 49_152;
 pub struct Config {
     /// The port to listen at.
     pub port: u16,
+    /// How many exchanges the node or coordinator can have at once, as its parameter says. More are not
+    /// accepted: it would close them unanswered.
+    pub exchanges: usize,
     /// Which forms of the messages to send. What is not chosen follows the coordinator's lists.
     pub forms: Forms,
     /// How lists are keyed when sent; `None`: as the coordinator's first answer to JOIN that shows it,
@@ -45,7 +50,7 @@ pub struct Config {
 /// poll the node until it returns `None`, then [`flush`](Self::flush).
 pub struct Lan<'a, D> {
     pub(crate) interface: Interface,
-    pub(crate) device: D,
+    pub(crate) device: Backlog<'a, D>,
     pub(crate) sockets: SocketSet<'a>,
     pub(crate) connections: &'a mut [Connection],
     pub(crate) shared: Shared<'a>,
@@ -56,31 +61,30 @@ pub struct Lan<'a, D> {
     /// The connection that is looked at next.
     pub(crate) next: usize,
     pub(crate) now: Instant,
-    pub(crate) lingered: u32,
-    pub(crate) held: u32,
     pub(crate) pending: bool,
     /// The connection whose message the reader holds.
     pub(crate) read: Option<usize>,
 }
 
 /// Using it.
-impl<'a, D: Backlog> Lan<'a, D> {
+impl<'a, D: Device> Lan<'a, D> {
     /// A network on `interface` and `device`, which listens from the first turn on. Addresses and
     /// routes of the interface are the caller's, and may [change](Self::interface_mut).
+    ///
+    /// `storage` is for smoltcp's bookkeeping of the sockets, some 360 bytes each: as many as `memory`
+    /// has, and one for each [socket of the caller's](Self::sockets_mut).
     pub fn new<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize>(
         interface: Interface,
         device: D,
         config: Config,
         memory: &'a mut Memory<SOCKETS, RECEIVE, SEND>,
-        sockets: &'a mut Sockets<'a, SOCKETS>,
+        storage: &'a mut [SocketStorage<'a>],
     ) -> Self {
-        let Sockets {
-            storage,
-            connections,
-        } = sockets;
-        let mut sockets = SocketSet::new(&mut storage[..]);
+        let count = storage.len();
+        let mut sockets = SocketSet::new(storage);
         let buffers = memory.receive.iter_mut().zip(memory.send.iter_mut());
-        for (connection, (receive, send)) in connections.iter_mut().zip(buffers) {
+        let places = memory.connections.iter_mut().zip(buffers).take(count);
+        for (connection, (receive, send)) in places {
             let receive = SocketBuffer::new(&mut receive[..]);
             let mut socket = Socket::new(receive, SocketBuffer::new(&mut send[..]));
             // A message is a segment or two: neither its end nor its answer is to wait.
@@ -89,11 +93,14 @@ impl<'a, D: Backlog> Lan<'a, D> {
             *connection = Connection::IDLE;
             connection.handle = Some(sockets.add(socket));
         }
+        let connections = memory.connections.get_mut(..SOCKETS.min(count));
+        let HardwareAddress::Ethernet(mac) = interface.hardware_addr();
+        let device = Backlog::new(device, &mut memory.waiting, mac, config.port);
         Self {
             interface,
             device,
             sockets,
-            connections,
+            connections: connections.unwrap_or_default(),
             shared: Shared {
                 encodings: Encodings::new(&mut memory.encodings),
                 reader: &mut memory.reader,
@@ -105,8 +112,6 @@ impl<'a, D: Backlog> Lan<'a, D> {
             listening: true,
             next: 0,
             now: Instant::ZERO,
-            lingered: 0,
-            held: 0,
             pending: false,
             read: None,
         }
@@ -137,7 +142,8 @@ impl<'a, D: Backlog> Lan<'a, D> {
 
     /// When to take the next [`turn`](Self::turn), should nothing be received before.
     pub fn poll_at(&mut self) -> Option<Instant> {
-        self.interface.poll_at(self.now, &self.sockets)
+        let network = self.interface.poll_at(self.now, &self.sockets);
+        network.into_iter().chain(self.overdue_at()).min()
     }
 
     /// Returns `true` if the core has yet to fetch something: the next wait must not block.
@@ -145,9 +151,10 @@ impl<'a, D: Backlog> Lan<'a, D> {
         self.pending
     }
 
-    /// How many times the device was told to hold connections back, since all sockets were in use.
-    pub fn held(&self) -> u32 {
-        self.held
+    /// How many connections could not even wait, since [`BACKLOG`](crate::BACKLOG) did already; their
+    /// peers try again.
+    pub fn left_out(&self) -> u32 {
+        self.device.left_out
     }
 
     /// The interface, to change its addresses and routes.
@@ -155,8 +162,13 @@ impl<'a, D: Backlog> Lan<'a, D> {
         &mut self.interface
     }
 
+    /// The sockets, to add one of the caller's own, such as a DHCP client's, and to use it.
+    pub fn sockets_mut(&mut self) -> &mut SocketSet<'a> {
+        &mut self.sockets
+    }
+
     /// The device.
     pub fn device_mut(&mut self) -> &mut D {
-        &mut self.device
+        &mut self.device.device
     }
 }

@@ -13,7 +13,7 @@ mod receiving;
 mod sending;
 mod sockets;
 
-pub use backlog::{Backlog, is_connect};
+pub use backlog::BACKLOG;
 pub use lan::{Config, Lan};
-pub use memory::{LIST_MAX, Memory, Sockets};
+pub use memory::{LIST_MAX, Memory};
 pub use sockets::LISTENERS;

@@ -2,8 +2,8 @@
 
 use bully::Member;
 use bully_pickle::{Array, Fixed, Reader, Table as _};
-use smoltcp::iface::SocketStorage;
 
+use crate::backlog::Queue;
 use crate::connection::Connection;
 use crate::encodings::{ENCODING_BYTES, ENCODINGS, EncodingBytes, Encodings};
 
@@ -16,13 +16,15 @@ pub const LIST_MAX: usize = 64;
 /// A message is read where it was received, so that `RECEIVE` is the longest that comes through: 1,536
 /// hold a list of 64 members of one host or 32 of as many in protocol 4, 2,048 one of 32 in any
 /// protocol. `SEND` may be shorter than a message; 536 is one segment anywhere. Of the sockets two
-/// listen, so a node should have two exchanges fewer.
+/// listen and two may linger, so a node should have four exchanges fewer.
 ///
 /// All of it is zeros when new: as a static it costs no flash.
 #[derive(Debug)]
 pub struct Memory<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize> {
     pub(crate) receive: [[u8; RECEIVE]; SOCKETS],
     pub(crate) send: [[u8; SEND]; SOCKETS],
+    pub(crate) connections: [Connection; SOCKETS],
+    pub(crate) waiting: Queue,
     pub(crate) encodings: EncodingBytes,
     pub(crate) reader: Reader<Fixed<LIST_MAX>>,
     pub(crate) members: Array<Member, 1, LIST_MAX>,
@@ -46,6 +48,8 @@ impl<const SOCKETS: usize, const RECEIVE: usize, const SEND: usize> Memory<SOCKE
         Self {
             receive: [[0; RECEIVE]; SOCKETS],
             send: [[0; SEND]; SOCKETS],
+            connections: [Connection::ZEROS; SOCKETS],
+            waiting: Queue::new(),
             encodings: [[0; ENCODING_BYTES]; ENCODINGS],
             reader: Reader::fixed(),
             members: Array::EMPTY,
@@ -67,27 +71,4 @@ pub(crate) struct Shared<'a> {
     pub(crate) encodings: Encodings<'a>,
     pub(crate) reader: &'a mut Reader<Fixed<LIST_MAX>>,
     pub(crate) members: &'a mut Array<Member, 1, LIST_MAX>,
-}
-
-/// The sockets' bookkeeping, some 360 bytes each. It is not all zeros: make it where it stays.
-#[derive(Debug)]
-pub struct Sockets<'a, const SOCKETS: usize> {
-    pub(crate) storage: [SocketStorage<'a>; SOCKETS],
-    pub(crate) connections: [Connection; SOCKETS],
-}
-
-impl<const SOCKETS: usize> Sockets<'_, SOCKETS> {
-    /// No socket is in use.
-    pub const fn new() -> Self {
-        Self {
-            storage: [const { SocketStorage::EMPTY }; SOCKETS],
-            connections: [const { Connection::IDLE }; SOCKETS],
-        }
-    }
-}
-
-impl<const SOCKETS: usize> Default for Sockets<'_, SOCKETS> {
-    fn default() -> Self {
-        Self::new()
-    }
 }

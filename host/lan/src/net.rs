@@ -2,13 +2,13 @@
 
 use bully::{Addr, Exchange, Full, Incoming, Net, Refusal, Reply, Request, Roster};
 use bully_pickle::{Ipv4, Table as _, port};
+use smoltcp::phy::Device;
 
-use crate::backlog::Backlog;
 use crate::connection::Stage;
 use crate::lan::Lan;
 use crate::receiving::Report;
 
-impl<D: Backlog> Net for Lan<'_, D> {
+impl<D: Device> Net for Lan<'_, D> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let at = self.connect(Ipv4::ip(to), port(to), &request)?;
         Ok(number(at))

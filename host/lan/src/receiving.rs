@@ -3,9 +3,9 @@
 use bully::{Gone, Member, Refusal};
 use bully_pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
 use bully_pickle::{Ipv4, Table as _};
+use smoltcp::phy::Device;
 use smoltcp::socket::tcp::{Socket, State};
 
-use crate::backlog::Backlog;
 use crate::connection::Stage;
 use crate::lan::Lan;
 use crate::memory::Shared;
@@ -28,7 +28,7 @@ pub(crate) enum Report {
     Gone(Gone),
 }
 
-impl<D: Backlog> Lan<'_, D> {
+impl<D: Device> Lan<'_, D> {
     /// The next report, of any connection.
     pub(crate) fn next_report(&mut self) -> Option<(usize, Report)> {
         let count = self.connections.len();

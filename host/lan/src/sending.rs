@@ -6,12 +6,12 @@ use bully::{Full, Gone, Reply, Request};
 use bully_pickle::Ipv4;
 use bully_pickle::message::{self, Due};
 use bully_pickle::writer::{self, OkForm, ProbeForm};
+use smoltcp::phy::Device;
 use smoltcp::socket::tcp::Socket;
 use smoltcp::time::Duration;
 use smoltcp::wire::IpAddress;
 
 use crate::arp;
-use crate::backlog::Backlog;
 use crate::connection::Stage;
 use crate::encodings::{Key, Kind};
 use crate::lan::{EPHEMERAL, Lan};
@@ -20,7 +20,7 @@ use crate::memory::Shared;
 /// How long a connection may make no progress: longer than any deadline of the core's.
 pub(crate) const SOCKET_WITHIN: Duration = Duration::from_secs(10);
 
-impl<D: Backlog> Lan<'_, D> {
+impl<D: Device> Lan<'_, D> {
     pub(crate) fn connect(
         &mut self,
         ip: Ipv4Addr,

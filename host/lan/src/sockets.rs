@@ -1,8 +1,12 @@
 //! The sockets of a network: which listen, which can be opened, which give way.
 
-use smoltcp::socket::tcp::{Socket, State};
+use core::net::Ipv4Addr;
 
-use crate::backlog::Backlog;
+use smoltcp::phy::Device;
+use smoltcp::socket::tcp::{Socket, State};
+use smoltcp::time::{Duration, Instant};
+
+use crate::backlog::Gate;
 use crate::connection::Stage;
 use crate::lan::Lan;
 
@@ -10,7 +14,18 @@ use crate::lan::Lan;
 /// being connected to.
 pub const LISTENERS: usize = 2;
 
-impl<'a, D: Backlog> Lan<'a, D> {
+/// How long a connection may take until both sides know of it: its answer may be lost once or twice.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long what was sent may take to be acknowledged before another connection may have the socket: a
+/// reset would take it back. It is sent again once in this time.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// How long somebody waits while those who were accepted say nothing; then one more is accepted, for
+/// which the core closes the one that has been silent longest. Honest peers send their message at once.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+impl<'a, D: Device> Lan<'a, D> {
     pub(crate) fn give_out(&mut self) {
         let (interface, device) = (&mut self.interface, &mut self.device);
         interface.poll_egress(self.now, device, &mut self.sockets);
@@ -43,8 +58,7 @@ impl<'a, D: Backlog> Lan<'a, D> {
         })
     }
 
-    /// Lets sockets listen, up to the number that shall; if there is none, the device holds whoever
-    /// connects.
+    /// Lets sockets listen, up to the number that shall; if there is none, whoever connects waits.
     pub(crate) fn refill_listeners(&mut self) {
         let mut listen = 0;
         for at in 0..self.connections.len() {
@@ -61,20 +75,57 @@ impl<'a, D: Backlog> Lan<'a, D> {
             }
         }
         let port = self.config.port;
-        while self.listening && listen < LISTENERS && self.has_capacity() {
+        let shall = self.listeners_max();
+        while listen < shall && self.has_capacity() {
             let Some(at) = self.free() else { break };
-            let is_open = self
-                .socket(at)
-                .is_some_and(|socket| socket.listen(port).is_ok());
-            if !is_open {
+            let Some(socket) = self.socket(at) else { break };
+            socket.set_timeout(Some(HANDSHAKE_WITHIN));
+            if socket.listen(port).is_err() {
                 break;
             }
             self.set_stage(at, Stage::Listening);
             listen += 1;
         }
-        let hold = self.listening && listen == 0;
-        self.held = self.held.wrapping_add(u32::from(hold));
-        self.device.hold(hold.then_some(port));
+        let gate = match (self.listening, listen) {
+            (false, _) => Gate::Refusing,
+            (true, 0) => Gate::Shut,
+            (true, _) => Gate::Open,
+        };
+        let ip = self.interface.ipv4_addr();
+        self.device
+            .set_gate(gate, ip.unwrap_or(Ipv4Addr::UNSPECIFIED));
+        // They are let in by the next turn.
+        self.pending |= gate == Gate::Open && self.device.has_waiting();
+    }
+
+    /// How many sockets shall listen: no more than the core takes on. It keeps a quarter of its
+    /// exchanges for those it opens itself.
+    fn listeners_max(&self) -> usize {
+        if !self.listening {
+            return 0;
+        }
+        let (mut accepted, mut opened) = (0, 0);
+        for (at, connection) in self.connections.iter().enumerate() {
+            match connection.stage {
+                Stage::Listening if self.state(at) != State::Listen => accepted += 1,
+                Stage::Reported => accepted += 1,
+                Stage::Reading | Stage::Sending if connection.theirs => accepted += 1,
+                Stage::Connecting | Stage::Reading | Stage::Sending => opened += 1,
+                _ => {}
+            }
+        }
+        let all = self.config.exchanges;
+        let theirs = all.saturating_sub((all / 4).max(1));
+        let free = theirs
+            .saturating_sub(accepted)
+            .min(all.saturating_sub(accepted + opened));
+        let is_overdue = self.overdue_at().is_some_and(|at| self.now >= at);
+        free.max(usize::from(is_overdue)).min(LISTENERS)
+    }
+
+    /// When somebody who waits is accepted in any case.
+    pub(crate) fn overdue_at(&self) -> Option<Instant> {
+        Some(self.device.waiting_since()? + PATIENCE)
     }
 
     pub(crate) fn has_received(&mut self, at: usize) -> bool {
@@ -85,20 +136,34 @@ impl<'a, D: Backlog> Lan<'a, D> {
     /// be told of, leave two sockets to listen.
     pub(crate) fn has_capacity(&self) -> bool {
         let in_use = (0..self.connections.len()).filter(|at| match self.stage(*at) {
-            Stage::Idle | Stage::Lingering => false,
+            Stage::Idle => false,
+            Stage::Lingering => !self.gives_way(*at),
             Stage::Listening => self.state(*at) != State::Listen,
             _ => true,
         });
         in_use.count() + LISTENERS < self.connections.len()
     }
 
-    /// A connection whose socket can be opened; the one that has lingered longest gives way.
+    /// Returns `true` if a connection that lingers has nothing left to send, or has had its time to.
+    fn gives_way(&self, at: usize) -> bool {
+        let connection = self.connections.get(at);
+        connection.is_some_and(|connection| {
+            let handle = connection.handle;
+            let is_sent = handle
+                .is_none_or(|handle| self.sockets.get::<Socket<'_>>(handle).send_queue() == 0);
+            is_sent || self.now >= connection.since + ACKNOWLEDGED_WITHIN
+        })
+    }
+
+    /// A connection whose socket can be opened; of those that may give way the one that has lingered
+    /// longest does.
     pub(crate) fn free(&mut self) -> Option<usize> {
         let all = || self.connections.iter().enumerate();
         if let Some((at, _)) = all().find(|(_, one)| one.stage == Stage::Idle) {
             return Some(at);
         }
-        let lingering = all().filter(|(_, one)| one.stage == Stage::Lingering);
+        let lingering =
+            all().filter(|(at, one)| one.stage == Stage::Lingering && self.gives_way(*at));
         let (at, _) = lingering.min_by_key(|(_, one)| one.since)?;
         self.abort(at);
         Some(at)
@@ -117,11 +182,9 @@ impl<'a, D: Backlog> Lan<'a, D> {
     /// Shuts our half; the rest is worth waiting for until the socket is needed.
     pub(crate) fn shut(&mut self, at: usize) {
         self.release(at);
-        self.lingered = self.lingered.wrapping_add(1);
-        let since = self.lingered;
         if let Some(connection) = self.connections.get_mut(at) {
             connection.stage = Stage::Lingering;
-            connection.since = since;
+            connection.since = self.now;
         }
         if let Some(socket) = self.socket(at) {
             socket.close();

@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bully::{Addr, Checked, Directory, Instant, Member, Node, Pid};
-use bully_lan::{Backlog, Config, Lan, Memory, Sockets, is_connect};
+use bully_lan::{Config, Lan, Memory};
 use bully_pickle::Ipv4;
 use bully_pickle::message::Keyed;
 use bully_pickle::writer::Forms;
-use smoltcp::iface::Interface;
+use smoltcp::iface::{Interface, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant as NetInstant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -83,8 +83,6 @@ impl Hub {
 struct Port {
     hub: Rc<RefCell<Hub>>,
     at: usize,
-    hold: Option<u16>,
-    held: u32,
 }
 
 struct Received(Vec<u8>);
@@ -110,14 +108,8 @@ impl Device for Port {
     type TxToken<'a> = Sending<'a>;
 
     fn receive(&mut self, _: NetInstant) -> Option<(Received, Sending<'_>)> {
-        loop {
-            let frame = self.hub.borrow_mut().receive(self.at)?;
-            if self.hold.is_some_and(|port| is_connect(&frame, port)) {
-                self.held += 1;
-                continue;
-            }
-            return Some((Received(frame), Sending(self)));
-        }
+        let frame = self.hub.borrow_mut().receive(self.at)?;
+        Some((Received(frame), Sending(self)))
     }
 
     fn transmit(&mut self, _: NetInstant) -> Option<Sending<'_>> {
@@ -129,12 +121,6 @@ impl Device for Port {
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = 1_514;
         capabilities
-    }
-}
-
-impl Backlog for Port {
-    fn hold(&mut self, port: Option<u16>) {
-        self.hold = port;
     }
 }
 
@@ -191,12 +177,7 @@ impl Group {
         self.boots += 1;
         let hub = Rc::clone(&self.hub);
         let now = NetInstant::from_micros(hub.borrow().now as i64);
-        let mut port = Port {
-            hub,
-            at,
-            hold: None,
-            held: 0,
-        };
+        let mut port = Port { hub, at };
         let mac = EthernetAddress([2, 0, 0, 0, 0, at as u8]);
         let mut config = smoltcp::iface::Config::new(mac.into());
         config.random_seed = self.boots;
@@ -207,9 +188,10 @@ impl Group {
         });
         // Few in one test, and gone with it.
         let memory: &'static mut Memory<SOCKETS, 2_048, 536> = Box::leak(Box::default());
-        let storage = Box::leak(Box::new(Sockets::new()));
+        let storage = Box::leak(Box::new([SocketStorage::EMPTY; SOCKETS]));
         let config = Config {
             port: PORT,
+            exchanges: EXCHANGES,
             forms: Forms {
                 keyed,
                 ..Forms::default()
