@@ -13,6 +13,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SIZES = HERE / "sizes" / "Cargo.toml"
+# What is used of the lab's messages.
+PICKLE = ["push", "clear", "request", "answer", "origin", "write", "reply"]
 
 
 def fail(why):
@@ -46,9 +48,12 @@ def features():
 
 
 def link(target, members, features=()):
-    """The core for `target` as an ELF file whose relocations are kept."""
+    """The core for `target` as an ELF file whose relocations are kept; with feature `pickle` the lab's
+    messages in its place."""
     have_target(target)
     roots = ["bully_new", "bully_poll", "bully_poll_at", "BULLY_NODE"]
+    if "pickle" in features:
+        roots = [f"bully_pickle_{name}" for name in PICKLE] + ["BULLY_READER"]
     if "directory" in features:
         roots += ["bully_directory_poll", "bully_directory_poll_at"]
     if "link" in features:

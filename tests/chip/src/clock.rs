@@ -1,26 +1,22 @@
-//! The time since the start.
+//! What a board's timer cannot count itself: how often it began anew.
 
 use core::cell::Cell;
 
-use bully::Instant;
-use cortex_m::interrupt::{Mutex, free};
+use cortex_m::interrupt::{CriticalSection, Mutex};
 
-/// How often the board ticks: also the clock's resolution, and the longest sleep.
-pub const TICKS_PER_SECOND: u32 = 1_000;
+/// How often the board ticks: the longest sleep.
+pub(crate) const TICKS_PER_SECOND: u32 = 1_000;
 
 /// In a critical section, since neither core reads 64 bits at once.
-static TICKS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
+static PERIODS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
-/// A tick has passed.
-pub(crate) fn tick() {
-    free(|cs| {
-        let ticks = TICKS.borrow(cs);
-        ticks.set(ticks.get() + 1);
-    });
+/// The timer began anew. For its interrupt.
+pub(crate) fn count(cs: &CriticalSection) {
+    let periods = PERIODS.borrow(cs);
+    periods.set(periods.get() + 1);
 }
 
-/// The time since the start.
-pub fn now() -> Instant {
-    let ticks = free(|cs| TICKS.borrow(cs).get());
-    Instant::from_micros(ticks * (1_000_000 / u64::from(TICKS_PER_SECOND)))
+/// How often the timer has begun anew since the start.
+pub(crate) fn periods(cs: &CriticalSection) -> u64 {
+    PERIODS.borrow(cs).get()
 }

@@ -7,7 +7,7 @@ mod registers;
 #[cfg_attr(microbit, path = "microbit.rs")]
 #[cfg_attr(not(microbit), path = "lm3s6965.rs")]
 pub mod board;
-pub mod clock;
+mod clock;
 #[cfg(all(feature = "lan", not(microbit)))]
 pub mod ethernet;
 mod ring;

@@ -5,16 +5,23 @@
     reason = "where the registers lie, and how cortex-m-rt wants its handler"
 )]
 
+use bully::Instant;
 use cortex_m::Peripherals;
 use cortex_m::asm::delay;
+use cortex_m::interrupt::free;
 use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
 
 use crate::registers::Registers;
 use crate::{clock, ring};
 
-/// The frequency of the processor and of SysTick.
+/// The frequency of the processor, of SysTick and of the timer.
 const HZ: u32 = 50_000_000;
+
+/// SysTick counts down from here and begins anew, every 336 ms. It is the clock: what tells the time must
+/// not be an interrupt that may come late, as it does in an emulator on a busy machine.
+const SYSTICK_MAX: u32 = (1 << 24) - 1;
 
 // SAFETY: the memory map of the data sheet; neither DMA nor flash programming is behind these.
 const SYSCTL: Registers = unsafe { Registers::at(0x400F_E000) };
@@ -30,6 +37,7 @@ const RCC_OSCSRC_INTERNAL: u32 = 1 << 4;
 const CRYSTAL_STARTS: u32 = 1 << 19;
 const RCGC1: usize = 0x104;
 const RCGC1_UART0: u32 = 1 << 0;
+const RCGC1_TIMER0: u32 = 1 << 16;
 const RCGC2: usize = 0x108;
 const RCGC2_GPIOA: u32 = 1 << 0;
 #[cfg(feature = "lan")]
@@ -66,11 +74,23 @@ const IM: usize = 0x038;
 const ICR: usize = 0x044;
 const RECEIVED: u32 = 1 << 6 | 1 << 4; // the FIFO is filling, or has not been emptied for a while
 
+// SAFETY: as above.
+const TIMER0: Registers = unsafe { Registers::at(0x4003_0000) };
+const TIMER0_IRQ: i16 = 19;
+const TAMR: usize = 0x004;
+const TAMR_PERIODIC: u32 = 2;
+const TIMER_CTL: usize = 0x00C;
+const TIMER_CTL_ENABLED: u32 = 1 << 0;
+const TIMER_IMR: usize = 0x018;
+const TIMER_ICR: usize = 0x024;
+const TIMED_OUT: u32 = 1 << 0;
+const TAILR: usize = 0x028;
+
 // SAFETY: the architecture's system control space.
 const SCS: Registers = unsafe { Registers::at(0xE000_E000) };
 const ISER: usize = 0x100;
 
-/// Starts clock, UART (115,200 baud, 8N1) and their interrupts.
+/// Starts clock, ticks, UART (115,200 baud, 8N1) and their interrupts.
 pub fn start() {
     // The crystal starts before the PLL hangs on it, and that has locked before anything does.
     let crystal = RCC_XTAL_8_MHZ | RCC_BYPASS;
@@ -80,7 +100,7 @@ pub fn start() {
     while SYSCTL.read(RIS) & PLL_LOCKED == 0 {}
     SYSCTL.write(RCC, RCC_XTAL_8_MHZ | RCC_SYSDIV_4);
 
-    SYSCTL.write(RCGC1, RCGC1_UART0);
+    SYSCTL.write(RCGC1, RCGC1_UART0 | RCGC1_TIMER0);
     SYSCTL.write(RCGC2, RCGC2_GPIOA);
     let _ = SYSCTL.read(RCGC2); // clocks take three cycles to arrive
     GPIOA.write(AFSEL, PINS_OF_UART0);
@@ -92,15 +112,34 @@ pub fn start() {
     UART0.write(LCRH, LCRH_8N1_FIFO);
     UART0.write(CTL, CTL_ENABLED);
     listen(true);
-    SCS.write(ISER, 1 << UART0_IRQ);
+    TIMER0.write(TAMR, TAMR_PERIODIC);
+    TIMER0.write(TAILR, HZ / clock::TICKS_PER_SECOND - 1);
+    TIMER0.write(TIMER_IMR, TIMED_OUT);
+    TIMER0.write(TIMER_CTL, TIMER_CTL_ENABLED);
+    SCS.write(ISER, 1 << UART0_IRQ | 1 << TIMER0_IRQ);
 
     if let Some(Peripherals { mut SYST, .. }) = Peripherals::take() {
         SYST.set_clock_source(SystClkSource::Core);
-        SYST.set_reload(HZ / clock::TICKS_PER_SECOND - 1);
+        SYST.set_reload(SYSTICK_MAX);
         SYST.clear_current();
         SYST.enable_counter();
         SYST.enable_interrupt();
     }
+}
+
+/// The time since the start.
+pub fn now() -> Instant {
+    let (periods, count) = free(|cs| {
+        let count = SYST::get_current();
+        // It may have begun anew just now, before or after that was read.
+        if SCB::is_pendst_pending() {
+            (clock::periods(cs) + 1, SYST::get_current())
+        } else {
+            (clock::periods(cs), count)
+        }
+    });
+    let cycles = periods * u64::from(SYSTICK_MAX + 1) + u64::from(SYSTICK_MAX - count);
+    Instant::from_micros(cycles / u64::from(HZ / 1_000_000))
 }
 
 /// Starts the Ethernet controller's clocks and lets it interrupt.
@@ -141,7 +180,7 @@ pub(crate) fn listen(on: bool) {
 
 #[exception]
 fn SysTick() {
-    clock::tick();
+    free(clock::count);
 }
 
 #[exception]
@@ -150,9 +189,13 @@ unsafe fn DefaultHandler(irq: i16) {
     if irq == crate::ethernet::IRQ {
         return crate::ethernet::interrupt();
     }
-    if irq != UART0_IRQ {
-        panic!("interrupt {irq}");
+    match irq {
+        UART0_IRQ => {
+            UART0.write(ICR, RECEIVED);
+            ring::fill(take, listen);
+        }
+        // To have woken up is enough.
+        TIMER0_IRQ => TIMER0.write(TIMER_ICR, TIMED_OUT),
+        _ => panic!("interrupt {irq}"),
     }
-    UART0.write(ICR, RECEIVED);
-    ring::fill(take, listen);
 }

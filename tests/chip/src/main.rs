@@ -14,7 +14,7 @@
 use bully::wire::message_max;
 use bully::{Buffers, Config, Event, Link, Member, Node, Pid};
 use bully_chip::serial::{self, Serial};
-use bully_chip::{EXCHANGES, MEMBERS, board, clock, stack};
+use bully_chip::{EXCHANGES, MEMBERS, board, stack};
 use cortex_m::asm::wfi;
 use cortex_m_rt::entry;
 use semihosting::experimental::env::args;
@@ -71,7 +71,7 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
             println!("Stack {{ bytes: {} }}", stack::start() - deepest);
         }
         // A tick ends each sleep, so that an interrupt just before one costs a millisecond at most.
-        let waits = || node.poll_at().is_none_or(|at| clock::now() < at);
+        let waits = || node.poll_at().is_none_or(|at| board::now() < at);
         while !serial::has_come() && waits() {
             wfi();
             if link.is_busy() {
@@ -84,7 +84,7 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
 /// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
 #[inline(never)]
 fn turn(node: &mut Node<MEMBERS, EXCHANGES>, link: &mut Link<'_, Serial>) -> Option<Event> {
-    node.poll(clock::now(), link)
+    node.poll(board::now(), link)
 }
 
 /// The process id and what follows it; the name of the program comes first.

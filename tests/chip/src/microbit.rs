@@ -7,6 +7,8 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use bully::Instant;
+use cortex_m::interrupt::free;
 use cortex_m_rt::exception;
 
 use crate::registers::Registers;
@@ -90,6 +92,12 @@ pub fn start() {
     SCS.write(ISER, 1 << UART0_IRQ | 1 << TIMER0_IRQ);
 }
 
+/// The time since the start.
+pub fn now() -> Instant {
+    let ticks = free(clock::periods);
+    Instant::from_micros(ticks * (1_000_000 / u64::from(clock::TICKS_PER_SECOND)))
+}
+
 /// A byte from the UART, if one has come.
 pub(crate) fn take() -> Option<u8> {
     let come = UART0.read(RXDRDY) != 0;
@@ -127,7 +135,7 @@ unsafe fn DefaultHandler(irq: i16) {
         }
         TIMER0_IRQ => {
             TIMER0.write(COMPARE0, 0);
-            clock::tick();
+            free(clock::count);
         }
         _ => panic!("interrupt {irq}"),
     }

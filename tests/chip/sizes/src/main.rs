@@ -83,6 +83,77 @@ pub mod link {
     }
 }
 
+/// The lab's messages as a chip reads and writes them.
+#[cfg(feature = "pickle")]
+pub mod pickle {
+    use bully::{Member, Origin, Refusal, Reply, Request};
+    use bully_pickle::message::{self, Answer, Due, Heard};
+    use bully_pickle::writer::{self, Forms};
+    use bully_pickle::{Array, Buffer, Fixed, Ipv4, Reader, Refused, Table as _};
+
+    use super::MEMBERS;
+
+    type Memory = Reader<Fixed<MEMBERS>>;
+    type Members = Array<Member, 1, MEMBERS>;
+
+    /// Room for the reader, and for the members of a list.
+    #[unsafe(no_mangle)]
+    pub static mut BULLY_READER: (Memory, Members) = (Memory::fixed(), Members::EMPTY);
+
+    /// [`Reader::push`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_push(reader: &mut Memory, piece: &[u8]) -> Result<Option<usize>, Refused> {
+        reader.push(piece)
+    }
+
+    /// [`Reader::clear`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_clear(reader: &mut Memory) {
+        reader.clear();
+    }
+
+    /// [`message::request`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_request(reader: &Memory, members: &mut Members) -> Heard {
+        message::request(reader, &mut Ipv4, members)
+    }
+
+    /// [`message::answer`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_answer<'r>(
+        reader: &'r Memory,
+        due: Due,
+        members: &mut Members,
+    ) -> Answer<'r> {
+        message::answer(reader, due, &mut Ipv4, members)
+    }
+
+    /// [`message::origin`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_origin(after: &[u8], reader: &mut Memory) -> Option<Origin> {
+        message::origin(after, reader)
+    }
+
+    /// [`writer::request`].
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_write(out: &mut Buffer<'_>, request: &Request<'_>, forms: &Forms) {
+        writer::request(out, request, forms, &Ipv4);
+    }
+
+    /// [`writer::reply`], to what `reader` holds.
+    #[unsafe(no_mangle)]
+    pub fn bully_pickle_reply(
+        out: &mut Buffer<'_>,
+        reply: &Reply<'_>,
+        forms: &Forms,
+        reader: &Memory,
+        refusal: Refusal,
+    ) {
+        let detail = message::detail(reader, refusal);
+        writer::reply(out, reply, forms, &Ipv4, Some(&detail));
+    }
+}
+
 /// The coordinator as a chip would carry it.
 #[cfg(feature = "directory")]
 pub mod directory {

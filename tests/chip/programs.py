@@ -1,0 +1,118 @@
+"""Programs that a test starts and watches; each has ended when the test ends, even if that is killed."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+
+import emulator
+
+LIMIT = 60  # s a step; they take one to fifteen
+LINES_SHOWN = 12  # of each program, after a failure
+HOST = '127.0.0.1'
+PYTHON = emulator.ROOT / 'tests' / 'python'
+BULLY = emulator.ROOT / 'target' / 'release' / 'bully'
+# However the test ends, killed even.
+DIES_WITH_US = 'setpriv', '--pdeathsig', 'KILL'
+
+
+class Failure(Exception):
+    """A step was not seen."""
+
+
+class Program:
+    """A program that is running, and what it has said; it is killed in any case."""
+
+    def __init__(self, name, *command):
+        self.name = name
+        self.killed = False
+        self.lines = []
+        self.times = []  # of the clock on the wall at which each line came, in s
+        self.process = subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.times.append(time.time())
+            self.lines.append(line.rstrip('\n'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+
+    def has_failed(self):
+        return not self.killed and self.process.poll() is not None
+
+
+class Member(Program):
+    """A program that reports what it sees as JSON, an object a line."""
+
+    def events(self, name):
+        reported = (json.loads(line) for line in self.lines[:])
+        return [event for event in reported if event.get('event') == name]
+
+    def address(self):
+        wait_for(f'{self.name} to listen', lambda: self.events('listening'), [self])
+        return self.events('listening')[0]['address']
+
+    def leader(self):
+        leaders = self.events('leader')
+        return tuple(leaders[-1]['leader']) if leaders else None
+
+
+class Chip(Program):
+    """A chip in QEMU, which reports its events as Rust prints them."""
+
+    def leader(self):
+        leaders = self.reported(r'Leader \{ leader: Pid \{ days: (\d+), id: (\d+) \}')
+        return leaders[-1] if leaders else None
+
+    def stack(self):
+        """The most bytes of stack that were in use."""
+        return max((depth for depth, in self.reported(r'Stack \{ bytes: (\d+) \}')), default=0)
+
+    def reported(self, pattern):
+        """The numbers in each line in which the pattern is."""
+        matches = (re.search(pattern, line) for line in self.lines[:])
+        return [tuple(map(int, match.groups())) for match in matches if match]
+
+    def times_of(self, pattern):
+        """When each line came in which the pattern is."""
+        return [at for at, line in zip(self.times[:], self.lines[:]) if re.search(pattern, line)]
+
+
+def wait_for(what, condition, running=()):
+    """Waits until the condition holds, as long as these programs run."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        ended = [program.name for program in running if program.has_failed()]
+        if ended or time.monotonic() > end:
+            for program in running:
+                print(f'\n{program.name} said last:', *program.lines[-LINES_SHOWN:], sep='\n  ')
+            why = f'{", ".join(ended)} ended' if ended else f'{LIMIT} s were in vain'
+            raise Failure(f'{why}, waiting for {what}')
+        time.sleep(0.05)
+
+
+def agree(leader, *everybody, running=()):
+    """Waits until everybody has reported this leader last, as long as they and others run."""
+    wait_for(
+        f'everybody to follow {leader}',
+        lambda: all(one.leader() == leader for one in everybody),
+        [*running, *everybody],
+    )

@@ -1,0 +1,112 @@
+//! Who and where the member is, from the command line of the emulator.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::str::FromStr;
+
+use bully::{Addr, FeignMode, Pid};
+use bully_pickle::Ipv4;
+use semihosting::experimental::env::args;
+use semihosting::sys::arm_compat::{sys_elapsed, sys_time};
+
+use crate::address::Fixed;
+use crate::console;
+
+/// How the command line is written.
+const USAGE: &str = "-append 'pid=DAYS,ID gcd=IP:PORT port=PORT [ip=IP/PREFIX] [gateway=IP] \
+                     [reached=IP] [loopback=IP] [feign=close|ignore] [seed=NUMBER]'";
+
+/// Who and where the member is.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    /// `pid=DAYS,ID`
+    pub(crate) pid: Pid,
+    /// `gcd=IP:PORT`: the coordinator.
+    pub(crate) directory: Addr,
+    /// `port=PORT`: where to listen.
+    pub(crate) port: u16,
+    /// `ip=IP/PREFIX` and `gateway=IP`; without the first, DHCP says.
+    pub(crate) fixed: Option<Fixed>,
+    /// `reached=IP`: the address at which others reach it, if that is not its own.
+    pub(crate) reached: Option<Ipv4Addr>,
+    /// `loopback=IP`: the machine that 127.0.0.0/8 stands for.
+    pub(crate) loopback: Option<Ipv4Addr>,
+    /// `feign=close|ignore`: feigns failure now and then, as the assignment says.
+    pub(crate) feign: Option<FeignMode>,
+    /// `seed=NUMBER`: must differ at each start. It is the core's and smoltcp's, and makes the first
+    /// port. Without it: the time, and the Ethernet address.
+    pub(crate) seed: u32,
+}
+
+/// Reads the command line, or ends the emulator.
+#[inline(never)]
+pub(crate) fn read(mac: [u8; 6]) -> Arguments {
+    match parse(mac) {
+        Some(arguments) => arguments,
+        None => console::fail(USAGE),
+    }
+}
+
+fn parse(mac: [u8; 6]) -> Option<Arguments> {
+    let mut pid = None;
+    let (mut directory, mut port) = (None, None);
+    let (mut ip, mut gateway) = (None, None);
+    let (mut reached, mut loopback) = (None, None);
+    let mut feign = None;
+    let mut seed = drawn_seed(mac);
+    let args = &args::<1_024>().ok()?;
+    // The name of the program comes first.
+    for word in args.into_iter().map_while(Result::ok).skip(1) {
+        let (name, value) = word.split_once('=')?;
+        match name {
+            "pid" => {
+                let (days, id) = pair(value, ',')?;
+                pid = Some(Pid { days, id });
+            }
+            "gcd" => {
+                let at: SocketAddrV4 = value.parse().ok()?;
+                directory = Ipv4::addr(*at.ip(), at.port());
+            }
+            "port" => port = Some(value.parse().ok()?),
+            "ip" => ip = Some(pair(value, '/')?),
+            "gateway" => gateway = Some(value.parse().ok()?),
+            "reached" => reached = Some(value.parse().ok()?),
+            "loopback" => loopback = Some(value.parse().ok()?),
+            "feign" if value == "close" => feign = Some(FeignMode::Close),
+            "feign" if value == "ignore" => feign = Some(FeignMode::Ignore),
+            "seed" => seed = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    let fixed = ip.map(|(ip, prefix)| Fixed {
+        ip,
+        prefix,
+        gateway,
+    });
+    if fixed.is_none() && !cfg!(feature = "dhcp") {
+        return None;
+    }
+    Some(Arguments {
+        pid: pid?,
+        directory: directory?,
+        port: port?,
+        fixed,
+        reached,
+        loopback,
+        feign,
+        seed,
+    })
+}
+
+fn pair<A: FromStr, B: FromStr>(value: &str, between: char) -> Option<(A, B)> {
+    let (a, b) = value.split_once(between)?;
+    Some((a.parse().ok()?, b.parse().ok()?))
+}
+
+/// Another number at each start, and on each of several chips that start at once.
+fn drawn_seed(mac: [u8; 6]) -> u32 {
+    let [_, _, a, b, c, d] = mac;
+    let seconds = sys_time().unwrap_or(0) as u32;
+    // Nanoseconds since the emulator started: how long that took is chance.
+    let elapsed = sys_elapsed().unwrap_or(0) as u32;
+    (seconds ^ u32::from_le_bytes([a, b, c, d])).wrapping_mul(0x9E37_79B9) ^ elapsed
+}

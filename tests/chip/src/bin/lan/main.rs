@@ -1,0 +1,100 @@
+//! The firmware with its own TCP/IP: a member of the group on a microcontroller with Ethernet.
+//!
+//! With feature `console` its command line says who and where it is ([`arguments`]), and it reports what
+//! happens; both are semihosting. Without, it is what a product would flash: it says nothing, and who it
+//! is are constants.
+
+#![no_std]
+#![no_main]
+#![expect(
+    unsafe_code,
+    reason = "large statics are lent, not moved through the stack"
+)]
+
+mod address;
+#[cfg_attr(not(feature = "console"), path = "constants.rs")]
+mod arguments;
+#[cfg_attr(not(feature = "console"), path = "silent.rs")]
+mod console;
+mod lend;
+mod network;
+
+use core::mem::MaybeUninit;
+use core::net::Ipv4Addr;
+
+use bully::{Config, Event, Feign, Node};
+use bully_chip::{EXCHANGES, MEMBERS, board, stack};
+use bully_pickle::Ipv4;
+use cortex_m::peripheral::SCB;
+use cortex_m_rt::entry;
+
+use address::Address;
+use arguments::Arguments;
+use lend::lend;
+use network::Network;
+
+type Member = Node<MEMBERS, EXCHANGES>;
+
+#[entry]
+fn main() -> ! {
+    stack::paint();
+    board::start();
+    board::start_ethernet();
+    let mac = board::mac();
+    let arguments = lend!(Option<Arguments>, None);
+    let arguments = arguments.insert(arguments::read(mac));
+    let lan = lend!(MaybeUninit<Network>, MaybeUninit::uninit());
+    let lan = network::start(lan, arguments, mac);
+    let mut address = Address::new(lan, arguments.fixed);
+    loop {
+        lan.turn(network::time(board::now()));
+        if !address.is_awaited(lan) {
+            break;
+        }
+        network::sleep(lan, None);
+    }
+    let node = lend!(MaybeUninit<Member>, MaybeUninit::uninit());
+    let node = start_node(node, arguments, address.ip());
+    console::listening(address.ip(), arguments.port);
+    loop {
+        while let Some(event) = turn(node, lan) {
+            console::report(board::now(), event);
+        }
+        lan.flush(network::time(board::now()));
+        if address.has_changed(lan) {
+            // A member is known by its address: with another it is another member.
+            console::report_change();
+            SCB::sys_reset();
+        }
+        console::report_stack();
+        network::sleep(lan, node.poll_at());
+    }
+}
+
+/// Makes the member, which others reach at `ip`.
+#[inline(never)]
+fn start_node(
+    place: &'static mut MaybeUninit<Member>,
+    arguments: &Arguments,
+    ip: Ipv4Addr,
+) -> &'static mut Member {
+    let ip = arguments.reached.unwrap_or(ip);
+    let Some(addr) = Ipv4::addr(ip, arguments.port) else {
+        console::fail("a port above 0");
+    };
+    let mut config = Config::new(bully::Member {
+        pid: arguments.pid,
+        addr,
+    });
+    config.directory = Some(arguments.directory);
+    config.seed ^= u64::from(arguments.seed);
+    config.feign = arguments.feign.map(Feign::new);
+    place.write(Node::new(config))
+}
+
+/// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
+#[inline(never)]
+fn turn(node: &mut Member, lan: &mut Network) -> Option<Event> {
+    lan.turn(network::time(board::now()));
+    node.poll(board::now(), lan)
+}
