@@ -73,6 +73,22 @@ def link(target, members, features=()):
     return Elf(place / target / "release" / "bully-sizes")
 
 
+def link_firmware(target, features):
+    """The firmware with its own TCP/IP for `target`, as small as it gets, as an ELF file whose
+    relocations are kept."""
+    have_target(target)
+    flags = ["-Csymbol-mangling-version=v0", "-Clink-arg=--emit-relocs", "-Clink-arg=-Tlink.x"]
+    env = os.environ | {"RUSTFLAGS": " ".join(flags)}
+    env.pop("CARGO_ENCODED_RUSTFLAGS", None)
+    place = HERE / "target" / "small"
+    command = ["cargo", "build", "--quiet", "--locked", "--profile", "small", "--target", target, "--bin", "lan"]
+    command += ["--target-dir", place, "--no-default-features", "--features", ",".join(features)]
+    done = subprocess.run(command, cwd=HERE, env=env, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        fail(f"{target}, {features}: {done.stderr}")
+    return Elf(place / target / "small" / "lan")
+
+
 class Section:
     """One section, and where it lies."""
 

@@ -50,8 +50,11 @@ pub(crate) fn retain(members: &mut impl Table<Member>, keep: impl Fn(&Member) ->
     let mut kept = 0;
     let items = members.as_mut_slice();
     for at in 0..items.len() {
-        if items.get(at).is_some_and(&keep) {
-            items.swap(kept, at);
+        let Some(&item) = items.get(at).filter(|item| keep(item)) else {
+            continue;
+        };
+        if let Some(place) = items.get_mut(kept) {
+            *place = item;
             kept += 1;
         }
     }

@@ -25,7 +25,7 @@ pub use crate::keys::Keyed;
 use crate::keys::{keep_last, retain};
 use crate::names::{HOST_BYTES_MAX, Names};
 use crate::reader::Reader;
-use crate::show::{PlainText, Repr};
+use crate::show::Repr;
 pub use crate::show::{bytes_repr, raw_text, refusal_text};
 use crate::storage::sealed::Storage;
 use crate::table::Table;
@@ -217,7 +217,8 @@ impl<S: Storage> fmt::Display for Held<'_, S> {
             return bytes_repr(self.reader.beginning()).fmt(f);
         };
         match name_and_payload(data, message) {
-            Ok((name, _)) if self.name_alone => PlainText(name).fmt(f),
+            Ok((name, _)) if self.name_alone && S::COMPACT => bytes_repr(name.as_bytes()).fmt(f),
+            Ok((name, _)) if self.name_alone => raw_text(name.as_bytes()).fmt(f),
             _ if S::COMPACT => bytes_repr(self.reader.beginning()).fmt(f),
             _ => Repr(data, message).fmt(f),
         }

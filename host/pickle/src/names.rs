@@ -72,11 +72,13 @@ impl Names for Ipv4 {
             if at > 0 {
                 text.push(b'.');
             }
-            for unit in [100, 10, 1] {
-                if octet >= unit || unit == 1 {
-                    text.push(b'0' + octet / unit % 10);
-                }
+            if octet >= 100 {
+                text.push(b'0' + octet / 100);
             }
+            if octet >= 10 {
+                text.push(b'0' + octet / 10 % 10);
+            }
+            text.push(b'0' + octet % 10);
         }
         text
     }

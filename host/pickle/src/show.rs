@@ -68,31 +68,15 @@ impl Display for RawText<'_> {
                 .chars()
                 .chain(invalid.then_some(char::REPLACEMENT_CHARACTER))
         });
-        show_letters(f, letters)
-    }
-}
-
-/// A text as [`raw_text`] shows it.
-pub(crate) struct PlainText<'t>(pub(crate) &'t str);
-
-impl Display for PlainText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let trimmed = self
-            .0
-            .trim_matches(|letter: char| letter.is_ascii_whitespace());
-        show_letters(f, trimmed.chars())
-    }
-}
-
-fn show_letters(f: &mut Formatter<'_>, letters: impl Iterator<Item = char>) -> fmt::Result {
-    for (at, letter) in letters.enumerate() {
-        match letter {
-            _ if at == RAW_CHARACTERS_MAX => return f.write_char('…'),
-            _ if letter.is_control() => letter.escape_default().fmt(f)?,
-            _ => f.write_char(letter)?,
+        for (at, letter) in letters.enumerate() {
+            match letter {
+                _ if at == RAW_CHARACTERS_MAX => return f.write_char('…'),
+                _ if letter.is_control() => letter.escape_default().fmt(f)?,
+                _ => f.write_char(letter)?,
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Bytes as Python shows them, `b'...'`, at most 100 characters: the `detail` for
