@@ -1,134 +1,33 @@
 //! Groups of members with their own TCP/IP on an Ethernet in memory, in virtual time. `Checked` stands
 //! between each of them and its network.
 
+mod ethernet;
+
 use core::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bully::{Addr, Checked, Directory, Instant, Member, Node, Pid};
+use bully::{Addr, Checked, Directory, Event, Instant, Loss, Member, Node, Pid};
 use bully_lan::{Config, Lan, Memory};
 use bully_pickle::Ipv4;
 use bully_pickle::message::Keyed;
 use bully_pickle::writer::Forms;
-use smoltcp::iface::{Interface, SocketStorage};
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::iface::{Interface, SocketSet, SocketStorage};
+use smoltcp::socket::Socket;
 use smoltcp::time::Instant as NetInstant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+
+use ethernet::{Faults, Hub, Port};
 
 const SOCKETS: usize = 12;
 const EXCHANGES: usize = 8;
 const PORT: u16 = 40_001;
-
-/// What happens to frames, in thousandths.
-#[derive(Clone, Copy, Default)]
-struct Faults {
-    lost: u64,
-    doubled: u64,
-    late: u64,
-}
-
-/// The Ethernet: each frame arrives after a millisecond, at everybody that it is for.
-struct Hub {
-    now: u64,
-    queues: Vec<VecDeque<(u64, Vec<u8>)>>,
-    plugged: Vec<bool>,
-    faults: Faults,
-    random: u64,
-    frames: u64,
-}
-
-impl Hub {
-    fn below(&mut self, bound: u64) -> u64 {
-        // xorshift64*
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-
-    fn send(&mut self, from: usize, frame: Vec<u8>) {
-        self.frames += 1;
-        if !self.plugged[from] {
-            return;
-        }
-        // The last byte of an address is its owner's place; broadcast is for all.
-        let to_all = frame[0] & 1 == 1;
-        for to in 0..self.queues.len() {
-            if to == from || !self.plugged[to] || !to_all && usize::from(frame[5]) != to {
-                continue;
-            }
-            if self.below(1_000) < self.faults.lost {
-                continue;
-            }
-            let copies = 1 + u64::from(self.below(1_000) < self.faults.doubled);
-            for _ in 0..copies {
-                let late = if self.below(1_000) < self.faults.late {
-                    1_000 * (1 + self.below(20))
-                } else {
-                    0
-                };
-                self.queues[to].push_back((self.now + 1_000 + late, frame.clone()));
-            }
-        }
-    }
-
-    fn receive(&mut self, at: usize) -> Option<Vec<u8>> {
-        let now = self.now;
-        let queue = &mut self.queues[at];
-        let due = queue.iter().position(|(due, _)| *due <= now)?;
-        queue.remove(due).map(|(_, frame)| frame)
-    }
-}
-
-struct Port {
-    hub: Rc<RefCell<Hub>>,
-    at: usize,
-}
-
-struct Received(Vec<u8>);
-struct Sending<'a>(&'a Port);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = vec![0; len];
-        let result = f(&mut frame);
-        self.0.hub.borrow_mut().send(self.0.at, frame);
-        result
-    }
-}
-
-impl Device for Port {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Sending<'a>;
-
-    fn receive(&mut self, _: NetInstant) -> Option<(Received, Sending<'_>)> {
-        let frame = self.hub.borrow_mut().receive(self.at)?;
-        Some((Received(frame), Sending(self)))
-    }
-
-    fn transmit(&mut self, _: NetInstant) -> Option<Sending<'_>> {
-        Some(Sending(self))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1_514;
-        capabilities
-    }
-}
 
 type Net = Lan<'static, Port>;
 
 enum Program {
     Member(Box<Node<32, EXCHANGES>>, Box<Checked<Net, EXCHANGES>>),
     Coordinator(Box<Directory<32, EXCHANGES>>, Box<Checked<Net, EXCHANGES>>),
+    /// The program has ended and its host is there: it refuses connections.
+    Killed(Box<Interface>, Port),
     Off,
 }
 
@@ -136,6 +35,8 @@ struct Group {
     hub: Rc<RefCell<Hub>>,
     programs: Vec<Program>,
     boots: u64,
+    /// When a leader was first found to refuse connections.
+    refused_at: Option<u64>,
 }
 
 fn addr(at: usize) -> Addr {
@@ -155,18 +56,11 @@ fn member(at: usize) -> Member {
 impl Group {
     /// A coordinator and so many places for members, none of which is on.
     fn new(members: usize, seed: u64, faults: Faults, keyed: Keyed) -> Self {
-        let hub = Hub {
-            now: 1_000,
-            queues: vec![VecDeque::new(); members + 1],
-            plugged: vec![true; members + 1],
-            faults,
-            random: seed | 1,
-            frames: 0,
-        };
         let mut group = Self {
-            hub: Rc::new(RefCell::new(hub)),
+            hub: Hub::new(members + 1, seed, faults),
             programs: (0..=members).map(|_| Program::Off).collect(),
             boots: seed,
+            refused_at: None,
         };
         let net = Checked::directory(group.lan(0, keyed));
         group.programs[0] = Program::Coordinator(Box::default(), Box::new(net));
@@ -176,16 +70,8 @@ impl Group {
     fn lan(&mut self, at: usize, keyed: Keyed) -> Net {
         self.boots += 1;
         let hub = Rc::clone(&self.hub);
-        let now = NetInstant::from_micros(hub.borrow().now as i64);
         let mut port = Port { hub, at };
-        let mac = EthernetAddress([2, 0, 0, 0, 0, at as u8]);
-        let mut config = smoltcp::iface::Config::new(mac.into());
-        config.random_seed = self.boots;
-        let mut interface = Interface::new(config, &mut port, now);
-        interface.update_ip_addrs(|addrs| {
-            let ip = IpAddress::v4(10, 9, 0, at as u8 + 1);
-            addrs.push(IpCidr::new(ip, 24)).expect("there is capacity");
-        });
+        let interface = port.interface(self.boots);
         // Few in one test, and gone with it.
         let memory: &'static mut Memory<SOCKETS, 2_048, 536> = Box::leak(Box::default());
         let storage = Box::leak(Box::new([SocketStorage::EMPTY; SOCKETS]));
@@ -214,6 +100,25 @@ impl Group {
         self.programs[at] = Program::Member(Box::new(Node::new(config)), Box::new(net));
     }
 
+    /// Ends the program: its host resets its connections and refuses others from now on.
+    fn kill(&mut self, at: usize) {
+        let now = NetInstant::from_micros(self.hub.borrow().now as i64);
+        if let Program::Member(_, net) = &mut self.programs[at] {
+            let lan = net.inner_mut();
+            for (_, socket) in lan.sockets_mut().iter_mut() {
+                let Socket::Tcp(socket) = socket;
+                socket.abort();
+            }
+            lan.flush(now);
+        }
+        let mut port = Port {
+            hub: Rc::clone(&self.hub),
+            at,
+        };
+        let interface = port.interface(self.boots);
+        self.programs[at] = Program::Killed(Box::new(interface), port);
+    }
+
     /// Cuts the power: nobody is told.
     fn power_off(&mut self, at: usize) {
         self.programs[at] = Program::Off;
@@ -237,6 +142,10 @@ impl Group {
                     net.inner_mut().turn(net_now);
                     while let Some(event) = node.poll(now, &mut **net) {
                         net.note(event);
+                        let refused = Loss::Refused;
+                        if matches!(event, Event::LeaderLost { how, .. } if how == refused) {
+                            self.refused_at.get_or_insert(micros);
+                        }
                     }
                     net
                 }
@@ -244,6 +153,10 @@ impl Group {
                     net.inner_mut().turn(net_now);
                     while directory.poll(now, &mut **net).is_some() {}
                     net
+                }
+                Program::Killed(interface, port) => {
+                    interface.poll(net_now, port, &mut SocketSet::new(&mut [][..]));
+                    continue;
                 }
                 Program::Off => continue,
             };
@@ -352,4 +265,28 @@ fn groups_agree_though_frames_are_lost_doubled_and_late() {
         group.start(5);
         group.until_agreed(5, 30_000);
     }
+}
+
+#[test]
+fn within_50_ms_of_the_first_refused_probe_the_next_member_leads_and_all_follow_it() {
+    let mut slowest = 0;
+    for seed in 100..120 {
+        let mut group = Group::new(8, seed, Faults::default(), Keyed::Pid);
+        for at in 1..=8 {
+            group.start(at);
+        }
+        group.until_agreed(8, 2_000);
+        group.run(3_000);
+        group.kill(8);
+        group.until_agreed(7, 10_000);
+        let now = group.hub.borrow().now;
+        let refused_at = group.refused_at.expect("somebody's PROBE was refused");
+        let took = (now - refused_at) / 1_000;
+        assert!(
+            took <= 50,
+            "seed {seed}: {took} ms after the first refused PROBE"
+        );
+        slowest = slowest.max(took);
+    }
+    println!("at most {slowest} ms after the first refused PROBE");
 }
