@@ -380,16 +380,17 @@ impl NodeView<'_> {
             window_until: self.now() + self.state.config.window,
             probed_in_window: false,
         };
-        let news = !self.state.is_led_by(leader);
-        if news {
+        if self.state.is_led_by(leader) {
+            // What has not been relayed yet of the same announcement will be.
+            self.state.stage = stage;
+            self.state.timers.stop(Timer::Patience);
+        } else {
             // What comes of a PROBE from before is old.
             self.slots.retire_probes(leader);
-        }
-        self.enter(stage, Instant::NEVER);
-        self.state.timers.set(Timer::Probe, probe_at);
-        if news {
+            self.enter(stage, Instant::NEVER);
             self.relay_news(leader);
         }
+        self.state.timers.set(Timer::Probe, probe_at);
         self.emit_leader(leader, reason);
     }
 

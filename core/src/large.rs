@@ -443,6 +443,11 @@ impl NodeView<'_> {
             let leader = self.state.leader();
             let known = leader.is_some() && self.state.answers_probes == leader;
             let patience = if known { self.patience() } else { PATIENCE.1 };
+            // For those who only ask there is time: one slow answer must not cost an election.
+            let patience = match self.state.stage.contest() {
+                Some(_) => patience,
+                None => patience.twice().twice().min(PATIENCE.1),
+            };
             let at = self.later(patience);
             self.state.timers.set(Timer::Patience, at);
         }

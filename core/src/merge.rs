@@ -403,13 +403,14 @@ impl Table<'_> {
         }
         if let Some(known) = known {
             if self.members.is_full() {
-                // Nobody else gives way to a second address; the first one does if it has failed, and
-                // to what the coordinator lists also if it has yet to answer.
+                // Nobody else gives way to a second address, but to a leader's own; the first one does
+                // if it has failed, and to what the coordinator lists also if it has yet to answer.
                 let asked = trust > Trust::Named && known.liveness == Liveness::Asked;
-                if !known.has(Flag::Gone) && !asked {
+                if known.has(Flag::Gone) || asked {
+                    self.retain(&|entry, _| entry.pid != member.pid);
+                } else if !(force && keep.contains(&member.pid)) {
                     return false;
                 }
-                self.retain(&|entry, _| entry.pid != member.pid);
             }
             note = self.note_of_new_address(member.pid, known, trust);
         }

@@ -7,7 +7,7 @@ use crate::merge::{Keep, Merged};
 use crate::net::{Exchange, Gone, Incoming, Net, Request};
 use crate::phase::{Phase, Stage};
 use crate::roster::{Member, Pid, Roster};
-use crate::table::Flag;
+use crate::table::{Flag, count_below};
 use crate::time::Instant;
 use crate::view::NodeView;
 
@@ -234,15 +234,23 @@ impl NodeView<'_> {
     }
 
     /// Who has sent an ELECTION: in a large group it is to be sent COORDINATOR. A program of another
-    /// kind does not say; with a table too small for the group it is the least in its own list.
+    /// kind does not say: it is one of those in its list that are not known to be of ours, drawn by
+    /// lot, as it asks again.
     fn note_asker(&mut self, list: Roster<'_>, sender: Option<Member>) {
         if let Some(sender) = sender {
             self.merge_origin(sender);
         }
-        let asker = sender.or_else(|| list.members().first().copied());
-        if self.state.large.on
-            && let Some(asker) = asker.filter(|asker| asker.pid < self.table.me.pid)
-        {
+        if !self.state.large.on {
+            return;
+        }
+        let asker = sender.or_else(|| {
+            let lesser = count_below(list.members(), self.table.me);
+            let others = list.members().iter().take(lesser);
+            let mut others = others.filter(|other| !self.table.has(other.pid, Flag::Ours));
+            let drawn = self.state.rng.below(others.clone().count());
+            others.nth(drawn).copied()
+        });
+        if let Some(asker) = asker.filter(|asker| asker.pid < self.table.me.pid) {
             if sender.is_none() {
                 self.merge_sender(asker);
             }

@@ -360,3 +360,37 @@ fn a_leader_that_is_slower_than_the_others_is_not_left_before_its_first_answer()
          seed 78716",
     );
 }
+
+#[test]
+fn an_answer_that_takes_longer_than_patience_costs_no_election() {
+    all_agree_in(
+        "members 10
+         capacity 4,8
+         start together
+         delay exp 7ms
+         late 1 at 11100ms
+         late 2 at 3700ms
+         crash 5 at 8s
+         plain 2
+         partition below 8 from 700ms to 11900ms gcd above
+         for 95s
+         seed 86824",
+    );
+}
+
+#[test]
+fn a_leader_that_has_moved_is_found_at_the_address_that_it_announces() {
+    all_agree_in(
+        "members 13
+         capacity 4
+         start descending
+         delay const 1ms
+         late 10 at 5s
+         vanish leader at 9s until 10519ms moved
+         crash leader at 4s
+         pause leader from 1400ms to 4600ms
+         forge 1 refusing from 3352219us to 14711222us
+         for 95s
+         seed 88887",
+    );
+}

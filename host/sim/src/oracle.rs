@@ -82,7 +82,10 @@ impl Simulation<'_> {
         let there = |pid: Pid, clear_since: Instant, within: Duration| {
             let number = number_of(pid) as usize;
             let view = self.agreement.view(number)?;
-            (view.pid == pid && plain(view, number, clear_since, within)).then_some(number)
+            // By the letter a plain member asks all who were forged before it leads.
+            let leads = view.judged || self.scenario.attacks.is_empty();
+            let plain = view.pid == pid && plain(view, number, clear_since, within);
+            (leads && plain).then_some(number)
         };
         let (invariant, greater) = match (had, has) {
             (Some(had), Some(has)) if has < had && has > me.pid => (

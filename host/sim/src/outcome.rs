@@ -116,7 +116,8 @@ impl Unchecked {
                 "agreement and message counts before the end: only one member probes"
             }
             Self::PlainMembers => {
-                "the leaders that plain members follow: by the letter these may be wrong for good"
+                "the leaders that plain members follow, and who leads over a plain member while \
+                 members are forged: by the letter these may be wrong for good"
             }
             Self::CannotJoin => "members that could not reach the coordinator to join",
             Self::CutLinks => "agreement while a link was cut: not everybody reached everybody",
