@@ -1,6 +1,7 @@
 //! Pretends to fail now and then, and recovers.
 
 use super::prelude::*;
+use crate::seen::Seen;
 use crate::wire::ProbeForm;
 
 pub(crate) const CHECK: Check = Check {
@@ -133,6 +134,15 @@ fn await_recovery(
     let was_silent = stage.links.last().is_some_and(|link| !link.refused);
     while stage.now() < until {
         look(stage, watch, &mut looks)?;
+        // It may be up for less time than there is between two looks; its election tells.
+        let shortest = failed + Duration::from_secs_f64(*LENGTH.start());
+        let elects = |seen: &&Seen| {
+            let kinds = [Kind::Join, Kind::Election, Kind::Coordinator];
+            seen.at >= shortest && seen.kind().is_some_and(|kind| kinds.contains(&kind))
+        };
+        if let Some(seen) = stage.seen.iter().find(elects) {
+            return Ok(seen.at);
+        }
         let back = looks.iter().find(|look| {
             let link = &stage.links[look.link];
             let answered = stage.answer(look.link).is_some();
