@@ -8,9 +8,12 @@ use std::thread;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::commands::ask::Ask;
 #[cfg(unix)]
 use crate::commands::grade;
-use crate::commands::{Failure, bench, completions, diagram, gateway, gcd, lab, node, replay, sim};
+use crate::commands::{
+    Failure, ask, bench, completions, diagram, explain, gateway, gcd, lab, node, replay, sim, top,
+};
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
@@ -49,6 +52,15 @@ enum Command {
     Sim(Box<sim::Args>),
     Diagram(diagram::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
+    Top(top::Args),
+    Status(ask::Args),
+    /// List the members that a running one knows
+    Members(ask::Args),
+    /// Follow what happens to a running member
+    Monitor(ask::Args),
+    /// Have a running program end as at Ctrl-C: a leader announces the next one
+    Resign(ask::Args),
     Gateway(gateway::Args),
     Bench(bench::Args),
     Completions(completions::Completions),
@@ -77,6 +89,12 @@ pub fn main() -> ExitCode {
         Command::GradeKeeper(args) => return exit(grade::keep(args)),
         Command::Diagram(args) => return exit(diagram::run(args)),
         Command::Replay(args) => return exit(replay::run(args)),
+        Command::Explain(args) => return exit(explain::run(args)),
+        Command::Status(args) => return exit(ask::run(args, Ask::Status)),
+        Command::Members(args) => return exit(ask::run(args, Ask::Members)),
+        Command::Monitor(args) => return exit(ask::run(args, Ask::Monitor)),
+        Command::Resign(args) => return exit(ask::run(args, Ask::Resign)),
+        Command::Top(args) => top::run(args),
         Command::Node(args) => node::run(args),
         Command::Gcd(args) => gcd::run(args),
         Command::Lab(args) => lab::run(args),

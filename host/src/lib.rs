@@ -47,6 +47,7 @@
 mod bench;
 pub mod cli;
 mod commands;
+mod control;
 pub mod gateway;
 pub mod heap;
 mod load;

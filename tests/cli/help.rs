@@ -3,6 +3,9 @@
 use crate::program::Program;
 
 const NODE: &[&str] = &[
+    "--control <unix:PATH|127.0.0.1:PORT>",
+    "[env: BULLY_GCD_HOST]",
+    "[env: BULLY_SU_ID]",
     "--no-handover",
     "up to 400 ms",
     "<GCD_HOST>",
@@ -91,6 +94,8 @@ const GCD: &[&str] = &[
 ];
 
 const LAB: &[&str] = &[
+    "--top",
+    "--control <unix:PATH|127.0.0.1:PORT>",
     "--no-handover",
     "--gcd <HOST> <PORT>",
     "--bind <ADDR>",
@@ -227,7 +232,61 @@ const REPLAY: &[&str] = &[
     "Exit status:",
 ];
 
+const DIAGRAM: &[&str] = &[
+    "[FILES]...",
+    "--to <FORM>",
+    "html:",
+    "svg:",
+    "shiviz:",
+    "perfetto:",
+    "mermaid:",
+    "--output <FILE>",
+    "--from <TIME>",
+    "--until <TIME>",
+    "--members <LIST>",
+    "--hide <KINDS>",
+    "--scale <WHAT>",
+    "[default: events]",
+    "--max <N>",
+    "[default: 10000]",
+    "Examples:",
+    "Exit status:",
+];
+
+const EXPLAIN: &[&str] = &[
+    "[FILES]...",
+    "--from <TIME>",
+    "--until <TIME>",
+    "Exit status:",
+];
+
+const STATUS: &[&str] = &[
+    "--control <unix:PATH|127.0.0.1:PORT>",
+    "[env: BULLY_CONTROL]",
+    "--format <FORM>",
+    "text:",
+    "json:",
+    "csv:",
+    "Exit status: 0 there is a leader",
+];
+
+const TOP: &[&str] = &[
+    "[FILES]...",
+    "--control <unix:PATH|127.0.0.1:PORT>",
+    "Keys:",
+    "PgUp",
+];
+
 const ALL: &[&str] = &[
+    "diagram",
+    "explain",
+    "status",
+    "members",
+    "monitor",
+    "resign",
+    "top",
+    "completions",
+    "man",
     "node",
     "gcd",
     "lab",
@@ -256,6 +315,10 @@ fn every_flag_is_told_with_its_default() {
         ("gateway", GATEWAY),
         ("bench", BENCH),
         ("replay", REPLAY),
+        ("diagram", DIAGRAM),
+        ("explain", EXPLAIN),
+        ("status", STATUS),
+        ("top", TOP),
     ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
@@ -286,7 +349,24 @@ fn the_overview_shows_how_to_begin() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["node", "gcd", "lab", "sim", "gateway", "bench", "replay"] {
+    for command in [
+        "node",
+        "gcd",
+        "lab",
+        "sim",
+        "gateway",
+        "bench",
+        "replay",
+        "diagram",
+        "explain",
+        "status",
+        "members",
+        "monitor",
+        "resign",
+        "top",
+        "completions",
+        "man",
+    ] {
         for flag in ["-h", "--help"] {
             let left = Program::run(&[command, flag]);
             for line in &left.out {

@@ -206,4 +206,7 @@ fn what_is_kept_has_every_message_of_the_program() {
     assert!(of("ELECTION") >= 1, "{wire}");
     let output = fs::read_to_string(run.join("stdout.txt")).expect("output");
     assert!(output.contains(r#""event": "joined""#), "{output}");
+    let diagram = fs::read_to_string(run.join("diagram.html")).expect("a diagram");
+    assert!(diagram.contains("<title>ELECTION ("), "{diagram}");
+    assert!(diagram.contains("<title>JOIN ("), "{diagram}");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The program's file.
-const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
+pub(crate) const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
 
 /// A folder for one test, removed in the end.
 pub(crate) struct Folder(PathBuf);

@@ -136,11 +136,7 @@ pub(super) fn write(run: &Run, file: &Path, title: &str) -> Result<(), Failure> 
 fn draw(run: &Run, how: &How, output: Option<&Path>, title: &str) -> Result<ExitCode, Failure> {
     let selection = how.wanted(run)?.select(run);
     if selection.points.is_empty() {
-        super::remark(
-            "error: there is nothing to draw\n  tip: give logs with messages, of --log json, and a \
-             time within the run\n",
-        );
-        return Ok(ExitCode::from(NOTHING));
+        return Ok(logs::nothing("draw"));
     }
     for left_out in &selection.left_out {
         super::remark(&format!("note: {left_out}\n"));
@@ -160,9 +156,6 @@ fn draw(run: &Run, how: &How, output: Option<&Path>, title: &str) -> Result<Exit
     }
     Ok(ExitCode::from(u8::from(run.is_inconsistent)))
 }
-
-/// The exit status when there is nothing to draw.
-const NOTHING: u8 = 3;
 
 /// Names the diagram after its logs.
 fn title(files: &[PathBuf]) -> String {
@@ -274,7 +267,7 @@ impl Scaled {
 }
 
 /// Reads a moment, in microseconds since the start.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     if text.parse() == Ok(0.0) {
         return Ok(0);
     }

@@ -4,18 +4,20 @@ mod args;
 mod class;
 mod keeper;
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(crate) use args::Args;
 use args::{ReportTo, template, unknown};
 use bully_grade::report::{Form, ReportFile, Style, progress_line, summary_line};
 use bully_grade::{CHECKS, Extra, Pickle, Progress, Report, Template};
+use bully_view::{Run, Source};
 pub(crate) use keeper::{Keeper, run as keep};
 
 use super::output::Output;
-use super::{Failure, remark};
+use super::{Failure, diagram, remark};
 
 /// Grades and reports.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -39,6 +41,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut outputs = Outputs::open(args)?;
     let report = bully_grade::grade(&options, &Pickle, |progress| outputs.show(progress))
         .map_err(|error| unknown(&error))?;
+    if let Some(folder) = &args.keep {
+        draw_kept(folder);
+    }
     outputs.finish(&report)?;
     let gradescope = args
         .reports
@@ -48,6 +53,34 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(report.exit_code()),
     })
+}
+
+/// Draws what was kept of each check, beside it. A picture that cannot be written is no verdict, but told.
+fn draw_kept(folder: &Path) {
+    for check in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let file = check.path().join("events.jsonl");
+        let Ok(opened) = File::open(&file) else {
+            continue;
+        };
+        let name = check.file_name().to_string_lossy().into_owned();
+        let source = Source::read(&name, BufReader::new(opened));
+        let drawn = source.map_err(|error| Failure::system(&error));
+        let drawn = drawn.and_then(|source| {
+            let run = Run::new(&[source]);
+            if run.messages.is_empty() {
+                // A check in which nothing was sent.
+                return Ok(());
+            }
+            diagram::write(
+                &run,
+                &check.path().join("diagram.html"),
+                &format!("bully grade: {name}"),
+            )
+        });
+        if let Err(failure) = drawn {
+            remark(&format!("note: no diagram of {name}: {}\n", failure.what));
+        }
+    }
 }
 
 /// Where the reports go.

@@ -1,13 +1,17 @@
 //! `bully lab`: many members in one process, a group of their own or part of one elsewhere.
 
+mod agenda;
+
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bully::{Config, Instant, Member, Messages, Pid};
 
+use agenda::Agenda;
+
 use super::capacity::{self, Capacities};
+use super::control::{ControlArgs, Controlled};
 use super::gcd::{Joins, LocalGcd, Settings};
 use super::listen::{Listen, advertise, ip};
 use super::member::{HANDOVER_MAX, Joining, LocalMember};
@@ -15,8 +19,9 @@ use super::node::{Mode, su_id};
 use super::record::{self, Recording};
 use super::wire::{find_directory, host_and_port};
 use super::{
-    EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed,
+    EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed, top,
 };
+use crate::control::Snapshot;
 use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
 use crate::names::{self, Names};
@@ -88,6 +93,13 @@ pub(crate) struct Args {
     record_max: u64,
 
     #[command(flatten)]
+    control: ControlArgs,
+
+    /// Watch it on the whole terminal, as bully top does, instead of its log
+    #[arg(long, conflicts_with_all = ["control", "format"])]
+    top: bool,
+
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -121,6 +133,9 @@ const STATUS_EACH: Duration = Duration::from_millis(100);
 /// Runs a group until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.check()?;
+    if args.top {
+        return top::lab();
+    }
     let group = files::Group {
         members: args.members.into(),
         coordinator: EXCHANGES_MAX,
@@ -136,11 +151,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(scarce) = scarce {
         log.remark(&format!("warning: {scarce}"));
     }
-    let outcome = practise(args, &mut poll, &stop, &mut log);
+    let control = args.control.open(&poll, &mut log)?;
+    let outcome = practise(args, &mut poll, &stop, &control, &mut log);
     super::close(log, clock.now(), &stop, outcome)
 }
 
-fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<(), Failure> {
+fn practise(
+    args: &Args,
+    poll: &mut Poll,
+    stop: &Stop,
+    control: &Controlled,
+    log: &mut Log,
+) -> Result<(), Failure> {
     let clock = poll.clock();
     let seed = args.seed.unwrap_or_else(drawn_seed);
     if args.seed.is_none() || log.is_text() {
@@ -160,8 +182,14 @@ fn practise(args: &Args, poll: &mut Poll, stop: &Stop, log: &mut Log) -> Result<
         if log.ended() {
             return Ok(());
         }
+        control.turn(|listed| lab.snapshot(now, log, listed));
         let over = settled_until.is_some_and(|until| until <= now);
-        if lab.refused || stop.signalled() || over || (stop.expired(now) && lab.agreed()) {
+        if lab.refused
+            || stop.signalled()
+            || control.resigns()
+            || over
+            || (stop.expired(now) && lab.agreed())
+        {
             break lab.summary(now);
         }
         let end = if stop.expired(now) {
@@ -496,6 +524,17 @@ impl Lab {
         messages
     }
 
+    /// How all members stand, and the first one's table, for whoever asks.
+    fn snapshot(&self, now: Instant, log: &mut Log, listed: bool) -> Snapshot {
+        let first = self.members.first().filter(|_| listed);
+        Snapshot {
+            t: now.as_micros() as f64 / 1e6,
+            time: log.unix_seconds(now),
+            views: self.members.iter().map(|member| member.view(now)).collect(),
+            listed: first.map(LocalMember::listed),
+        }
+    }
+
     fn summary(&self, now: Instant) -> Summary {
         let agreed = self.agreed();
         Summary {
@@ -507,42 +546,6 @@ impl Lab {
             elapsed_s: now.as_micros() as f64 / 1e6,
             load: load(),
         }
-    }
-}
-
-/// Who is due when, so that members at rest cost nothing.
-struct Agenda {
-    due: Vec<Option<Instant>>,
-    order: BTreeSet<(Instant, usize)>,
-}
-
-impl Agenda {
-    fn new(count: usize) -> Self {
-        Self {
-            due: vec![None; count],
-            order: BTreeSet::new(),
-        }
-    }
-
-    fn set(&mut self, number: usize, at: Option<Instant>) {
-        let Some(due) = self.due.get_mut(number) else {
-            return;
-        };
-        if let Some(before) = core::mem::replace(due, at) {
-            self.order.remove(&(before, number));
-        }
-        self.order.extend(at.map(|at| (at, number)));
-    }
-
-    fn first(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
-    }
-
-    /// Takes out whoever is due first, if that is by `now`.
-    fn next(&mut self, now: Instant) -> Option<usize> {
-        let (_, number) = *self.order.first().filter(|(at, _)| *at <= now)?;
-        self.set(number, None);
-        Some(number)
     }
 }
 
@@ -558,6 +561,8 @@ fn identity(id: u32) -> Pid {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use bully_view::{Run, Source};
 
@@ -53,4 +54,13 @@ pub(super) fn run(sources: &[Source]) -> Run {
         super::remark(&format!("note: {remark}\n"));
     }
     run
+}
+
+/// Says that there is nothing to `verb`, and returns the exit status for that.
+pub(super) fn nothing(verb: &str) -> ExitCode {
+    super::remark(&format!(
+        "error: there is nothing to {verb}\n  tip: give logs with messages, of --log json, and a time \
+         within the run\n"
+    ));
+    ExitCode::from(3)
 }

@@ -12,6 +12,7 @@ use super::Failure;
 use super::capacity::Capacities;
 use super::listen::is_here;
 use super::record::{Recording, Watch};
+use crate::control::{Listed, View};
 use crate::log::{self, HostPort, Log, Ports, Trace, pid_text, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
@@ -33,6 +34,10 @@ pub(crate) struct LocalMember {
     joining: Joining,
     /// How its recording fares, if there is one.
     recording: Option<Watch>,
+    /// Where it stands, whom it follows, and since when.
+    stands: (Phase, Option<Pid>, Instant),
+    /// When the leader was last heard from, and how many messages of the kinds that say so had come.
+    confirmed: (Option<Instant>, u64),
 }
 
 /// Which option to change when a configuration cannot work.
@@ -139,6 +144,8 @@ impl LocalMember {
             swept: None,
             joining: Joining::Trying(None),
             recording,
+            stands: (Phase::Joining, None, clock.now()),
+            confirmed: (None, 0),
         })
     }
 
@@ -184,11 +191,70 @@ impl LocalMember {
             self.recording = None;
             log.remark(&format!("warning: {failed}"));
         }
+        self.note_leader(clock.now());
         let revision = self.node.roster().revision();
         if self.swept != revision {
             self.swept = revision;
             self.tcp.sweep(self.node.roster());
         }
+    }
+
+    /// Takes note of who leads since when, and of signs of that one's life.
+    fn note_leader(&mut self, now: Instant) {
+        let (phase, leader) = (self.node.phase(), self.node.leader());
+        let received = self.node.counters().received;
+        // What an OK answers is not told, but whoever follows asks nobody but its leader.
+        let signs = received.coordinator + received.ok;
+        if (phase, leader) != (self.stands.0, self.stands.1) {
+            self.stands = (phase, leader, now);
+            self.confirmed.0 = leader.map(|_| now);
+        } else if signs > self.confirmed.1 && leader.is_some() {
+            self.confirmed.0 = Some(now);
+        }
+        self.confirmed.1 = signs;
+    }
+
+    /// How it stands, for whoever asks.
+    pub(crate) fn view(&self, now: Instant) -> View {
+        let pair = |pid: Pid| (pid.days, pid.id);
+        let (phase, leader, since) = self.stands;
+        let state = match phase {
+            Phase::Joining => "joining",
+            Phase::Electing => "electing",
+            Phase::Waiting => "waiting",
+            Phase::Failed => "failed",
+            Phase::Leading => "leading",
+            Phase::Following(_) => "following",
+            _ => "resigned",
+        };
+        let confirmed = match phase {
+            Phase::Leading => Some(0.0),
+            _ => self.confirmed.0.map(|at| now.since(at).as_secs_f64()),
+        };
+        View {
+            node: pair(self.me.pid),
+            state: state.to_owned(),
+            leader: leader.map(pair),
+            since_s: now.since(since).as_secs_f64(),
+            confirmed_s: confirmed.filter(|_| leader.is_some()),
+            members: self.node.roster().len(),
+            sent: self.node.counters().sent.into(),
+            received: self.node.counters().received.into(),
+        }
+    }
+
+    /// Its table, for whoever asks.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let members = self.node.roster().members().iter();
+        let listed = members.map(|member| {
+            let host = self.tcp.names().host(member.addr).into_owned();
+            (
+                (member.pid.days, member.pid.id),
+                host,
+                names::port(member.addr),
+            )
+        });
+        listed.collect()
     }
 
     /// Before the end: sends what can be sent at once.

@@ -1,8 +1,10 @@
 //! What the program can do, a file for each command, and what the commands share.
 
+pub(crate) mod ask;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod diagram;
+pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod gcd;
 #[cfg(unix)]
@@ -12,9 +14,11 @@ pub(crate) mod node;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod sim;
+pub(crate) mod top;
 
 mod birthday;
 mod capacity;
+mod control;
 mod failure;
 mod files;
 mod listen;

@@ -8,10 +8,12 @@ use clap::ValueEnum;
 
 use super::birthday::{self, Birthday};
 use super::capacity::Capacities;
+use super::control::{ControlArgs, Controlled};
 use super::member::{HANDOVER_MAX, Joining, LocalMember};
 use super::record::{self, Recording};
 use super::wire::{WireArgs, find_directory, port};
 use super::{Failure, Stop, drawn_seed, duration, files, seed};
+use crate::control::Snapshot;
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::net::{Poll, Tcp};
 
@@ -24,18 +26,19 @@ use crate::net::{Poll, Tcp};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// AnyNode of the group coordinator: a name or an address, `localhost` for this one
+    #[arg(env = "BULLY_GCD_HOST", hide_env_values = true)]
     gcd_host: String,
 
     /// Port of the group coordinator, 1 to 65535
-    #[arg(value_parser = port)]
+    #[arg(env = "BULLY_GCD_PORT", hide_env_values = true, value_parser = port)]
     gcd_port: u16,
 
     /// Your student id, seven digits
-    #[arg(value_parser = su_id)]
+    #[arg(env = "BULLY_SU_ID", hide_env_values = true, value_parser = su_id)]
     su_id: u32,
 
     /// Your birthday, YYYY-MM-DD or MM-DD; a birthday today is 365 days away
-    #[arg(value_parser = Birthday::parse, conflicts_with = "days")]
+    #[arg(env = "BULLY_BIRTHDAY", hide_env_values = true, value_parser = Birthday::parse, conflicts_with = "days")]
     birthday: Option<Birthday>,
 
     /// Days to the birthday, 1 to 365, instead of BIRTHDAY
@@ -81,6 +84,9 @@ pub(crate) struct Args {
     /// How long the recording may grow, at least 64KB: the older half of it is in FILE.old
     #[arg(long, value_name = "SIZE", value_parser = record::bytes, default_value = record::LEN_MAX, requires = "record")]
     record_max: u64,
+
+    #[command(flatten)]
+    control: ControlArgs,
 
     #[command(flatten)]
     log: LogArgs,
@@ -130,7 +136,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(scarce) = scarce {
         log.remark(&format!("warning: {scarce}"));
     }
-    let outcome = take_part(args, pid, &mut poll, &stop, &mut log);
+    let control = args.control.open(&poll, &mut log)?;
+    let outcome = take_part(args, pid, &mut poll, &stop, &control, &mut log);
     // A member outlives its log.
     log.close(clock.now(), stop.signalled());
     outcome
@@ -141,6 +148,7 @@ fn take_part(
     pid: Pid,
     poll: &mut Poll,
     stop: &Stop,
+    control: &Controlled,
     log: &mut Log,
 ) -> Result<(), Failure> {
     let clock = poll.clock();
@@ -191,7 +199,13 @@ fn take_part(
         }
         let now = clock.now();
         log.turn(now);
-        if stop.signalled() || stop.expired(now) {
+        control.turn(|listed| Snapshot {
+            t: now.as_micros() as f64 / 1e6,
+            time: log.unix_seconds(now),
+            views: vec![member.view(now)],
+            listed: listed.then(|| member.listed()),
+        });
+        if stop.signalled() || stop.expired(now) || control.resigns() {
             if !args.no_handover {
                 hand_over(&mut member, poll, log)?;
             }
@@ -207,7 +221,7 @@ fn take_part(
     }
     match member.joining() {
         // Whoever is stopped while still asking has been asked to.
-        Joining::Trying(_) if stop.signalled() => Ok(()),
+        Joining::Trying(_) if stop.signalled() || control.resigns() => Ok(()),
         joining => args.not_joined(joining),
     }
 }

@@ -16,11 +16,11 @@ use crate::pickle::writer::{Forms, OkForm, ProbeForm};
 #[derive(Debug, clap::Args)]
 pub(crate) struct WireArgs {
     /// Where to listen; without a port, or with port 0, at any that is free
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = bind, default_value = "127.0.0.1:0")]
+    #[arg(long, env = "BULLY_BIND", hide_env_values = true, value_name = "ADDR[:PORT]", value_parser = bind, default_value = "127.0.0.1:0")]
     pub(crate) bind: SocketAddr,
 
     /// Host to send to the others instead of the address listened on [default: that of --bind]
-    #[arg(long, value_name = "HOST", value_parser = advertise)]
+    #[arg(long, env = "BULLY_ADVERTISE", hide_env_values = true, value_name = "HOST", value_parser = advertise)]
     advertise: Option<String>,
 
     /// Keys of the member lists that are sent: as the coordinator's, the address, or the process id

@@ -17,7 +17,13 @@ pub(crate) enum Format {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct LogArgs {
     /// Form of the log
-    #[arg(long = "log", value_name = "FORM", default_value = "text")]
+    #[arg(
+        long = "log",
+        env = "BULLY_LOG",
+        hide_env_values = true,
+        value_name = "FORM",
+        default_value = "text"
+    )]
     pub(super) format: Format,
 
     /// Of the text, only changes of leader and errors

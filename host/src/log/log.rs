@@ -8,6 +8,7 @@ use bully::{Instant, Pid};
 use super::args::{Format, LogArgs};
 use super::event::{Event, pid_text};
 use super::repeats::Repeats;
+use super::tap::Tap;
 use super::text::{self, Detail, Tone};
 use super::trace::Trace;
 use super::wall::Wall;
@@ -27,6 +28,8 @@ pub(crate) struct Log {
     host: &'static str,
     wall: Wall,
     repeats: Repeats,
+    /// Whoever watches from outside.
+    tap: Option<Tap>,
     writer: Writer,
     /// When to show the status again.
     status_at: Instant,
@@ -69,10 +72,16 @@ impl Log {
             host,
             wall: Wall::new(poll.clock()),
             repeats: Repeats::default(),
+            tap: None,
             writer: Writer::start(Streams::standard(), on_error, move || waker.wake())?,
             status_at: Instant::ZERO,
             finished: false,
         })
+    }
+
+    /// Hands all events but messages to `tap` too, while somebody watches there.
+    pub(crate) fn set_tap(&mut self, tap: Tap) {
+        self.tap = Some(tap);
     }
 
     /// Returns `true` if it is text for people.
@@ -121,6 +130,14 @@ impl Log {
     }
 
     fn write(&mut self, now: Instant, who: Option<Pid>, event: &Event) {
+        let watched = self.tap.as_ref().is_some_and(Tap::is_watched);
+        if watched && !matches!(event, Event::Message(_)) {
+            let unix = self.unix_seconds(now);
+            let line = json::line(now.as_micros() as f64 / 1e6, unix, who, event);
+            if let Some(tap) = &self.tap {
+                tap.push(line);
+            }
+        }
         let (to, line) = if self.is_text() {
             if text::detail(event) > self.detail {
                 return;
@@ -135,7 +152,7 @@ impl Log {
                 }
             }
         } else {
-            let unix = self.wall.unix_micros(now) as f64 / 1e6;
+            let unix = self.unix_seconds(now);
             let line = json::line(now.as_micros() as f64 / 1e6, unix, who, event);
             (Stream::Out, line + "\n")
         };
@@ -144,6 +161,11 @@ impl Log {
         } else {
             self.writer.push(to, &line);
         }
+    }
+
+    /// Returns the Unix time at `t`, in seconds, as the log's lines have it.
+    pub(crate) fn unix_seconds(&mut self, t: Instant) -> f64 {
+        self.wall.unix_micros(t) as f64 / 1e6
     }
 
     fn report_lost(&mut self, now: Instant) {

@@ -8,7 +8,7 @@
   const number = (text) => (text === "" ? null : Number(text));
   const labels = [...svg.querySelectorAll(".b text")].values();
   // Each message: who sent it and when in the order of everything, who received it and when.
-  const messages = [...svg.querySelectorAll(".m path")].map((element) => {
+  const messages = [...svg.querySelectorAll("g.m path")].map((element) => {
     const [sent, received] = element.id.split(".").map(number);
     const [x1, y1, x2, y2] = element.getAttribute("d").match(/-?[\d.]+/g).map(Number);
     const [from, to] = [sent === null ? null : lane(x1), received === null ? null : lane(x2)];

@@ -89,7 +89,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = seed)]
     pub(super) seed: Option<u64>,
 
-    /// Leave outputs and messages of every run in this folder
+    /// Leave outputs, messages and a diagram of every run in this folder
     #[arg(long, value_name = "DIR")]
     pub(super) keep: Option<PathBuf>,
 

@@ -12,3 +12,5 @@ pub use mermaid::{MERMAID_CHARS_MAX, MERMAID_MESSAGES_MAX, TooLarge, mermaid};
 pub use perfetto::perfetto;
 pub use picture::{html, svg};
 pub use shiviz::shiviz;
+pub use words::sentence;
+pub(crate) use words::sentence_of;

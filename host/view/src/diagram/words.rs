@@ -1,7 +1,18 @@
 //! What is said of messages and events in a few words, the same in all diagrams.
 
-use crate::line::What;
+use crate::line::{Line, What};
 use crate::run::{Fate, Message, Run, Who, seconds_text, span_text};
+
+/// Returns an event as a sentence without its subject; `None` for a message, and for what is no news.
+pub fn sentence(line: &Line) -> Option<String> {
+    let own = line.node.map(Who::Member);
+    describe(own, &line.what).map(|(long, _)| long)
+}
+
+/// Returns an event of `who` as a sentence without its subject; `None` for what is no news.
+pub(crate) fn sentence_of(who: Option<Who>, what: &What) -> Option<String> {
+    describe(who, what).map(|(long, _)| long)
+}
 
 /// Returns who somebody is; `None` is somebody unknown.
 pub(super) fn who(run: &Run, lane: Option<usize>) -> String {
@@ -11,6 +22,10 @@ pub(super) fn who(run: &Run, lane: Option<usize>) -> String {
 /// Returns an event in a few words, and in one or two for where there is little space; `None` for one
 /// that is no news.
 pub(super) fn event(run: &Run, lane: Option<usize>, what: &What) -> Option<(String, &'static str)> {
+    describe(lane.map(|lane| run.who(lane)), what)
+}
+
+fn describe(own: Option<Who>, what: &What) -> Option<(String, &'static str)> {
     Some(match what {
         What::Listening { .. } => ("starts".to_owned(), "starts"),
         What::Joined { members, member } => match member {
@@ -25,7 +40,7 @@ pub(super) fn event(run: &Run, lane: Option<usize>, what: &What) -> Option<(Stri
             } else {
                 format!(": {reason}")
             };
-            match (leader, lane.map(|lane| run.who(lane))) {
+            match (leader, own) {
                 (Some(leader), Some(own)) if Who::Member(*leader) == own => {
                     (format!("leads{reason}"), "leads")
                 }

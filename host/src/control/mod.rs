@@ -1,0 +1,18 @@
+//! The control socket: what others may ask a running program, and what they are told.
+//!
+//! `protocol.md` describes the lines. A thread of its own serves the clients, so that none of them is
+//! ever waited for: `server` asks the program's loop for a snapshot when there is a question, and the
+//! loop hands one over when it comes by. `address` is where that is, `client` the other end, and
+//! `snapshot` what is told.
+
+mod address;
+mod client;
+#[cfg(unix)]
+mod server;
+mod snapshot;
+
+pub(crate) use address::Address;
+pub(crate) use client::{Client, ClientError};
+#[cfg(unix)]
+pub(crate) use server::Control;
+pub(crate) use snapshot::{Listed, Snapshot, View};
