@@ -193,10 +193,8 @@ impl Table<'_> {
             };
             let kept = note.trust > Trust::Named || keep.contains(&member.pid);
             // It has said itself who it is; the coordinator may not know yet.
-            let itself = note.trust == Trust::Reached && note.has(Flag::Ours);
-            let itself = itself && !note.has(Flag::Gone);
             let here = *member == me || holds(list, member);
-            here || itself || (kept && !list.iter().any(replaced))
+            here || note.is_itself() || (kept && !list.iter().any(replaced))
         });
         if self.members.len() != before {
             self.bump();

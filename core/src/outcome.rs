@@ -210,9 +210,10 @@ impl NodeView<'_> {
         self.close(exchange, net);
         if gone == Some(Gone::Refused)
             && self.is_still_due(state)
-            // Who has moved is known at another address too: the same message goes there.
+            // Who has moved is known at another address too: the same message goes there, once.
             && let Some(moved) = self.table.forget_address(peer)
-            && self.open(moved, state, left, net).is_ok()
+            && !second_try
+            && self.open_again(moved, state, left, net)
         {
             return;
         }
@@ -383,8 +384,8 @@ impl NodeView<'_> {
     }
 
     /// The coordinator lists everybody who has ever joined: one that it has never listed is no member,
-    /// whoever answers in its name; nor is one whose address it gives to another. In a large group the
-    /// list may have been thinned on its way.
+    /// whoever answers in its name, unless it says itself who it is; nor is one whose address it gives to
+    /// another. In a large group the list may have been thinned on its way.
     fn doubt_unlisted_leader(&mut self) {
         if let Stage::Following { leader, .. } = self.state.stage
             && !self.is_listed(leader)
@@ -397,7 +398,7 @@ impl NodeView<'_> {
     fn is_listed(&self, pid: Pid) -> bool {
         let thinned = self.state.large.on || self.state.config.strict;
         let note = self.table.note(pid);
-        note.is_some_and(|note| thinned || note.has(Flag::Listed))
+        note.is_some_and(|note| thinned || note.has(Flag::Listed) || note.is_itself())
     }
 
     /// Nobody has answered for `pid`.

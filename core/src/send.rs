@@ -198,6 +198,17 @@ impl NodeView<'_> {
         net: &mut dyn Net,
     ) -> bool {
         let to = *self.table.other_address(peer).unwrap_or(&peer);
+        self.open_again(to, state, within, net)
+    }
+
+    /// Opens an exchange for a message that has been sent before. Returns `false` if there is no slot.
+    pub(crate) fn open_again(
+        &mut self,
+        to: Member,
+        state: State,
+        within: Span,
+        net: &mut dyn Net,
+    ) -> bool {
         let opened = self.open(to, state, within, net).is_ok();
         if opened && let Some(slot) = self.slots.0.last_mut() {
             slot.second_try = true;

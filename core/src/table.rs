@@ -96,6 +96,11 @@ impl Note {
         }
     }
 
+    /// Returns `true` if it has answered, has said itself who it is, and has not failed since.
+    pub(crate) fn is_itself(self) -> bool {
+        self.trust == Trust::Reached && self.has(Flag::Ours) && !self.has(Flag::Gone)
+    }
+
     /// Returns `true` if a message to it waits for a slot.
     pub(crate) const fn is_pending(self) -> bool {
         self.has(Flag::Relay) || self.has(Flag::Asker) || self.has(Flag::Introduce)

@@ -394,3 +394,34 @@ fn a_leader_that_has_moved_is_found_at_the_address_that_it_announces() {
          seed 88887",
     );
 }
+
+#[test]
+fn an_election_ends_though_gossip_brings_the_refusing_address_of_a_vanished_member_back() {
+    all_agree_in(
+        "members 12
+         capacity 4,64
+         start shuffled
+         delay uniform 0s 100ms
+         crash leader at 318ms until 4s moved
+         vanish leader at 12s
+         plain 10
+         for 95s
+         seed 124394",
+    );
+}
+
+#[test]
+fn a_leader_that_says_who_it_is_is_followed_though_the_coordinator_has_refused_it() {
+    all_agree_in(
+        "members 5
+         capacity 8
+         start descending
+         delay uniform 0s 100ms
+         crash leader at 14s until 14556ms moved
+         vanish leader at 7s until 12900ms next-day
+         partition below 3 from 7s to 12s gcd above
+         loss 0.1 until 15s
+         for 75s
+         seed 120444",
+    );
+}
