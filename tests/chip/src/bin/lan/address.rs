@@ -5,15 +5,7 @@ use core::net::Ipv4Addr;
 use smoltcp::wire::{IpAddress, IpCidr};
 
 use crate::network::Network;
-
-/// An address that does not change.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fixed {
-    pub(crate) ip: Ipv4Addr,
-    /// How many of its bits are the network's.
-    pub(crate) prefix: u8,
-    pub(crate) gateway: Option<Ipv4Addr>,
-}
+use crate::settings::Fixed;
 
 /// The address, and who gave it.
 #[derive(Debug)]

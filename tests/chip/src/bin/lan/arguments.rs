@@ -1,52 +1,30 @@
 //! Who and where the member is, from the command line of the emulator.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::SocketAddrV4;
 use core::str::FromStr;
 
-use bully::{Addr, FeignMode, Pid};
+use bully::{FeignMode, Pid};
 use bully_pickle::Ipv4;
 use semihosting::experimental::env::args;
 use semihosting::sys::arm_compat::{sys_elapsed, sys_time};
 
-use crate::address::Fixed;
 use crate::console;
+use crate::settings::{Fixed, Settings};
 
 /// How the command line is written.
 const USAGE: &str = "-append 'pid=DAYS,ID gcd=IP:PORT port=PORT [ip=IP/PREFIX] [gateway=IP] \
                      [reached=IP] [loopback=IP] [feign=close|ignore] [seed=NUMBER]'";
 
-/// Who and where the member is.
-#[derive(Debug)]
-pub(crate) struct Arguments {
-    /// `pid=DAYS,ID`
-    pub(crate) pid: Pid,
-    /// `gcd=IP:PORT`: the coordinator.
-    pub(crate) directory: Addr,
-    /// `port=PORT`: where to listen.
-    pub(crate) port: u16,
-    /// `ip=IP/PREFIX` and `gateway=IP`; without the first, DHCP says.
-    pub(crate) fixed: Option<Fixed>,
-    /// `reached=IP`: the address at which others reach it, if that is not its own.
-    pub(crate) reached: Option<Ipv4Addr>,
-    /// `loopback=IP`: the machine that 127.0.0.0/8 stands for.
-    pub(crate) loopback: Option<Ipv4Addr>,
-    /// `feign=close|ignore`: feigns failure now and then, as the assignment says.
-    pub(crate) feign: Option<FeignMode>,
-    /// `seed=NUMBER`: must differ at each start. It is the core's and smoltcp's, and makes the first
-    /// port. Without it: the time, and the Ethernet address.
-    pub(crate) seed: u32,
-}
-
 /// Reads the command line, or ends the emulator.
 #[inline(never)]
-pub(crate) fn read(mac: [u8; 6]) -> Arguments {
+pub(crate) fn read(mac: [u8; 6]) -> Settings {
     match parse(mac) {
-        Some(arguments) => arguments,
+        Some(settings) => settings,
         None => console::fail(USAGE),
     }
 }
 
-fn parse(mac: [u8; 6]) -> Option<Arguments> {
+fn parse(mac: [u8; 6]) -> Option<Settings> {
     let mut pid = None;
     let (mut directory, mut port) = (None, None);
     let (mut ip, mut gateway) = (None, None);
@@ -85,7 +63,7 @@ fn parse(mac: [u8; 6]) -> Option<Arguments> {
     if fixed.is_none() && !cfg!(feature = "dhcp") {
         return None;
     }
-    Some(Arguments {
+    Some(Settings {
         pid: pid?,
         directory: directory?,
         port: port?,

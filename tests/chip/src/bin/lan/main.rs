@@ -18,6 +18,7 @@ mod arguments;
 mod console;
 mod lend;
 mod network;
+mod settings;
 
 use core::mem::MaybeUninit;
 use core::net::Ipv4Addr;
@@ -29,9 +30,9 @@ use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 
 use address::Address;
-use arguments::Arguments;
 use lend::lend;
 use network::Network;
+use settings::Settings;
 
 type Member = Node<MEMBERS, EXCHANGES>;
 
@@ -41,11 +42,11 @@ fn main() -> ! {
     board::start();
     board::start_ethernet();
     let mac = board::mac();
-    let arguments = lend!(Option<Arguments>, None);
-    let arguments = arguments.insert(arguments::read(mac));
+    let settings = lend!(Option<Settings>, None);
+    let settings = settings.insert(arguments::read(mac));
     let lan = lend!(MaybeUninit<Network>, MaybeUninit::uninit());
-    let lan = network::start(lan, arguments, mac);
-    let mut address = Address::new(lan, arguments.fixed);
+    let lan = network::start(lan, settings, mac);
+    let mut address = Address::new(lan, settings.fixed);
     loop {
         lan.turn(network::time(board::now()));
         if !address.is_awaited(lan) {
@@ -54,8 +55,8 @@ fn main() -> ! {
         network::sleep(lan, None);
     }
     let node = lend!(MaybeUninit<Member>, MaybeUninit::uninit());
-    let node = start_node(node, arguments, address.ip());
-    console::listening(address.ip(), arguments.port);
+    let node = start_node(node, settings, address.ip());
+    console::listening(address.ip(), settings.port);
     loop {
         while let Some(event) = turn(node, lan) {
             console::report(board::now(), event);
@@ -75,20 +76,20 @@ fn main() -> ! {
 #[inline(never)]
 fn start_node(
     place: &'static mut MaybeUninit<Member>,
-    arguments: &Arguments,
+    settings: &Settings,
     ip: Ipv4Addr,
 ) -> &'static mut Member {
-    let ip = arguments.reached.unwrap_or(ip);
-    let Some(addr) = Ipv4::addr(ip, arguments.port) else {
+    let ip = settings.reached.unwrap_or(ip);
+    let Some(addr) = Ipv4::addr(ip, settings.port) else {
         console::fail("a port above 0");
     };
     let mut config = Config::new(bully::Member {
-        pid: arguments.pid,
+        pid: settings.pid,
         addr,
     });
-    config.directory = Some(arguments.directory);
-    config.seed ^= u64::from(arguments.seed);
-    config.feign = arguments.feign.map(Feign::new);
+    config.directory = Some(settings.directory);
+    config.seed ^= u64::from(settings.seed);
+    config.feign = settings.feign.map(Feign::new);
     place.write(Node::new(config))
 }
 

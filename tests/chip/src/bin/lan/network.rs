@@ -11,8 +11,8 @@ use cortex_m::asm::wfi;
 use smoltcp::iface::{Interface, SocketStorage};
 use smoltcp::wire::EthernetAddress;
 
-use crate::arguments::Arguments;
 use crate::lend::lend;
+use crate::settings::Settings;
 
 /// Two more listen, and two may linger.
 const SOCKETS: usize = EXCHANGES + 4;
@@ -29,7 +29,7 @@ pub(crate) type Network = Lan<'static, &'static mut Ethernet>;
 #[inline(never)]
 pub(crate) fn start(
     place: &'static mut MaybeUninit<Network>,
-    arguments: &Arguments,
+    settings: &Settings,
     mac: [u8; 6],
 ) -> &'static mut Network {
     let mut device = lend!(Ethernet, Ethernet::new());
@@ -46,15 +46,15 @@ pub(crate) fn start(
     let storage = unsafe { &mut *(&raw mut *storage).cast::<[SocketStorage<'static>; SLOTS]>() };
     device.start(mac);
     let mut config = smoltcp::iface::Config::new(EthernetAddress(mac).into());
-    config.random_seed = arguments.seed.into();
+    config.random_seed = settings.seed.into();
     let interface = Interface::new(config, &mut device, time(board::now()));
     let config = Config {
-        port: arguments.port,
+        port: settings.port,
         exchanges: EXCHANGES,
         forms: Forms::default(),
         keyed: None,
-        loopback: arguments.loopback,
-        first_port: 49_152 + (arguments.seed % 16_000) as u16,
+        loopback: settings.loopback,
+        first_port: 49_152 + (settings.seed % 16_000) as u16,
     };
     place.write(Lan::new(interface, device, config, memory, storage))
 }
