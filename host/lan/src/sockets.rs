@@ -18,8 +18,8 @@ pub const LISTENERS: usize = 2;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long what was sent may take to be acknowledged before another connection may have the socket: a
-/// reset would take it back. It is sent again once in this time.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(1_500);
+/// reset would take it back. On a local network it is sent again several times in this time.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long somebody waits while those who were accepted say nothing; then one more is accepted, for
 /// which the core closes the one that has been silent longest. Honest peers send their message at once.

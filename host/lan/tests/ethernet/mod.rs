@@ -46,7 +46,7 @@ impl Hub {
         (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
     }
 
-    fn send(&mut self, from: usize, frame: Vec<u8>) {
+    pub(crate) fn send(&mut self, from: usize, frame: Vec<u8>) {
         if !self.plugged[from] {
             return;
         }
@@ -71,7 +71,7 @@ impl Hub {
         }
     }
 
-    fn receive(&mut self, at: usize) -> Option<Vec<u8>> {
+    pub(crate) fn receive(&mut self, at: usize) -> Option<Vec<u8>> {
         let now = self.now;
         let queue = &mut self.queues[at];
         let due = queue.iter().position(|(due, _)| *due <= now)?;
