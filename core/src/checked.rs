@@ -235,6 +235,9 @@ impl<N, const EXCHANGES: usize> Checked<N, EXCHANGES> {
         if let Some(origin) = list_of(request).and_then(|list| list.origin()) {
             assert!(origin.pid == me.pid, "core, rule e: another's origin");
         }
+        // In a large group lists are composed; a gateway numbers those of its chip all the same.
+        let large = |list: Roster<'_>| list.origin().is_some_and(|origin| origin.large);
+        let composed = |list: Roster<'_>| list.revision().is_none() || large(list);
         match request {
             Request::Join(member) => {
                 assert!(member == me, "core, rule e: JOIN for {member:?}");
@@ -244,7 +247,7 @@ impl<N, const EXCHANGES: usize> Checked<N, EXCHANGES> {
                 let asked = |member: &Member| member.addr == to && member.pid > me.pid;
                 // A composed list need not hold whom it is sent to.
                 assert!(
-                    list.revision().is_none() || list.members().iter().any(asked),
+                    composed(list) || list.members().iter().any(asked),
                     "core, rule e: {me:?} sends ELECTION to {to:?}, where nobody greater is known"
                 );
             }
@@ -252,7 +255,7 @@ impl<N, const EXCHANGES: usize> Checked<N, EXCHANGES> {
                 assert!(!list.is_empty(), "core, rule e: an empty COORDINATOR");
                 // A composed list may name another leader, whom its sender follows.
                 assert!(
-                    list.revision().is_none()
+                    composed(list)
                         || list.greatest() == Some(me.pid) && mine(list)
                         || !self.listening,
                     "core, rule e: {me:?} announces {:?} with its table",

@@ -1,6 +1,6 @@
 //! Groups larger than their members' tables.
 //!
-//! A member of such a group knows its neighbours and a sample of the others (see `merge.rs`), so no
+//! A member of such a group knows its neighbours and a sample of the others (see `shares.rs`), so no
 //! announcement reaches everybody, and no election asks everybody. These rules hold once a member
 //! knows that its group is large; until then none of them does anything.
 //!
@@ -22,10 +22,10 @@
 //! * **Seeking.** A leader asks some greater members by lot, each time it asks the coordinator who came.
 //! * **Repair.** Who has lost all its neighbours on one side asks the coordinator for the next ones.
 
-use crate::merge::{Shares, mix};
 use crate::phase::Stage;
 use crate::rng::divide;
 use crate::roster::{Member, Origin, Pid, Roster, TOP};
+use crate::shares::{Shares, mix};
 use crate::table::{Flag, Liveness, Table, Trust, count_below, count_up_to};
 use crate::time::{Instant, Span};
 use crate::timers::Timer;

@@ -1,13 +1,12 @@
 //! How members get into the table, and who stays when it is full.
 //!
-//! A table that is too small for the group is a neighbourhood: the nearest lesser and greater members
-//! form a ring that leaves nobody out, a few of the greatest are those that may lead, and the rest is
-//! a random sample, over which news spreads in a number of steps that grows with the logarithm of
-//! the group. What stays depends on who was named and on who answers, not on the order of the lists.
+//! The shares of a full table are those of `shares.rs`. What stays depends on who was named and on who
+//! answers, not on the order of the lists.
 
 use core::ops::Range;
 
 use crate::roster::{Member, Pid, Roster, TOP};
+use crate::shares::{Shares, mix};
 use crate::table::{
     ADDRESSES_MAX, Entry, Flag, Liveness, Note, Table, Trust, admits, count_below, holds,
 };
@@ -26,35 +25,6 @@ pub(crate) struct Merged {
     pub(crate) left_out: u32,
 }
 
-/// How many of the nearest lesser, the nearest greater and the greatest members a table of `capacity`
-/// keeps in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shares {
-    pub(crate) lesser: usize,
-    pub(crate) greater: usize,
-    pub(crate) greatest: usize,
-}
-
-impl Shares {
-    /// Simulated from 4 to 4,096 entries and 5 to 10,000 members: with fewer near ones a tenth of the
-    /// members crashing at once cuts the ring, with more the sample is too small for the news to
-    /// spread.
-    pub(crate) const fn of(capacity: usize) -> Self {
-        let (lesser, greater, greatest) = match capacity {
-            ..=4 => (1, 1, 0),
-            5..=8 => (1, 2, 1),
-            9..=26 => (capacity / 4, capacity / 4, 1),
-            27..=63 => (6, 6, capacity / 8),
-            _ => (6, 6, 8),
-        };
-        Self {
-            lesser,
-            greater,
-            greatest,
-        }
-    }
-}
-
 /// The members that are only named in lists of others and not confirmed: at most so many at once, and
 /// at most half of the table. Whoever names a thousand members makes this node try 32 of them, twice.
 const NAMED_MAX: usize = 32;
@@ -69,15 +39,6 @@ fn rank(me: Pid, member: &Member, note: Note) -> u64 {
 
 /// What is in nobody's share gives way before everything else.
 const SAMPLE: u64 = 1 << 63;
-
-/// A number that is as good as drawn by lot for each pair: the sample of each member is another one.
-pub(crate) const fn mix(me: Pid, other: Pid) -> u64 {
-    // The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
-    let mut mixed = other.key() ^ me.key().rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
 
 /// How far the shares of a table reach. Of those who answer, everyone from `lesser` up to me, from me
 /// up to `greater`, and from `greatest` on stays.

@@ -16,6 +16,8 @@ use crate::watch::Way;
 /// What the chip has room for.
 pub(crate) const MEMBERS: usize = 16;
 pub(crate) const EXCHANGES: usize = 8;
+/// What the coordinator and the other members have.
+pub(crate) const OTHERS: usize = 64;
 const BYTES: usize = message_max(MEMBERS);
 
 type ChipLink = Link<'static, End>;
@@ -165,7 +167,7 @@ impl Guest for Remote {
 
 /// A group with a chip in it.
 pub(crate) struct Stage {
-    pub(crate) group: Group<MEMBERS, 16>,
+    pub(crate) group: Group<OTHERS, 16>,
     pub(crate) remote: Rc<RefCell<Remote>>,
     instance: u32,
 }

@@ -2,7 +2,7 @@
 //! earlier sessions.
 
 use bully::wire::ACCEPTED_FROM;
-use bully::{Exchange, Instant};
+use bully::{Exchange, Instant, Pid};
 
 use super::kept::Message;
 
@@ -24,6 +24,8 @@ pub(super) const LEFT_MAX: usize = 64;
 pub(super) struct Outbound {
     /// The chip's number for it.
     pub(super) number: u32,
+    /// The chip's own process, if the message is JOIN.
+    pub(super) joins: Option<Pid>,
     pub(super) stage: Outgoing,
 }
 

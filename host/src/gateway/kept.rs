@@ -157,7 +157,7 @@ impl Latest {
 ///
 /// The greatest stay. With `least_stays` so does the least, for in an ELECTION of a table too small
 /// for its group that is the sender.
-pub(super) fn cut(list: &mut Vec<Member>, max: usize, least_stays: bool) -> usize {
+fn cut(list: &mut Vec<Member>, max: usize, least_stays: bool) -> usize {
     let Some(excess) = list.len().checked_sub(max).filter(|excess| *excess > 0) else {
         return 0;
     };

@@ -207,7 +207,8 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
         }
         Event::ListCut { left_out } => {
             let left_out = members_text(*left_out);
-            let text = format!("leaves {left_out} out of a list; the chip gets the greatest");
+            let text =
+                format!("leaves {left_out} out of a list; the chip gets those it would keep");
             (text, Tone::Trouble)
         }
         Event::LogLost { lines } => {

@@ -122,6 +122,10 @@ impl Bridge<'_> {
         if let Message::Election(list) | Message::Probe(list) = &message {
             self.held.has_table(&list.members);
         }
+        let joins = match &message {
+            Message::Join(member) => Some(member.pid),
+            _ => None,
+        };
         let broken = |call: &&Outbound| matches!(call.stage, Outgoing::Over(None));
         let under_way = self.outbound.iter().filter(|call| !broken(call));
         let stage = if under_way.count() >= OUTBOUND_MAX {
@@ -141,7 +145,11 @@ impl Bridge<'_> {
                 Outgoing::Waiting(to, message)
             }
         };
-        self.outbound.push(Outbound { number, stage });
+        self.outbound.push(Outbound {
+            number,
+            joins,
+            stage,
+        });
     }
 
     fn close_inbound(&mut self, number: u32, net: &mut dyn Net) -> Option<()> {

@@ -1,11 +1,11 @@
 //! Input from the network.
 
 use bully::wire::Frame;
-use bully::{Exchange, Full, Incoming, Instant, Net, Reply, Roster};
+use bully::{Exchange, Full, Incoming, Instant, Net, Origin, Pid, Reply, Roster, thin};
 
 use super::Bridge;
 use crate::gateway::calls::{Arrived, INBOUND_MAX, Inbound, Outbound, Outgoing};
-use crate::gateway::kept::{Input, cut};
+use crate::gateway::kept::Input;
 use crate::gateway::session::MEMBERS_MAX;
 
 impl Bridge<'_> {
@@ -96,7 +96,19 @@ impl Bridge<'_> {
             // A member does not use the list in an OK.
             Input::Ok(origin) => Incoming::Reply(Reply::Ok(Roster::EMPTY.with_origin(origin))),
             Input::Members(mut list) => {
-                let left_out = cut(&mut list.members, self.session.list_max(), false);
+                let listed = list.members.len();
+                let me = call.joins.unwrap_or(Pid { days: 0, id: 0 });
+                let kept = thin(me, &mut list.members, self.session.list_max());
+                list.members.truncate(kept);
+                let left_out = listed - kept;
+                if left_out > 0 {
+                    // Who is not in it is a member all the same.
+                    list.origin = Some(Origin {
+                        pid: me,
+                        large: true,
+                        leads: false,
+                    });
+                }
                 self.note_cut(left_out);
                 self.held.pass(&list.members);
                 Incoming::Reply(Reply::Members(self.to_chip.lend(&list)))
