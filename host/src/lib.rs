@@ -49,7 +49,6 @@ pub mod cli;
 mod commands;
 mod control;
 pub mod gateway;
-pub mod heap;
 mod load;
 mod log;
 pub mod machine;

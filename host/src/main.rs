@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// Counts, for the figures that `bully bench` has of the heap.
 #[global_allocator]
-static HEAP: bully_host::heap::Counting = bully_host::heap::Counting;
+static HEAP: bully_bench::heap::Counting = bully_bench::heap::Counting;
 
 fn main() -> ExitCode {
     bully_host::cli::main()

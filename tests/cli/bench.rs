@@ -1,5 +1,6 @@
 //! `bully bench`: what it reports, in every form. How fast anything is, is not tested.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +11,7 @@ use crate::program::{BULLY, Left, Program};
 use crate::python::python;
 use crate::sim::up_to_the_bar;
 
-const SECTIONS: [&str; 6] = ["wire", "table", "poll", "sockets", "group", "heap"];
+const SECTIONS: [&str; 7] = ["wire", "table", "poll", "sockets", "group", "heap", "scale"];
 
 const FIELDS: [&str; 9] = [
     "section",
@@ -24,8 +25,12 @@ const FIELDS: [&str; 9] = [
     "load",
 ];
 
+/// Half a minute on a machine that does nothing else.
+const ALL_WITHIN: Duration = Duration::from_secs(300);
+
 fn bench(args: &[&str]) -> Left {
-    let left = Program::run(&[&["bench", "--quick"], args].concat());
+    let program = Program::start(&[&["bench", "--quick"], args].concat());
+    let left = program.finish_within(ALL_WITHIN);
     assert_eq!(left.code, Some(0), "{left:?}");
     left
 }
@@ -84,7 +89,9 @@ fn every_section_tells_figures_whose_ratio_is_theirs() {
     let file = |name: &str| plots.join(format!("{name}.svg"));
     let with_curves: Vec<_> = curves.iter().filter(|(_, n)| n.len() > 1).collect();
     let drawn = std::fs::read_dir(&plots).expect("it was made").count();
-    assert_eq!(drawn, with_curves.len(), "{left:?}");
+    // Besides, one picture over time.
+    assert!(file("scale-leaders-named-at-once").exists());
+    assert_eq!(drawn, with_curves.len() + 1, "{left:?}");
     for (name, _) in with_curves {
         // Python reads XML, and draws nothing: its title and the names of its curves are there.
         let code = "import sys, xml.etree.ElementTree as tree\n\
@@ -131,6 +138,33 @@ fn known_figures_are_what_they_must_be() {
             ["table", "sockets"].contains(&text(line, "section")),
             "{line}"
         );
+    }
+}
+
+/// Virtual time: the same on every machine, so they can be told in advance.
+#[test]
+fn groups_of_all_sizes_are_as_fast_as_their_formulas() {
+    let lines = bench(&["--only", "scale", "--format", "json"]).json();
+    let of = |name: &str| {
+        let named = lines.iter().filter(|line| text(line, "name") == name);
+        let named: Vec<_> = named.collect();
+        assert!(!named.is_empty(), "no {name:?}");
+        named
+    };
+    // What a member takes does not grow with the group.
+    let memory = of("memory of a member");
+    let ours = |line: &&Value| number(line, "ours").to_bits();
+    assert_eq!(memory.iter().map(ours).collect::<BTreeSet<_>>().len(), 1);
+    assert!(number(memory[memory.len() - 1], "other") > 5.0 * number(memory[0], "other"));
+    for line in of("failed PROBE to all p99") {
+        assert!(number(line, "ours") <= 100.0, "{line}");
+    }
+    for line in of("messages of a change") {
+        assert!(number(line, "ours") <= 16.0, "{line}");
+    }
+    for line in of("crash to all knowing p99") {
+        // The last PROBE of everybody, and what follows.
+        assert!(number(line, "ours") <= 3.5, "{line}");
     }
 }
 

@@ -102,13 +102,18 @@ impl Program {
     }
 
     /// Waits until it ends by itself.
-    pub(crate) fn finish(mut self) -> Left {
+    pub(crate) fn finish(self) -> Left {
+        self.finish_within(LIMIT)
+    }
+
+    /// Waits so long until it ends by itself.
+    pub(crate) fn finish_within(mut self, limit: Duration) -> Left {
         let started = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it was started") {
                 break status;
             }
-            assert!(started.elapsed() < LIMIT, "it does not end");
+            assert!(started.elapsed() < limit, "it does not end");
             thread::sleep(Duration::from_millis(5));
         };
         Left {

@@ -17,9 +17,9 @@ use bully::{Addr, Config, Directory, Instant as CoreInstant, Member, Node, Pid};
 use serde::{Deserialize, Serialize};
 
 use super::sockets::bare;
-use super::{Bench, Job, Section, Trouble, cost, members};
 use crate::load::load;
 use crate::net::{Poll, Ready, Tcp, TcpConfig};
+use bully_bench::{Bench, Job, Section, Trouble, cost, members};
 
 /// How many members, and in how many groups one after the other: chance has a part in each.
 const GROUPS: [(usize, usize); 3] = [(10, 5), (100, 5), (1_000, 1)];

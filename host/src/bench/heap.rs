@@ -8,14 +8,14 @@ use std::net::TcpStream;
 use bully::{Config, Incoming, Instant, Member, Net as _, Node, Pid};
 
 use super::sockets::probe_and_ok;
-use super::table::no_heap;
 use super::wire::{COUNTS, election};
-use super::{Bench, Job, Section, Trouble, cost, members};
-use crate::heap;
 use crate::names::Names;
 use crate::net::{LIMITS, Poll, Tcp, TcpConfig};
 use crate::pickle::message::{self, Heard};
 use crate::pickle::{Limits, Reader};
+use bully_bench::heap;
+use bully_bench::heap::no_heap;
+use bully_bench::{Bench, Job, Section, Trouble, cost, members};
 
 const SERDE_PICKLE: &str = "serde-pickle";
 

@@ -13,14 +13,14 @@ use std::time::Instant;
 
 use bully::{Exchange, Incoming, Instant as CoreInstant, Net, Origin, Pid, Reply, Request, Roster};
 
-use super::measure::{Contender, steady_duel};
-use super::table::no_heap;
 use super::wire::{Plain, election, serde_plain};
-use super::{Bench, Job, Section, Trouble, cost, members, rate};
-use crate::heap;
 use crate::names::Names;
 use crate::net::{Poll, Tcp, TcpConfig};
 use crate::pickle::writer::{self, Forms};
+use bully_bench::heap;
+use bully_bench::heap::no_heap;
+use bully_bench::measure::{Contender, steady_duel};
+use bully_bench::{Bench, Job, Section, Trouble, cost, members, rate};
 
 /// How many exchanges are under way at once.
 const AT_ONCE: [usize; 3] = [1, 16, 64];

@@ -11,12 +11,12 @@ use std::collections::HashMap;
 
 use bully::{Member, Pid, Request, Roster};
 
-use super::measure::{Contender, duel, each};
-use super::{Bench, Job, Section, Trouble, cost, members};
 use crate::names::Names;
 use crate::pickle::message::{self, Heard, Keyed};
 use crate::pickle::writer::{self, Forms};
 use crate::pickle::{Limits, Reader};
+use bully_bench::measure::{Contender, duel, each};
+use bully_bench::{Bench, Job, Section, Trouble, cost, members};
 
 pub(super) const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 

@@ -1,13 +1,14 @@
 //! `bully bench`: what it costs, beside others in the same run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use bully_bench::{Bench, CSV_HEADING, Figure, Picture, Section, Trouble};
 use clap::ValueEnum;
 
 use super::files::raise_limit;
 use super::output::Output;
 use super::{Failure, remark};
-use crate::bench::{self, Bench, CSV_HEADING, Figure, Section, Trouble};
+use crate::bench::{group_alone, plan};
 use crate::log::Progress;
 
 /// Measure what it costs, each figure beside something else in the same run
@@ -47,7 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   bully bench --quick                          all of it, in half a minute
   bully bench --only wire --only table         as exact as can be, but only these
-  bully bench --format json --plots target/plots
+  bully bench --only scale --plots target/plots  large groups, and their curves
 
 Exit status: 0 if all was measured, 1 if something could not be, 2 for wrong usage.";
 
@@ -66,22 +67,27 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     raise_limit();
     if let Some(count) = args.group_of {
-        let told = bench::group_alone(count.into()).map_err(|trouble| incomplete(&trouble.0))?;
+        let told = group_alone(count.into()).map_err(|trouble| incomplete(&trouble.0))?;
         let mut output = Output::default();
         output.write(&format!("{told}\n"));
         return output.close();
+    }
+    if let Some(folder) = &args.plots {
+        // Better now than after minutes.
+        draw(&[], &[], folder)?;
     }
     let mut bench = Bench::new(args.quick);
     if !bench.has_python() {
         remark("no python3: the rows beside CPython are left out\n");
     }
-    let jobs = bench::plan(&args.only, args.quick);
+    let jobs = plan(&args.only, args.quick);
     let mut progress = Progress::new(jobs.len() as u64, "steps");
     let mut figures: Vec<Figure> = Vec::new();
+    let mut pictures = Vec::new();
     let mut troubles = Vec::new();
     let mut output = Output::default();
     match args.format {
-        Format::Text => output.write(&(bench::text_heading() + "\n")),
+        Format::Text => output.write(&(bully_bench::text_heading() + "\n")),
         Format::Json => {}
         Format::Csv => output.write(&format!("{CSV_HEADING}\n")),
     }
@@ -97,6 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             remark(&format!("{what}: {why}\n"));
             troubles.push(format!("{what}: {why}"));
         }
+        pictures.append(&mut bench.pictures);
         for figure in bench.figures.drain(..) {
             let last = figures.last().map(|last| last.section);
             output.write(&(args.format.row(&figure, last) + "\n"));
@@ -107,18 +114,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     if let Some(folder) = &args.plots {
-        let plotted = bench::plot(&figures, folder).map_err(|Trouble(why)| {
-            Failure::new(
-                format!("no plots in {}: {why}", folder.display()),
-                "give a folder that can be written to: --plots DIR",
-            )
-        })?;
+        let plotted = draw(&figures, &pictures, folder)?;
         remark(&format!("{plotted} plots in {}\n", folder.display()));
     }
     match troubles.first() {
         None => output.close(),
         Some(first) => Err(incomplete(first)),
     }
+}
+
+/// Draws into `folder`, which is made if it is not there; returns how many plots.
+fn draw(figures: &[Figure], pictures: &[Picture], folder: &Path) -> Result<usize, Failure> {
+    bully_bench::plot(figures, pictures, folder).map_err(|Trouble(why)| {
+        Failure::new(
+            format!("no plots in {}: {why}", folder.display()),
+            "give a folder that can be written to: --plots DIR",
+        )
+    })
 }
 
 fn incomplete(why: &str) -> Failure {
@@ -134,12 +146,12 @@ impl Format {
         match self {
             Self::Text if last != Some(figure.section) => {
                 let gap = if last.is_some() { "\n" } else { "" };
-                let (section, row) = (figure.section.name(), bench::text(figure));
+                let (section, row) = (figure.section.name(), bully_bench::text(figure));
                 format!("{gap}{section}\n{row}")
             }
-            Self::Text => bench::text(figure),
-            Self::Json => bench::json(figure),
-            Self::Csv => bench::csv(figure),
+            Self::Text => bully_bench::text(figure),
+            Self::Json => bully_bench::json(figure),
+            Self::Csv => bully_bench::csv(figure),
         }
     }
 }

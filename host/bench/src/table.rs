@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use bully::{Member, Node, Request, Roster};
 
-use super::measure::{Contender, duel, each};
-use super::script::{EXCHANGES, Scripted};
-use super::twin::Twin;
-use super::{Bench, Job, Section, Trouble, cost, members};
-use crate::heap;
+use crate::figure::{Section, Trouble, cost};
+use crate::heap::{self, no_heap};
+use crate::job::{Bench, Job, members};
+use crate::measure::{Contender, duel, each};
+use crate::script::{EXCHANGES, Scripted};
+use crate::twin::Twin;
 
 const COUNTS: [usize; 7] = [16, 64, 256, 1_024, 4_096, 16_384, 65_536];
 
@@ -31,7 +32,7 @@ const AFTERWARDS: Duration = Duration::from_millis(60);
 /// times what the greatest takes, and as much again for all else.
 const STACK: usize = 4 * size_of::<Node<65_536, EXCHANGES>>();
 
-pub(super) fn jobs() -> Vec<Job> {
+pub(crate) fn jobs() -> Vec<Job> {
     let job = |count| {
         let what = format!("{count} members");
         Job::new(Section::Table, what, move |bench| {
@@ -42,7 +43,7 @@ pub(super) fn jobs() -> Vec<Job> {
 }
 
 /// Does `work` in a thread whose stack has room for the greatest node.
-pub(super) fn on_large_stack<T: Send>(
+pub(crate) fn on_large_stack<T: Send>(
     work: impl FnOnce() -> Result<T, Trouble> + Send,
 ) -> Result<T, Trouble> {
     thread::scope(|scope| {
@@ -111,11 +112,6 @@ fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
         cost("bytes/member"),
     );
     Ok(())
-}
-
-/// Why nothing can be told of the heap.
-pub(super) fn no_heap() -> Trouble {
-    Trouble("this program's allocator does not count: bully_host::heap::Counting does".to_owned())
 }
 
 /// What a member more takes in a node: the slope between this capacity and the least.

@@ -7,17 +7,17 @@ use bully::Member;
 
 /// Members in a map, open exchanges in another, their deadlines in a set.
 #[derive(Debug)]
-pub(super) struct Twin {
+pub(crate) struct Twin {
     me: Member,
     /// What is known of each, as a number.
-    pub(super) members: BTreeMap<Member, u8>,
+    pub(crate) members: BTreeMap<Member, u8>,
     exchanges: HashMap<u32, (u8, u64)>,
     deadlines: BTreeSet<(u64, u32)>,
     next: u32,
 }
 
 impl Twin {
-    pub(super) fn new(me: Member) -> Self {
+    pub(crate) fn new(me: Member) -> Self {
         Self {
             me,
             members: BTreeMap::from([(me, 0)]),
@@ -28,7 +28,7 @@ impl Twin {
     }
 
     /// Takes in everyone in `heard`; the greatest that was new.
-    pub(super) fn merge(&mut self, heard: &[Member]) -> Option<Member> {
+    pub(crate) fn merge(&mut self, heard: &[Member]) -> Option<Member> {
         let mut greatest_added = None;
         for member in heard {
             if member.pid != self.me.pid && member.addr != self.me.addr {
@@ -42,7 +42,7 @@ impl Twin {
     }
 
     /// Opens an exchange that has time until `deadline`.
-    pub(super) fn open(&mut self, deadline: u64) -> u32 {
+    pub(crate) fn open(&mut self, deadline: u64) -> u32 {
         self.next = self.next.wrapping_add(1);
         self.exchanges.insert(self.next, (0, deadline));
         self.deadlines.insert((deadline, self.next));
@@ -50,7 +50,7 @@ impl Twin {
     }
 
     /// Notes that an exchange has come further, and has time until `deadline` now.
-    pub(super) fn advance(&mut self, exchange: u32, deadline: u64) {
+    pub(crate) fn advance(&mut self, exchange: u32, deadline: u64) {
         if let Some((state, before)) = self.exchanges.get_mut(&exchange) {
             self.deadlines.remove(&(*before, exchange));
             self.deadlines.insert((deadline, exchange));
@@ -58,14 +58,14 @@ impl Twin {
         }
     }
 
-    pub(super) fn close(&mut self, exchange: u32) {
+    pub(crate) fn close(&mut self, exchange: u32) {
         if let Some((_, deadline)) = self.exchanges.remove(&exchange) {
             self.deadlines.remove(&(deadline, exchange));
         }
     }
 
     /// Closes the exchanges whose time is over.
-    pub(super) fn pass_time(&mut self, now: u64) {
+    pub(crate) fn pass_time(&mut self, now: u64) {
         while let Some(&(deadline, exchange)) = self.deadlines.first()
             && deadline <= now
         {
@@ -74,7 +74,7 @@ impl Twin {
     }
 
     /// Everyone greater than me, from the greatest down.
-    pub(super) fn greater(&self) -> impl Iterator<Item = &Member> {
+    pub(crate) fn greater(&self) -> impl Iterator<Item = &Member> {
         self.members
             .range((Bound::Excluded(self.me), Bound::Unbounded))
             .rev()

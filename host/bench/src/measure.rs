@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use super::Trouble;
+use crate::figure::Trouble;
 
 /// Does something so many times, and tells how long that took.
-pub(super) type Contender<'a> = Box<dyn FnMut(u64) -> Result<Duration, Trouble> + 'a>;
+pub type Contender<'a> = Box<dyn FnMut(u64) -> Result<Duration, Trouble> + 'a>;
 
 /// How long a turn is to be at least: well above what a clock can tell, and so short that many
 /// turns fall between two interruptions.
@@ -27,7 +27,7 @@ const ROUNDS_STEADY_QUICK: usize = 31;
 /// # Errors
 ///
 /// That of a contender.
-pub(super) fn duel<const N: usize>(
+pub fn duel<const N: usize>(
     quick: bool,
     mut contenders: [Contender<'_>; N],
 ) -> Result<[f64; N], Trouble> {
@@ -50,7 +50,7 @@ pub(super) fn duel<const N: usize>(
 /// as long as that. The least would be of a round in which nothing that was put off is due. It is
 /// the thread's processor time that is counted, where the system tells it: the median does not spare
 /// who is interrupted often.
-pub(super) fn steady_duel<const N: usize>(
+pub fn steady_duel<const N: usize>(
     quick: bool,
     mut contenders: [Contender<'_>; N],
 ) -> Result<[f64; N], Trouble> {
@@ -127,7 +127,7 @@ fn round<const N: usize>(
 }
 
 /// A contender that does `work`, which is told how often it was done before in this turn.
-pub(super) fn each<'a>(mut work: impl FnMut(u64) + 'a) -> Contender<'a> {
+pub fn each<'a>(mut work: impl FnMut(u64) + 'a) -> Contender<'a> {
     Box::new(move |times| {
         let started = Instant::now();
         for time in 0..times {

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use bully::{Member, Request, Roster};
 
-use super::measure::{Contender, duel, each};
-use super::script::{EXCHANGES, Scripted};
-use super::table::on_large_stack;
-use super::twin::Twin;
-use super::{Bench, Job, Section, Trouble, cost, members};
+use crate::figure::{Section, Trouble, cost};
+use crate::job::{Bench, Job, members};
+use crate::measure::{Contender, duel, each};
+use crate::script::{EXCHANGES, Scripted};
+use crate::table::on_large_stack;
+use crate::twin::Twin;
 
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
@@ -27,7 +28,7 @@ const AFTERWARDS: Duration = Duration::from_secs(10);
 /// How many exchanges a node opens at most: a quarter is kept for the others.
 const OPENED_MAX: usize = EXCHANGES - EXCHANGES / 4;
 
-pub(super) fn jobs() -> Vec<Job> {
+pub(crate) fn jobs() -> Vec<Job> {
     let job = |count| {
         let what = format!("{count} members");
         Job::new(Section::Poll, what, move |bench| {

@@ -11,12 +11,12 @@ use bully::{
 use bully_sim::AnyNode;
 
 /// How many exchanges the nodes here have.
-pub(super) const EXCHANGES: usize = 16;
+pub(crate) const EXCHANGES: usize = 16;
 
 /// Each ELECTION that is sent over it is answered, as by a healthy member; all else that happens
 /// is [pushed](Self::push).
 #[derive(Debug, Default)]
-pub(super) struct Script<'a> {
+pub(crate) struct Script<'a> {
     news: VecDeque<(Exchange, Incoming<'a>)>,
     next: u32,
     /// What the coordinator answers to JOIN; silence if it is `None`.
@@ -25,7 +25,7 @@ pub(super) struct Script<'a> {
 
 impl<'a> Script<'a> {
     /// Somebody connects and sends `request`.
-    pub(super) fn push(&mut self, request: Request<'a>) {
+    pub(crate) fn push(&mut self, request: Request<'a>) {
         let exchange = self.fresh();
         self.news.push_back((exchange, Incoming::Accepted));
         self.news.push_back((exchange, Incoming::Request(request)));
@@ -69,10 +69,10 @@ impl Net for Script<'_> {
 }
 
 /// A node on a [`Script`], and its clock.
-pub(super) struct Scripted<'a> {
-    pub(super) node: Box<dyn AnyNode>,
-    pub(super) net: Script<'a>,
-    pub(super) now: Instant,
+pub(crate) struct Scripted<'a> {
+    pub(crate) node: Box<dyn AnyNode>,
+    pub(crate) net: Script<'a>,
+    pub(crate) now: Instant,
 }
 
 impl<'a> Scripted<'a> {
@@ -92,7 +92,7 @@ impl<'a> Scripted<'a> {
     }
 
     /// A node that takes whoever is named for a member, however many are.
-    pub(super) fn trusting(count: usize, me: Member) -> Self {
+    pub(crate) fn trusting(count: usize, me: Member) -> Self {
         let config = Config {
             strict: true,
             ..Config::new(me)
@@ -102,7 +102,7 @@ impl<'a> Scripted<'a> {
 
     /// A node that follows the greatest of `members` and knows all of them from the coordinator,
     /// which it does not ask again.
-    pub(super) fn following(members: &'a [Member], me: Member) -> Self {
+    pub(crate) fn following(members: &'a [Member], me: Member) -> Self {
         let config = Config {
             directory: Some(Addr(u64::MAX)),
             join_gap: NEVER,
@@ -119,14 +119,14 @@ impl<'a> Scripted<'a> {
     }
 
     /// Polls until there is nothing more to do.
-    pub(super) fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         while let Some(event) = self.node.poll(self.now, &mut self.net) {
             core::hint::black_box::<Event>(event);
         }
     }
 
     /// Lets so much time pass, and what is due with it happen.
-    pub(super) fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         self.turn();
     }

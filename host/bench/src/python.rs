@@ -53,7 +53,7 @@ while line := source.readline():
 
 /// A running CPython; it ends when its input does.
 #[derive(Debug)]
-pub(super) struct Python {
+pub struct Python {
     child: Child,
     /// `None` once it is to end.
     input: Option<ChildStdin>,
@@ -63,7 +63,7 @@ pub(super) struct Python {
 
 impl Python {
     /// Starts one; `None` if there is none, or it does not work.
-    pub(super) fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let mut child = Command::new("python3")
             .args(["-c", SCRIPT])
             .stdin(Stdio::piped())
@@ -82,7 +82,7 @@ impl Python {
     }
 
     /// Gives it the messages that it is to work on.
-    pub(super) fn messages(&mut self, messages: &[&[u8]]) -> io::Result<()> {
+    pub fn messages(&mut self, messages: &[&[u8]]) -> io::Result<()> {
         let mut text = format!("messages {}\n", messages.len()).into_bytes();
         for message in messages {
             text.extend(format!("{}\n", message.len()).into_bytes());
@@ -92,25 +92,25 @@ impl Python {
     }
 
     /// How long it takes to read so many messages.
-    pub(super) fn loads(&mut self, times: u64) -> io::Result<Duration> {
+    pub fn loads(&mut self, times: u64) -> io::Result<Duration> {
         let nanos = self.ask(format!("loads {times}\n").as_bytes())?;
         Ok(Duration::from_nanos(nanos))
     }
 
     /// How long it takes to write so many messages.
-    pub(super) fn dumps(&mut self, times: u64) -> io::Result<Duration> {
+    pub fn dumps(&mut self, times: u64) -> io::Result<Duration> {
         let nanos = self.ask(format!("dumps {times}\n").as_bytes())?;
         Ok(Duration::from_nanos(nanos))
     }
 
     /// How many bytes it writes for the first message.
-    pub(super) fn size(&mut self) -> io::Result<u64> {
+    pub fn size(&mut self) -> io::Result<u64> {
         self.ask(b"size 0\n")
     }
 
     /// How many bytes of memory it had with what a node imports and no message; 0 where there is
     /// no /proc.
-    pub(super) fn resident(&self) -> u64 {
+    pub fn resident(&self) -> u64 {
         self.resident
     }
 

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Figure;
+use crate::figure::Figure;
 
 /// The columns of [`csv`].
-pub(crate) const CSV_HEADING: &str = "section,name,n,ours,other,other_name,ratio,unit,load";
+pub const CSV_HEADING: &str = "section,name,n,ours,other,other_name,ratio,unit,load";
 
 #[derive(Serialize)]
 struct Line {
@@ -21,7 +21,7 @@ struct Line {
 }
 
 /// One object, on one line, without its end.
-pub(crate) fn json(figure: &Figure) -> String {
+pub fn json(figure: &Figure) -> String {
     let line = Line {
         section: figure.section.name(),
         name: figure.name,
@@ -39,7 +39,7 @@ pub(crate) fn json(figure: &Figure) -> String {
 
 /// One line of [`CSV_HEADING`]'s columns, without its end; a ratio or load that there is not is
 /// empty.
-pub(crate) fn csv(figure: &Figure) -> String {
+pub fn csv(figure: &Figure) -> String {
     let ratio = figure.ratio().map(|ratio| ratio.to_string());
     [
         figure.section.name(),
@@ -57,12 +57,12 @@ pub(crate) fn csv(figure: &Figure) -> String {
 }
 
 /// The heading above rows of [`text`].
-pub(crate) fn text_heading() -> String {
+pub fn text_heading() -> String {
     row(["figure", "n", "ours", "other", "ratio", "unit", "beside"])
 }
 
 /// One row, without its end.
-pub(crate) fn text(figure: &Figure) -> String {
+pub fn text(figure: &Figure) -> String {
     let beside = match figure.load {
         Some(load) => format!("{}, load {load:.1}", figure.other_name),
         None => figure.other_name.to_owned(),

@@ -4,6 +4,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use std::alloc::System;
 
+use crate::figure::Trouble;
+
 /// The system's allocator, which counts what a thread takes from it while that is
 /// [measured](measure).
 ///
@@ -12,9 +14,9 @@ use std::alloc::System;
 ///
 /// ```
 /// #[global_allocator]
-/// static HEAP: bully_host::heap::Counting = bully_host::heap::Counting;
+/// static HEAP: bully_bench::heap::Counting = bully_bench::heap::Counting;
 ///
-/// let used = bully_host::heap::measure(|| drop(vec![1_u8; 1_000])).expect("it counts");
+/// let used = bully_bench::heap::measure(|| drop(vec![1_u8; 1_000])).expect("it counts");
 /// assert_eq!((used.allocations, used.peak, used.kept), (1, 1_000, 0));
 /// ```
 #[derive(Debug)]
@@ -48,6 +50,11 @@ pub fn measure(work: impl FnOnce()) -> Option<HeapUse> {
     USED.set(Some(HeapUse::default()));
     work();
     USED.take()
+}
+
+/// Why nothing can be told of the heap.
+pub fn no_heap() -> Trouble {
+    Trouble("this program's allocator does not count: bully_bench::heap::Counting does".to_owned())
 }
 
 /// Counts a change by so many bytes.
