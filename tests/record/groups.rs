@@ -17,8 +17,10 @@ pub(crate) fn recordings(scenario: &Scenario) -> Vec<Vec<u8>> {
         let node = recorded(capacity, exchanges, config, bytes, 0)?;
         Some(node as Box<dyn AnyNode>)
     };
-    let outcome = run_built(scenario, &|_, _| 0, None, &build);
-    outcome.unwrap_or_else(|breach| panic!("seed {}: {breach:?}", scenario.seed));
+    // A run that breaks an invariant ends there, and is recorded as far as that.
+    if let Err(breach) = run_built(scenario, &|_, _| 0, None, &build) {
+        println!("seed {} ends with a breach: {breach:?}", scenario.seed);
+    }
     let all = all.borrow();
     all.iter().map(SharedBytes::take).collect()
 }

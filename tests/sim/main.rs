@@ -8,6 +8,7 @@ mod matrix; // groups larger than their tables under every fault
 mod oracles; // what theory says
 mod planted; // bugs that must be found
 mod poor; // loss, slow networks, and forged members
+mod recorded; // recordings as scenarios
 mod scenarios; // stories with their whole trace
 mod shrink; // failing scenarios, cut down
 mod text; // scenarios as text

@@ -181,6 +181,15 @@ impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
         !self.log.ended
     }
 
+    /// The number of the bank under way, and the time of the poll that was recorded last: what a
+    /// [`note`](Self::note) can refer to. `None` if there is no bank.
+    pub const fn position(&self) -> Option<(u32, Instant)> {
+        match self.log.open {
+            true => Some((self.log.banks.wrapping_sub(1), self.log.recorded_at)),
+            false => None,
+        }
+    }
+
     /// Where the recording goes.
     pub const fn sink(&self) -> &S {
         &self.log.out.sink

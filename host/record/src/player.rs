@@ -10,6 +10,8 @@ use crate::words;
 
 /// Who is told what a node is told and does, as it is repeated.
 pub trait Observer {
+    /// A bank begins, the first or one that continues the one before.
+    fn bank(&mut self) {}
     /// A poll begins.
     fn polled(&mut self, _at: Instant) {}
     /// The node opened an exchange.

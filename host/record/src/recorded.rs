@@ -13,8 +13,8 @@ pub trait Recorded: AnyNode {
     /// Adds a note for whoever writes a log of the recording.
     fn note(&mut self, note: &[u8]);
 
-    /// Returns `true` unless the recording can take no more.
-    fn is_recorded(&self) -> bool;
+    /// What a note can refer to: see [`Recorder::position`].
+    fn position(&self) -> Option<(u32, Instant)>;
 }
 
 /// A new node with room for so many members and exchanges, recorded into `sink`; `None` if there is
@@ -59,8 +59,8 @@ impl<S: Sink, const LIST: usize> Recorded for Running<S, LIST> {
         self.recorder.note(note);
     }
 
-    fn is_recorded(&self) -> bool {
-        self.recorder.is_on()
+    fn position(&self) -> Option<(u32, Instant)> {
+        self.recorder.position()
     }
 }
 

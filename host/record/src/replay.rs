@@ -156,6 +156,7 @@ impl Replay {
                 if !self.next_bank()? {
                     return Ok(None);
                 }
+                observer.bank();
                 continue;
             };
             self.cursor.take();

@@ -170,7 +170,7 @@ fn practise(
     }
     log.heading();
     let mut lab = Lab::open(args, poll, seed, log)?;
-    for member in &lab.members {
+    for member in &mut lab.members {
         member.introduce(clock.now(), log);
     }
     let settled_until = stop.until().map(|until| until + SETTLE_TIME);
@@ -224,8 +224,8 @@ fn practise(
     let (agreed, now) = (summary.agreed, clock.now());
     if !log.is_text() {
         // People have the summary, and thirty more lines would push the end off the screen.
-        for member in &lab.members {
-            log.emit(now, Some(member.pid()), &Event::Stopped);
+        for member in &mut lab.members {
+            member.emit(now, Event::Stopped, log);
         }
     }
     log.emit(now, None, &Event::Summary(summary));
@@ -331,8 +331,11 @@ impl Lab {
         if let Some(directory) = &args.record {
             record::directory(directory)?;
         }
+        let origin = log.unix_origin();
         let members = (0..args.members)
-            .map(|number| Self::member(args, poll, number, seed, directory, ports.clone()))
+            .map(|number| {
+                Self::member(args, poll, number, (seed, origin), directory, ports.clone())
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let start = poll.clock().now();
         let mut agenda = Agenda::new(count + 1);
@@ -353,7 +356,7 @@ impl Lab {
         args: &Args,
         poll: &Poll,
         number: u16,
-        seed: u64,
+        (seed, origin): (u64, u64),
         directory: Directory<'_>,
         ports: Option<Ports>,
     ) -> Result<LocalMember, Failure> {
@@ -387,7 +390,8 @@ impl Lab {
         let recording = args.record.as_deref();
         let recording = recording
             .map(|directory| Recording::create_in(directory, me.pid, args.record_max))
-            .transpose()?;
+            .transpose()?
+            .map(|recording| (recording, origin));
         LocalMember::new(config, capacities, tcp, poll.clock(), ports, recording)
     }
 

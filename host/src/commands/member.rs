@@ -1,19 +1,21 @@
 //! One member in this process: its node, its sockets, and what the log records of them.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use bully::{
     Config, ConfigError, Counters, Event, Gone, Instant, JoinFailure, Member, Messages, Phase, Pid,
     State,
 };
+use bully_record::Recorded;
 
 use super::Failure;
 use super::capacity::Capacities;
 use super::listen::is_here;
 use super::record::{Recording, Watch};
 use crate::control::{Listed, View};
-use crate::log::{self, HostPort, Log, Ports, Trace, pid_text, printable};
+use crate::log::{self, HostPort, Log, NoteWriter, Ports, Trace, pid_text, printable};
 use crate::machine::{self, AnyNode};
 use crate::names;
 use crate::net::{Clock, Ready, Tcp};
@@ -22,7 +24,7 @@ use crate::net::{Clock, Ready, Tcp};
 /// sockets are ready.
 pub(crate) struct LocalMember {
     me: Member,
-    node: Box<dyn AnyNode>,
+    node: Driven,
     capacities: Capacities,
     tcp: Tcp,
     trace: Trace,
@@ -32,12 +34,45 @@ pub(crate) struct LocalMember {
     directory_at: Option<SocketAddr>,
     swept: Option<u32>,
     joining: Joining,
-    /// How its recording fares, if there is one.
-    recording: Option<Watch>,
+    recording: Option<Notes>,
     /// Where it stands, whom it follows, and since when.
     stands: (Phase, Option<Pid>, Instant),
     /// When the leader was last heard from, and how many messages of the kinds that say so had come.
     confirmed: (Option<Instant>, u64),
+}
+
+/// A node, recorded or not.
+enum Driven {
+    Plain(Box<dyn AnyNode>),
+    Recorded(Box<dyn Recorded>),
+}
+
+/// What is recorded of the log beside what the member is told.
+struct Notes {
+    writer: NoteWriter,
+    /// What was logged before the recording began.
+    early: Vec<(Instant, log::Event)>,
+    watch: Watch,
+}
+
+impl Deref for Driven {
+    type Target = dyn AnyNode;
+
+    fn deref(&self) -> &(dyn AnyNode + 'static) {
+        match self {
+            Self::Plain(node) => &**node,
+            Self::Recorded(node) => &**node,
+        }
+    }
+}
+
+impl DerefMut for Driven {
+    fn deref_mut(&mut self) -> &mut (dyn AnyNode + 'static) {
+        match self {
+            Self::Plain(node) => &mut **node,
+            Self::Recorded(node) => &mut **node,
+        }
+    }
 }
 
 /// Which option to change when a configuration cannot work.
@@ -97,14 +132,15 @@ fn refusal_tip(why: &str) -> &'static str {
 
 impl LocalMember {
     /// A member that has done nothing yet. `ports` are the connections of this process if all
-    /// others are in it, and `recording` is where it is recorded.
+    /// others are in it, and `recording` is where it is recorded, with the
+    /// Unix time at the clock's origin in microseconds.
     pub(crate) fn new(
         config: Config,
         capacities: Capacities,
         tcp: Tcp,
         clock: Clock,
         ports: Option<Ports>,
-        recording: Option<Recording>,
+        recording: Option<(Recording, u64)>,
     ) -> Result<Self, Failure> {
         let Capacities {
             capacity,
@@ -122,15 +158,20 @@ impl LocalMember {
                 "see --help for the sizes there are",
             )
         };
-        let (node, recording): (Box<dyn AnyNode>, _) = match recording {
-            Some(recording) => {
-                let node = recording.node(capacities, config, clock);
+        let (node, recording) = match recording {
+            Some((recording, origin)) => {
+                let node = recording.node(capacities, config, origin);
                 let (node, watch) = node.ok_or_else(none)?;
-                (node, Some(watch))
+                let notes = Notes {
+                    writer: NoteWriter::default(),
+                    early: Vec::new(),
+                    watch,
+                };
+                (Driven::Recorded(node), Some(notes))
             }
             None => {
                 let node = machine::node(capacity, connections, config);
-                (node.ok_or_else(none)?, None)
+                (Driven::Plain(node.ok_or_else(none)?), None)
             }
         };
         Ok(Self {
@@ -150,7 +191,7 @@ impl LocalMember {
     }
 
     /// Records where it listens.
-    pub(crate) fn introduce(&self, now: Instant, log: &mut Log) {
+    pub(crate) fn introduce(&mut self, now: Instant, log: &mut Log) {
         let addr = self.me.addr;
         let address = HostPort(self.tcp.names().host(addr).into(), names::port(addr));
         let listening = log::Event::Listening {
@@ -158,7 +199,36 @@ impl LocalMember {
             capacity: self.capacities.capacity,
             connections: self.capacities.connections,
         };
-        log.emit(now, Some(self.me.pid), &listening);
+        self.emit(now, listening, log);
+    }
+
+    /// Records what happened to it, in the log and beside its recording.
+    pub(crate) fn emit(&mut self, at: Instant, event: log::Event, log: &mut Log) {
+        let shown = !matches!(event, log::Event::Message(_)) || log.has_messages();
+        let is_new = !shown || log.emit(at, Some(self.me.pid), &event);
+        let (Some(notes), true) = (&mut self.recording, is_new) else {
+            return;
+        };
+        notes.early.push((at, event));
+        if let Driven::Recorded(node) = &mut self.node
+            && let Some((bank, polled)) = node.position()
+        {
+            for (at, event) in notes.early.drain(..) {
+                node.note(&notes.writer.note(bank, polled, at, &event));
+            }
+        }
+    }
+
+    /// Records the messages that were seen.
+    fn messages(&mut self, log: &mut Log) {
+        for message in self.trace.take() {
+            self.emit(message.at, log::Event::Message(message), log);
+        }
+    }
+
+    /// Returns `true` if somebody wants to know of single messages.
+    fn is_watched(&self, log: &Log) -> bool {
+        log.has_messages() || self.recording.is_some()
     }
 
     /// Does all there is to do at present.
@@ -166,28 +236,29 @@ impl LocalMember {
         loop {
             let looked = self.tcp.now();
             let before = self.node.state();
-            let event = if log.has_messages() {
+            let event = if self.is_watched(log) {
                 self.trace.learn(self.node.roster());
                 let event = self.node.poll(looked, &mut self.trace.watch(&mut self.tcp));
-                log.messages(&mut self.trace);
+                self.messages(log);
                 event
             } else {
                 self.node.poll(looked, &mut self.tcp)
             };
             let (now, state) = (clock.now(), self.node.state());
             if state == State::WaitingForVictor && state != before {
-                log.emit(now, Some(self.me.pid), &log::Event::Waiting);
+                self.emit(now, log::Event::Waiting, log);
             }
             let Some(event) = event else { break };
             if let Some(recorded) = self.recorded(event) {
-                log.emit(now, Some(self.me.pid), &recorded);
+                self.emit(now, recorded, log);
             }
         }
         while let Some(note) = self.tcp.note() {
             let event = log::Event::noted(note, self.tcp.names());
-            log.emit(clock.now(), Some(self.me.pid), &event);
+            self.emit(clock.now(), event, log);
         }
-        if let Some(failed) = self.recording.as_ref().and_then(Watch::failed) {
+        let notes = self.recording.as_ref();
+        if let Some(failed) = notes.and_then(|notes| notes.watch.failed()) {
             self.recording = None;
             log.remark(&format!("warning: {failed}"));
         }
@@ -259,17 +330,17 @@ impl LocalMember {
 
     /// Before the end: sends what can be sent at once.
     pub(crate) fn finish_sending(&mut self, log: &mut Log) {
-        if log.has_messages() {
+        if self.is_watched(log) {
             self.trace.finish_sending(&mut self.tcp);
-            log.messages(&mut self.trace);
+            self.messages(log);
         }
     }
 
     /// Has the log say what becomes of everything that is under way.
     pub(crate) fn finish(&mut self, log: &mut Log) {
-        if log.has_messages() {
+        if self.is_watched(log) {
             self.trace.finish(&mut self.tcp);
-            log.messages(&mut self.trace);
+            self.messages(log);
         }
     }
 

@@ -187,6 +187,7 @@ fn take_part(
     let recording = recording
         .map(|path| Recording::create(path, args.record_max))
         .transpose()?;
+    let recording = recording.map(|recording| (recording, log.unix_origin()));
     let mut member = LocalMember::new(config, args.capacities, tcp, clock, None, recording)?;
     member.introduce(clock.now(), log);
     loop {
@@ -194,7 +195,7 @@ fn take_part(
         if let Joining::Refused(_) = member.joining() {
             let failure = args.not_joined(member.joining());
             member.finish(log);
-            log.emit(clock.now(), Some(pid), &Event::Stopped);
+            member.emit(clock.now(), Event::Stopped, log);
             return failure;
         }
         let now = clock.now();
@@ -211,7 +212,7 @@ fn take_part(
             }
             member.finish_sending(log);
             member.finish(log);
-            log.emit(clock.now(), Some(pid), &Event::Stopped);
+            member.emit(clock.now(), Event::Stopped, log);
             break;
         }
         let status = log.show_status(now, || member.status(now));

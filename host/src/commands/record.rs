@@ -9,8 +9,6 @@ use bully_record::{FileSink, Recorded, recorded};
 
 use super::Failure;
 use super::capacity::Capacities;
-use crate::log;
-use crate::net::Clock;
 
 /// How many bytes a recording takes at most, its older half included, unless told otherwise: a day of
 /// a calm group, an hour of one of thirty that feign failures.
@@ -59,12 +57,13 @@ impl Recording {
         )
     }
 
-    /// A new member that is recorded here; `None` if there is none of that size.
+    /// A new member that is recorded here; `None` if there is none of that size. `origin` is the Unix
+    /// time at its origin in microseconds.
     pub(crate) fn node(
         self,
         capacities: Capacities,
         config: Config,
-        clock: Clock,
+        origin: u64,
     ) -> Option<(Box<dyn Recorded>, Watch)> {
         let watch = Watch {
             path: self.path,
@@ -74,7 +73,6 @@ impl Recording {
             capacity,
             connections,
         } = capacities;
-        let origin = log::unix_origin(clock);
         let node = recorded(capacity, connections, config, self.sink, origin)?;
         Some((node, watch))
     }

@@ -1,5 +1,7 @@
 //! `bully replay`: what a recorded node did, again.
 
+mod scenario;
+
 use core::fmt::Write as _;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::output::Output;
 use super::{Failure, remark};
-use crate::log::{Event, Repeated, host_port, pid_text};
+use crate::log::{Repeated, host_port, pid_text};
 
 /// Repeat what a recorded member did, by the same program code
 ///
@@ -51,6 +53,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "EVENT", value_parser = event)]
     until: Option<String>,
 
+    /// Print the recordings of a group as a scenario of the simulator, for a test: who was there from
+    /// when to when, who feigned failures, and how long messages took
+    #[arg(long, conflicts_with_all = ["from", "to", "until", "state", "verbose", "verify"])]
+    to_scenario: bool,
+
     /// At the end tell what is in the member: phase, timers, table, connections
     #[arg(long)]
     state: bool,
@@ -62,6 +69,9 @@ Examples:
   bully replay --verify *.byr                  does this program do the same?
   bully replay member.byr --until leader_lost --state
                                                what it knew when it lost its leader
+  bully replay --to-scenario *.byr > tests/scenarios/ours.txt
+                                               a test of what happened; BULLY_REWRITE=1 cargo test
+                                               -p bully-tests --test sim adds its trace
   bully replay --format json a.byr b.byr       the events of --log json, of two members
 
 Exit status: 0 if all came as recorded, 1 if a member does something else (the record is named), 2 for
@@ -84,6 +94,9 @@ const DIVERGED: u8 = 1;
 
 /// Repeats the recordings. Returns what the process is to exit with.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.to_scenario {
+        return to_scenario(args);
+    }
     let mut worst = 0;
     let mut lines = Vec::new();
     let mut states = String::new();
@@ -177,10 +190,7 @@ impl Args {
             return 0;
         };
         remark(&format!("{name}: {problem}\n"));
-        match problem {
-            Problem::Diverged(_) => DIVERGED,
-            _ => UNREADABLE,
-        }
+        code(&problem)
     }
 
     /// Repeats what is asked for.
@@ -205,7 +215,7 @@ impl Args {
                     Format::Text => entry.text(zone, self.verbose),
                 };
                 lines.extend(line.map(|line| (entry.unix, line)));
-                if self.until.as_deref() == Some(name(&entry.event).as_str()) {
+                if self.until.as_deref() == Some(Repeated::name(&entry).as_str()) {
                     return Ok(());
                 }
             }
@@ -217,18 +227,41 @@ impl Args {
     }
 }
 
+/// Prints all recordings as one scenario.
+fn to_scenario(args: &Args) -> Result<ExitCode, Failure> {
+    let mut group = scenario::Group::default();
+    let mut worst = 0;
+    for recording in args.recordings()? {
+        let outcome = match recording {
+            Ok((name, recording)) => group.add(recording).map_err(|problem| {
+                remark(&format!("{name}: {problem}\n"));
+                code(&problem)
+            }),
+            Err(code) => Err(code),
+        };
+        worst = worst.max(outcome.err().unwrap_or(0));
+    }
+    if worst == 0 {
+        let mut output = Output::default();
+        output.write(&group.text());
+        output.close()?;
+    }
+    Ok(ExitCode::from(worst))
+}
+
+/// The exit code for a replay that ended so.
+fn code(problem: &Problem) -> u8 {
+    match problem {
+        Problem::Diverged(_) => DIVERGED,
+        _ => UNREADABLE,
+    }
+}
+
 /// Returns `true` if `file` goes on with what is in the file `before`.
 fn continues(before: &str, file: &Path) -> bool {
     let mut old = file.as_os_str().to_owned();
     old.push(".old");
     Path::new(before) == Path::new(&old)
-}
-
-/// The name of an event in JSON.
-fn name(event: &Event) -> String {
-    let value = serde_json::to_value(event).unwrap_or_default();
-    let name = value.get("event").and_then(serde_json::Value::as_str);
-    name.unwrap_or_default().to_owned()
 }
 
 /// What is in the member now.
@@ -322,7 +355,11 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// Every event that a member's log can have.
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 15] = [
+    "listening",
+    "stopped",
+    "unreachable",
+    "pid_in_use",
     "joined",
     "rejected",
     "election",

@@ -20,6 +20,28 @@ struct Line<'a> {
     event: &'a Event,
 }
 
+/// Returns the object for `event` alone.
+pub(super) fn object(event: &Event) -> String {
+    text(event)
+}
+
+/// Returns the line for an event whose object is `json`: see [`object`] and [`line`].
+pub(super) fn spliced(t: f64, time: f64, node: Option<Pid>, json: &str) -> String {
+    let head = Head { t, time, node };
+    let head = text(&head);
+    let head = head.strip_suffix('}').unwrap_or(&head);
+    format!("{head},{}", json.strip_prefix('{').unwrap_or(json))
+}
+
+/// What every line begins with.
+#[derive(Serialize)]
+struct Head {
+    t: f64,
+    time: f64,
+    #[serde(serialize_with = "maybe_pair")]
+    node: Option<Pid>,
+}
+
 /// Returns the line for `event` of `node`, `t` seconds after the start and at the Unix time `time`.
 pub(crate) fn line(t: f64, time: f64, node: Option<Pid>, event: &Event) -> String {
     let line = Line {
@@ -28,11 +50,15 @@ pub(crate) fn line(t: f64, time: f64, node: Option<Pid>, event: &Event) -> Strin
         node,
         event,
     };
+    text(&line)
+}
+
+fn text(value: &impl Serialize) -> String {
     let mut bytes = Vec::with_capacity(256);
     let mut to = Serializer::with_formatter(&mut bytes, Printable);
     // Numbers and text always have a JSON form.
-    let written = line.serialize(&mut to);
-    debug_assert!(written.is_ok(), "{event:?}");
+    let written = value.serialize(&mut to);
+    debug_assert!(written.is_ok(), "{written:?}");
     String::from_utf8(bytes).unwrap_or_default()
 }
 

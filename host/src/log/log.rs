@@ -104,14 +104,21 @@ impl Log {
     }
 
     /// Records what happened to `who`; `None` is the coordinator, the group, or the gateway.
-    pub(crate) fn emit(&mut self, now: Instant, who: Option<Pid>, event: &Event) {
+    /// Returns `false` if it is one of many and only counted.
+    pub(crate) fn emit(&mut self, now: Instant, who: Option<Pid>, event: &Event) -> bool {
         if let Event::Rejected { peer, why } = event
             && !self.repeats.is_new(now, &peer.0, why)
         {
-            return;
+            return false;
         }
         self.report_lost(now);
         self.write(now, who, event);
+        true
+    }
+
+    /// Unix time at the origin of the log's times, in microseconds.
+    pub(crate) fn unix_origin(&self) -> u64 {
+        u64::try_from(self.wall.origin()).unwrap_or(0)
     }
 
     /// Records the messages that `trace` has seen.

@@ -34,6 +34,11 @@ impl Wall {
         }
     }
 
+    /// Returns the Unix time at the clock's zero, in microseconds.
+    pub(super) fn origin(&self) -> i64 {
+        self.origin
+    }
+
     /// Returns the Unix time at `t`, in microseconds.
     pub(super) fn unix_micros(&mut self, t: Instant) -> i64 {
         if t > self.measured + MEASURE_EACH {
@@ -61,11 +66,6 @@ impl Wall {
             at.millisecond()
         )
     }
-}
-
-/// Returns the Unix time at the clock's zero, in microseconds.
-pub(crate) fn unix_origin(clock: Clock) -> u64 {
-    u64::try_from(measure(clock)).unwrap_or(0)
 }
 
 /// Returns the Unix time at the clock's zero: the least disturbed of some readings.
