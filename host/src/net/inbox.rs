@@ -12,7 +12,8 @@ use crate::pickle::{Limits, Reader, Refused};
 ///
 /// In a group that agrees all lists are the same, so a list that came lately is recognised by its
 /// bytes instead of being decoded: for a list of 1,000 members that is 20,000 instructions instead
-/// of 300,000 (`bully-counts`).
+/// of 300,000 (`bully-counts`). `bully lab --members 1000 --for 8s` takes 9.4 µs a message in user
+/// mode; 14.1 µs if no list is recognised, 11.1 µs if no reader is kept for the next message.
 #[derive(Debug)]
 pub(super) struct Inbox {
     /// Readers that nobody uses, with the memory of their last message.
