@@ -349,8 +349,8 @@ impl NodeView<'_> {
     /// less often: it may be back, and follow one that does not know better.
     pub(crate) fn announce_to_absent(&mut self) {
         let looks = self.state.search.looks;
-        let fits = !self.state.large.on && !self.state.config.strict;
-        if fits && looks < LOOKS_MAX && self.table.any_lesser_gone() {
+        let tells = looks < LOOKS_MAX && !self.state.config.strict;
+        if tells && self.table.any_lesser_gone() {
             self.state.search.looks = looks + 1;
             if (looks + 1).is_power_of_two() {
                 self.table.relay_to_gone();

@@ -96,9 +96,9 @@ impl Note {
         }
     }
 
-    /// Returns `true` if it has answered, has said itself who it is, and has not failed since.
+    /// Returns `true` if it has said itself who it is, and has not failed since.
     pub(crate) fn is_itself(self) -> bool {
-        self.trust == Trust::Reached && self.has(Flag::Ours) && !self.has(Flag::Gone)
+        self.trust > Trust::Named && self.has(Flag::Ours) && !self.has(Flag::Gone)
     }
 
     /// Returns `true` if a message to it waits for a slot.

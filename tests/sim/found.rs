@@ -195,6 +195,17 @@ fn the_leader_announces_itself_to_whoever_was_not_there_and_follows_a_plain_memb
          for 60s
          seed 15766",
     );
+    all_agree_in(
+        "members 5
+         capacity 4
+         start together
+         delay const 10ms
+         late 5 at 13s
+         plain 4
+         partition below 4 from 13s to 14s gcd above
+         for 95s
+         seed 149053",
+    );
 }
 
 #[test]
@@ -342,6 +353,22 @@ fn whoever_has_said_who_it_is_stays_though_the_coordinator_lists_its_former_days
          partition below 9 from 3500ms to 8300ms
          for 95s
          seed 76969",
+    );
+    all_agree_in(
+        "members 12
+         capacity 16
+         start ascending
+         delay uniform 500us 1500us
+         vanish 2 at 2s until 14100ms next-day
+         crash leader at 7s
+         crash 9 at 11152ms
+         slow 6 92ms
+         partition below 7 from 8s to 14900ms gcd above
+         cut 5 > 1 from 5s to 9s
+         cut 6 - 11 from 0s to 6s
+         hold any 12 → any from 4s to 12s 2300ms
+         for 75s
+         seed 162978",
     );
 }
 

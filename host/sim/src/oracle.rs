@@ -93,7 +93,8 @@ impl Simulation<'_> {
                 "nobody leaves a leader that answers for a lesser one",
                 there(had, self.agreement.muffled_until, ASKED_WITHIN).filter(|whom| {
                     let view = self.agreement.view(*whom);
-                    view.is_some_and(|view| view.leader == Some(had))
+                    let leads = view.is_some_and(|view| view.leader == Some(had));
+                    leads && (self.slots[*whom].moves == 0 || self.knows(number, *whom))
                 }),
             ),
             (_, Some(has)) if has == me.pid && had != Some(has) => (
@@ -101,13 +102,9 @@ impl Simulation<'_> {
                 match self.slots.get(number).map(|slot| &slot.process) {
                     Some(Process::Member(node)) => {
                         let known = node.roster().members().iter().rev();
-                        // One that is known where it was before it moved does not answer there.
-                        let here = |known: &&Member| {
-                            let number = number_of(known.pid) as usize;
-                            let slot = self.slots.get(number);
-                            slot.is_some_and(|slot| addr(number, slot.moves) == known.addr)
-                        };
-                        let mut greater = known.filter(|known| known.pid > me.pid).filter(here);
+                        let mut greater = known.filter(|known| {
+                            known.pid > me.pid && self.knows(number, number_of(known.pid) as usize)
+                        });
                         greater.find_map(|known| {
                             there(known.pid, self.agreement.interfered_until, SEEN_WITHIN)
                         })
@@ -122,6 +119,20 @@ impl Simulation<'_> {
             let seen = format!("{has:?} after {had:?} over {greater}");
             self.breach(number, invariant, seen);
         }
+    }
+
+    /// The member of this number knows where `whom` is. One that is known where it was before it moved
+    /// does not answer there.
+    fn knows(&self, number: usize, whom: usize) -> bool {
+        let known = self.slots.get(number).map(|slot| &slot.process);
+        let Some((slot, Process::Member(node))) = self.slots.get(whom).zip(known) else {
+            return false;
+        };
+        let here = Member {
+            pid: slot.pid,
+            addr: addr(whom, slot.moves),
+        };
+        node.roster().members().contains(&here)
     }
 
     /// The check that was planned is due: at rest by now, or later because of another fault.
