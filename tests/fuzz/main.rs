@@ -12,11 +12,11 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 use std::{env, fs, panic};
 
 use bully_tests::fuzz::{TARGETS, Target};
-use bully_tests::random::Random;
+use bully_tests::random::{Random, today};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
 
@@ -65,12 +65,6 @@ fn run(arguments: &[String]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The day, counted from 1970.
-fn today() -> u64 {
-    let since = SystemTime::UNIX_EPOCH.elapsed();
-    since.map_or(0, |since| since.as_secs() / 86_400)
 }
 
 /// The files of a folder, by name, so that a seed says it all.

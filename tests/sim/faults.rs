@@ -48,6 +48,12 @@ fn full(seed: u64) -> Scenario {
     Scenario::random_of(5, seed)
 }
 
+/// How many seeds of random faults are looked at where there is time.
+const ALL: u64 = 100_000;
+
+/// How many of them a day: a second or two.
+const SHARE: u64 = 1_000;
+
 /// The seeds that a test of many is to look at: `BULLY_SEED=n` is that one, `BULLY_SEEDS=a..b` those.
 fn seeds(default: Range<u64>) -> Range<u64> {
     let one = std::env::var("BULLY_SEED").ok().map(|seed| {
@@ -73,10 +79,23 @@ fn hundreds_of_seeds_of_groups_of_any_size_end_in_agreement() {
     println!("the slowest group agreed {slowest:?} after its last fault");
 }
 
+/// Other seeds each day, of those that the ignored test below looks at.
+#[test]
+fn a_days_share_of_random_faults_ends_in_agreement() {
+    let day = bully_tests::random::today();
+    let first = day * SHARE % ALL;
+    let share = seeds(first..first + SHARE);
+    println!(
+        "seeds {share:?}: the same again with BULLY_SEEDS={}..{}",
+        share.start, share.end
+    );
+    all_agree(share, full);
+}
+
 #[test]
 #[ignore = "a minute in release"]
 fn a_hundred_thousand_seeds_of_random_faults_end_in_agreement() {
-    let slowest = all_agree(seeds(0..100_000), full);
+    let slowest = all_agree(seeds(0..ALL), full);
     println!("the slowest group agreed {slowest:?} after its last fault");
 }
 

@@ -1,5 +1,13 @@
 //! Chance that can be repeated.
 
+use std::time::SystemTime;
+
+/// The day, counted from 1970: for samples that change from day to day.
+pub fn today() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed();
+    since.map_or(0, |since| since.as_secs() / 86_400)
+}
+
 /// SplitMix64: a seed says it all.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
