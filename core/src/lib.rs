@@ -31,6 +31,7 @@ mod large;
 mod link;
 mod membership;
 mod merge;
+mod neighbours;
 mod net;
 mod node;
 mod outcome;

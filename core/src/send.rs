@@ -3,7 +3,7 @@
 
 use crate::event::count;
 use crate::exchanges::State;
-use crate::large::List;
+use crate::neighbours::List;
 use crate::net::{Exchange, Full, Net, Reply, Request};
 use crate::phase::{Stage, Unsent};
 use crate::roster::{Member, TOP};
