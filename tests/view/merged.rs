@@ -92,6 +92,29 @@ fn a_receive_whose_sender_does_not_know_of_it_is_told() {
 }
 
 #[test]
+fn logs_without_connections_are_drawn_and_blamed_for_nothing() {
+    let folder = Folder::new("connections");
+    let log = folder.simulated("log.jsonl", &["--seed", "7"]);
+    let text = std::fs::read_to_string(log).expect("it was written");
+    let lines = text.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).expect("JSON");
+        if line["event"] == "message" {
+            line["conn"] = Value::Null;
+        }
+        format!("{line}\n")
+    });
+    let file = folder.write("without.jsonl", lines.collect::<String>());
+    let output = diagram(&["--to", "svg"], &[&file]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("do not say on which connections"),
+        "{}",
+        said(&output)
+    );
+    assert!(!said(&output).contains("never sent"), "{}", said(&output));
+}
+
+#[test]
 fn a_receive_before_its_send_is_told() {
     let folder = Folder::new("backwards");
     let log = folder.simulated("log.jsonl", &["--seed", "7"]);

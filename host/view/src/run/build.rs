@@ -193,8 +193,12 @@ fn remarks(run: &mut Run) -> Vec<String> {
         .messages
         .iter()
         .filter(|message| message.fate == Fate::HalfSeen);
-    let (mut halves, mut orphans) = (0, 0);
+    let (mut halves, mut orphans, mut unmatched) = (0, 0, 0);
     for message in half {
+        if message.conn.is_none() {
+            unmatched += 1;
+            continue;
+        }
         halves += 1;
         orphans += u64::from(message.sent.is_none() && logged(message.from));
     }
@@ -207,6 +211,12 @@ fn remarks(run: &mut Run) -> Vec<String> {
         remarks.push(format!(
             "{halves} messages were seen at one end only: the program at the other end has no log \
              among these, or an incomplete one"
+        ));
+    }
+    if unmatched > 0 {
+        remarks.push(format!(
+            "{unmatched} messages are of logs that do not say on which connections, as replays of \
+             recordings do not: they are shown at one end only"
         ));
     }
     if orphans > 0 {

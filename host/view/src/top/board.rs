@@ -79,7 +79,7 @@ impl Board {
         let counts = Standing::ALL.iter().filter_map(|standing| {
             let rows = self.rows.iter();
             let count = rows.filter(|row| row.standing == *standing).count();
-            (count > 0).then(|| format!("{count} {}", standing.word()))
+            (count > 0).then(|| format!("{} {count}", standing.word()))
         });
         counts.collect::<Vec<_>>().join(", ")
     }

@@ -15,8 +15,8 @@ const COLUMN: u16 = 34;
 /// is left to see below.
 pub fn draw(frame: &mut Frame<'_>, board: &Board, first: usize) -> usize {
     let area = frame.area();
-    // A third for what happened, so that on 12 lines 5 are left for members.
-    let events = (area.height / 3).clamp(1, 10);
+    // A quarter for what happened, so that on 24 lines there are 13 of members, and on 12 there are 4.
+    let events = (area.height / 4).clamp(1, 10);
     let [title, leader, counts, members, rates, happened, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -36,7 +36,7 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board, first: usize) -> usize {
     let sent = board
         .rates
         .iter()
-        .map(|(kind, rate)| format!("{kind} {rate:.0}"));
+        .map(|(kind, rate)| format!("{} {rate:.0}", short(kind, area.width)));
     let sent = sent.collect::<Vec<_>>().join("  ");
     line(frame, rates, &format!("messages/s: {sent}"), bold);
     let skip = board.events.len().saturating_sub(happened.height.into());
@@ -48,6 +48,15 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board, first: usize) -> usize {
     frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), happened);
     line(frame, keys, board.keys, faint);
     last
+}
+
+/// Returns the name of a kind, or its first letter where all of them would not fit.
+fn short(kind: &'static str, width: u16) -> &'static str {
+    match kind {
+        kind if width >= 70 => kind,
+        "OK" => kind,
+        kind => kind.get(..1).unwrap_or(kind),
+    }
 }
 
 fn line(frame: &mut Frame<'_>, area: Rect, text: &str, style: Style) {
@@ -137,20 +146,20 @@ mod tests {
         let (lines, last) = shown(80, 24, &board(30), 0);
         assert_eq!(lines[0], "log.jsonl, 14.203 s of 60.000 s");
         assert_eq!(lines[1], "(89, 1000030) leads: no greater member is known");
-        assert_eq!(lines[2], "1 leads, 28 follows, 1 failed");
+        assert_eq!(lines[2], "leads 1, follows 28, failed 1");
         assert_eq!(
             lines[3],
-            " (89, 1000030) leads       12.3s    (78, 1000019) follows     12.3s"
+            " (89, 1000030) leads       12.3s   (76, 1000017) follows     12.3s"
         );
-        assert_eq!(lines[14], "messages/s: ELECTION 2  PROBE 12");
-        assert_eq!(lines[15], "event 32");
+        assert_eq!(lines[16], "messages/s: ELECTION 2  PROBE 12");
+        assert_eq!(lines[17], "event 34");
         assert_eq!(lines[22], "event 39");
         assert_eq!(lines[23], "← → move  q quit");
-        // 11 lines of two: the last eight are further down.
-        assert_eq!(last, 8);
-        let (lines, _) = shown(80, 24, &board(30), 8);
+        // 13 lines of two: the last four are further down.
+        assert_eq!(last, 4);
+        let (lines, _) = shown(80, 24, &board(30), 4);
         assert!(
-            lines[13].ends_with("(60, 1000001) follows     12.3s"),
+            lines[15].ends_with("(60, 1000001) follows     12.3s"),
             "{lines:?}"
         );
         assert!(
@@ -165,10 +174,10 @@ mod tests {
     fn forty_by_twelve_has_one_column_and_all_else() {
         let (lines, last) = shown(40, 12, &board(30), 0);
         assert_eq!(lines[3], " (89, 1000030) leads       12.3s");
-        assert_eq!(lines[6], "messages/s: ELECTION 2  PROBE 12");
+        assert_eq!(lines[7], "messages/s: E 2  P 12");
         assert_eq!(lines[10], "event 39");
         assert_eq!(lines[11], "← → move  q quit");
-        assert_eq!(last, 27);
+        assert_eq!(last, 26);
     }
 
     #[test]
