@@ -37,7 +37,7 @@ pub const NOBODY: Member = Member {
     addr: Addr(0),
 };
 
-/// Every way an exchange breaks: [`op::GONE`] and the place here make its number.
+/// Every way an exchange breaks: [`op::GONE`](super::op::GONE) and the place here make its number.
 pub const GONE: [Gone; 3] = [Gone::Refused, Gone::Reset, Gone::Malformed];
 
 /// Every refusal; its number is its place here.

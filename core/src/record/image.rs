@@ -60,7 +60,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
     }
 }
 
-/// The checksum of a node's [image](Recordable::image), as [`op::END`] has it.
+/// The checksum of a node's [image](Recordable::image), as [`op::END`](super::op::END) has it.
 pub fn image_checksum(node: &dyn Recordable) -> u32 {
     let mut crc = Crc::new();
     node.image(&mut |byte| crc.add(byte));
