@@ -35,6 +35,22 @@ HABITS = {
         ['--half-close', '--bare'],
     ],
 }
+# One form at a time: how the coordinator keys its lists, and what a peer of that form is started with.
+FORMS = {
+    **{f'protocol {n}': ('pid', ['--protocol', n]) for n in range(6)},
+    'messages in five pieces': ('pid', ['--split', '5']),
+    'half-closed': ('pid', ['--half-close']),
+    'never closed': ('pid', ['--never-close']),
+    'lists for tuples': ('pid', ['--lists']),
+    'shared references': ('pid', ['--shared']),
+    'OK as text': ('pid', ['--ok', 'text', '--needs-ok', 'members']),
+    'OK as a pair': ('pid', ['--ok', 'pair']),
+    'OK with members': ('pid', ['--ok', 'members']),
+    'PROBE as text': ('pid', ['--probe-form', 'bare']),
+    'PROBE with members': ('pid', ['--probe-form', 'members']),
+    'keyed by address': ('address', ['--needs-ok', 'text']),
+    'keyed by address, shared references': ('address', ['--shared', '--lists']),
+}
 # Each with a way of its own to get an address, and to feign failure.
 ROUNDS = [('pid', 'ip=10.0.2.15/24 gateway=10.0.2.2', 'close'), ('address', '', 'ignore')]
 FEIGNED = 2  # failures that are waited for; one comes every 0 to 10 s
@@ -94,6 +110,30 @@ def play(program):
                 follows(group, program, address),
             ]
             group.seen(f'the stack held {max(stacks)} bytes at most')
+
+
+def play_forms(program):
+    """For each form: one chip follows a peer of that form, then both follow another chip."""
+    address = ROUNDS[0][1]
+    for form, (keyed, habits) in FORMS.items():
+        started = time.monotonic()
+        with contextlib.ExitStack() as programs:
+            start = programs.enter_context
+            gcd = PYTHON / 'gcd.py', '--keyed-by', keyed, *STAYS, 0
+            _, port = start(Member('the coordinator', *DIES_WITH_US, sys.executable, *gcd)).address()
+            days, id = NEXT_GREATEST
+            peer = PYTHON / 'peer.py', HOST, port, id, '--days', days, *STAYS, *habits
+            peer = start(Member(f'peer {NEXT_GREATEST}', *DIES_WITH_US, sys.executable, *peer))
+            agree(NEXT_GREATEST, peer)
+            least = start(start_chip(program, CHIP_LEAST, port, address))
+            agree(NEXT_GREATEST, peer, least)
+            # A PROBE of the chip's, and the peer's answer.
+            wait_for('a PROBE', lambda: any(heard['name'] == 'PROBE' for heard in peer.events('heard')), [peer, least])
+            greatest = start(start_chip(program, CHIP_GREATEST, port, address))
+            agree(CHIP_GREATEST, peer, least, greatest)
+            # And the other way round.
+            wait_for('an OK', lambda: any(ok['by'] == list(CHIP_GREATEST) for ok in peer.events('answered')), [peer])
+        print(f'{time.monotonic() - started:6.1f} s  {form}: a chip followed, another led', flush=True)
 
 
 def leads(group, program, address):

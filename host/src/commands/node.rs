@@ -25,7 +25,7 @@ use crate::net::{Poll, Tcp};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// AnyNode of the group coordinator: a name or an address, `localhost` for this one
+    /// Host of the group coordinator: a name or an address, `localhost` for this one
     #[arg(env = "BULLY_GCD_HOST", hide_env_values = true)]
     gcd_host: String,
 
