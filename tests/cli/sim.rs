@@ -246,7 +246,7 @@ fn a_run_that_is_cut_off_says_so() {
 
 #[test]
 fn an_end_in_the_middle_of_an_election_is_put_off_where_members_play_dead() {
-    let left = sim("--members 9 --feign close --for 20s --seeds 1..20 --format json");
+    let left = sim("--members 9 --feign close --for 20s --seeds 1..200 --format json");
     assert_eq!(left.code, Some(0), "{left:?}");
     let ends: Vec<_> = left
         .json()
