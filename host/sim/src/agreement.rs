@@ -52,8 +52,9 @@ const UNANSWERED: Duration = Duration::from_secs(15);
 /// has joined, and whoever waited in vain for an answer from before has stopped.
 pub(crate) const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// After so long a PROBE from before has been answered, or given up.
-pub(crate) const ASKED_WITHIN: Duration = Duration::from_secs(2);
+/// After so long a PROBE from before has been answered, or given up: 1.5 s and a second one of 1.1 s, each
+/// longer by what round trips have lately taken.
+pub(crate) const ASKED_WITHIN: Duration = Duration::from_secs(4);
 
 /// What the oracle knows of a process.
 #[derive(Clone, Copy, Debug)]
