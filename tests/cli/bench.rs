@@ -66,6 +66,7 @@ fn every_section_tells_figures_whose_ratio_is_theirs() {
         // Of what there is a rate of, more is better, and of all else less.
         let unit = text(line, "unit");
         let better = match unit {
+            _ if ours == other => 1.0,
             "exchanges/s" | "connections" => ours / other,
             _ => other / ours,
         };
