@@ -1,6 +1,7 @@
 //! `bully lab`: many members in one process, a group of their own or part of one elsewhere.
 
 mod agenda;
+mod identity;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use bully::{Config, Instant, Member, Messages, Pid};
 
 use agenda::Agenda;
+use identity::{ID_FIRST, ID_MAX, identity};
 
 use super::capacity::{self, Capacities};
 use super::control::{ControlArgs, Controlled};
@@ -18,9 +20,7 @@ use super::member::{HANDOVER_MAX, Joining, LocalMember};
 use super::node::{Mode, su_id};
 use super::record::{self, Recording};
 use super::wire::{find_directory, host_and_port};
-use super::{
-    EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, birthday, drawn_seed, duration, files, seed, top,
-};
+use super::{EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, drawn_seed, duration, files, seed, top};
 use crate::control::Snapshot;
 use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
@@ -272,12 +272,6 @@ impl Args {
 /// those that have waited for 3 s in vain stand in its backlog all the same: with one turn to a round
 /// of a thousand members on a busy machine it answered nobody else.
 const MEMBERS_BETWEEN: usize = 16;
-
-/// The SU ID of the first member unless told.
-const ID_FIRST: u32 = 1_000_001;
-
-/// The greatest SU ID there is.
-const ID_MAX: u32 = 9_999_999;
 
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
@@ -567,39 +561,6 @@ impl Lab {
             messages: self.sent(),
             elapsed_s: now.as_micros() as f64 / 1e6,
             load: load(),
-        }
-    }
-}
-
-/// The process id of the member with this SU ID: the days are spread over the year, so that the
-/// greatest is none that a reader would guess from the order.
-fn identity(id: u32) -> Pid {
-    Pid {
-        // 97 has no factor in common with 365, so a year passes before days repeat.
-        days: 1 + 97 * (id - 1_000_000) % birthday::DAYS_MAX,
-        id,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn identities_are_distinct_and_in_the_labs_ranges() {
-        for first in [1_000_000, ID_FIRST, 5_000_000, ID_MAX - 999] {
-            let mut pids: Vec<_> = (first..first + 1_000).map(identity).collect();
-            for pid in &pids {
-                assert!((1..=365).contains(&pid.days), "{pid:?}");
-                assert!((1_000_000..=ID_MAX).contains(&pid.id), "{pid:?}");
-            }
-            let days = pids.iter().take(365).map(|pid| pid.days);
-            assert_eq!(days.collect::<BTreeSet<_>>().len(), 365);
-            pids.sort();
-            pids.dedup();
-            assert_eq!(pids.len(), 1_000);
         }
     }
 }
