@@ -132,7 +132,8 @@ impl NodeView<'_> {
     fn sent(&mut self, exchange: Exchange) {
         let linger = self.now() + self.state.config.sent_linger;
         if let Some(slot) = self.slots.get(exchange) {
-            if slot.state == State::SendVictory && !self.state.large.on {
+            let absent = self.state.search.looks > 0 && !self.state.large.on;
+            if slot.state == State::SendVictory && absent {
                 // It was there to accept it.
                 self.table.set_flag(slot.peer.pid, Flag::Gone, false);
             }
