@@ -23,6 +23,18 @@ struct Shown {
     output: Vec<String>,
 }
 
+/// Commands that are not run here, by words in them, and why.
+const NOT_RUN: [(&str, &str); 2] = [
+    (
+        " --top",
+        "as it takes a whole terminal until somebody ends it",
+    ),
+    (
+        " --control",
+        "as tests/view/control.rs runs those that ask a group and the group",
+    ),
+];
+
 /// The commands of one block: shells beside each other, or one after the other.
 type Block = Vec<Shown>;
 
@@ -301,6 +313,10 @@ fn check(document: &str) {
                 !command.starts_with("cargo") && !command.starts_with(".ci"),
                 "{document} shows `{command}`, which .ci/run does not run"
             );
+            if let Some((_, why)) = NOT_RUN.iter().find(|(words, _)| command.contains(words)) {
+                println!("not run, {why}: {command}");
+                continue;
+            }
             if command.starts_with("parallel ") && !has("parallel") {
                 println!("not run, as GNU parallel is not installed: {command}");
                 continue;
