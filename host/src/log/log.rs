@@ -80,6 +80,7 @@ impl Log {
     }
 
     /// Hands all events but messages to `tap` too, while somebody watches there.
+    #[cfg(unix)]
     pub(crate) fn set_tap(&mut self, tap: Tap) {
         self.tap = Some(tap);
     }

@@ -36,6 +36,7 @@ pub(crate) use notes::NoteWriter;
 pub(crate) use ports::Ports;
 pub(crate) use progress::Progress;
 pub(crate) use repeated::{Repeated, host_port};
+#[cfg(unix)]
 pub(crate) use tap::Tap;
 pub(crate) use trace::Trace;
 pub(crate) use writer::{End, OnError};

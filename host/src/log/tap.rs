@@ -1,5 +1,13 @@
 //! Hands events on to whoever watches a running program, without ever waiting for them.
 
+#![cfg_attr(
+    not(unix),
+    expect(
+        dead_code,
+        reason = "it is watched over a control socket, which only Unix has"
+    )
+)]
+
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
