@@ -138,7 +138,7 @@ impl Args {
             let bytes = std::fs::read(file).map_err(|error| {
                 Failure::usage(
                     format!("{} cannot be read: {error}", file.display()),
-                    "name files that bully node, lab, sim or gateway wrote with --record",
+                    "name files that bully node, lab or sim wrote with --record",
                 )
             })?;
             let name = file.display().to_string();
