@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static HEAP: bully_bench::heap::Counting = bully_bench::heap::Counting;
-
 fn main() -> ExitCode {
     bully_host::cli::main()
 }

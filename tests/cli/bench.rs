@@ -51,7 +51,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn every_section_tells_figures_whose_ratio_is_theirs() {
+fn every_section_has_figures_whose_ratio_is_theirs() {
     let plots = folder("plots");
     let left = bench(&["--format", "json", "--plots", &plots.to_string_lossy()]);
     let lines = left.json();
@@ -83,9 +83,9 @@ fn every_section_tells_figures_whose_ratio_is_theirs() {
         let curve = format!("{}-{}", text(line, "section"), text(line, "name"));
         curves.entry(curve.replace(' ', "-")).or_default().insert(n);
     }
-    let mut told: Vec<_> = lines.iter().map(|line| text(line, "section")).collect();
-    told.dedup();
-    assert_eq!(told, SECTIONS, "each once, in this order");
+    let mut sections: Vec<_> = lines.iter().map(|line| text(line, "section")).collect();
+    sections.dedup();
+    assert_eq!(sections, SECTIONS, "each once, in this order");
 
     let file = |name: &str| plots.join(format!("{name}.svg"));
     let with_curves: Vec<_> = curves.iter().filter(|(_, n)| n.len() > 1).collect();
@@ -129,9 +129,13 @@ fn known_figures_are_what_they_must_be() {
     for line in lines.iter().filter(|line| text(line, "name") == "memory") {
         assert!((18.5..=19.5).contains(&number(line, "ours")), "{line}");
     }
-    let told = figure("encodings of a broadcast");
-    assert_eq!(number(told, "ours"), 1.0, "{told}");
-    assert_eq!(told["other"].as_f64(), told["n"].as_f64(), "{told}");
+    let encodings = figure("encodings of a broadcast");
+    assert_eq!(number(encodings, "ours"), 1.0, "{encodings}");
+    assert_eq!(
+        encodings["other"].as_f64(),
+        encodings["n"].as_f64(),
+        "{encodings}"
+    );
     let held = figure("connections held");
     assert_eq!(held["ours"].as_f64(), held["n"].as_f64(), "{held}");
     for line in &lines {
@@ -142,7 +146,7 @@ fn known_figures_are_what_they_must_be() {
     }
 }
 
-/// Virtual time: the same on every machine, so they can be told in advance.
+/// Virtual time: the same on every machine, so they are known in advance.
 #[test]
 fn groups_of_all_sizes_are_as_fast_as_their_formulas() {
     let lines = bench(&["--only", "scale", "--format", "json"]).json();
@@ -213,6 +217,39 @@ fn the_other_forms_say_the_same() {
     }
 }
 
+/// What nodes run with is the system's allocator, and another program counts.
+#[test]
+fn without_the_program_that_counts_those_figures_are_left_out_and_it_is_said() {
+    let folder = folder("no-heap");
+    std::fs::create_dir(&folder).expect("it is not there yet");
+    let alone = folder.join("bully");
+    std::fs::copy(BULLY, &alone).expect("it can be copied");
+    let bench = |sections: &[&str]| {
+        let mut command = Command::new(&alone);
+        command.args(["bench", "--quick", "--format", "json"]);
+        command.args(sections.iter().flat_map(|section| ["--only", section]));
+        Program::start_command(&mut command).finish_within(ALL_WITHIN)
+    };
+    let all = bench(&["heap"]);
+    let some = bench(&["table", "heap"]);
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+    for left in [&all, &some] {
+        assert_eq!(left.code, Some(1), "{left:?}");
+        assert!(left.err.contains("bully-heap"), "{left:?}");
+        assert!(
+            left.err.contains("cargo build --release --bins"),
+            "{left:?}"
+        );
+    }
+    assert!(all.out.is_empty(), "{all:?}");
+    let lines = some.json();
+    let names: BTreeSet<_> = lines.iter().map(|line| text(line, "name")).collect();
+    assert!(
+        names.contains("look-up") && !names.contains("memory"),
+        "{names:?}"
+    );
+}
+
 #[test]
 fn without_python_its_rows_are_left_out_and_it_is_said() {
     let mut command = Command::new(BULLY);
@@ -231,9 +268,9 @@ fn without_python_its_rows_are_left_out_and_it_is_said() {
 fn who_waits_at_a_terminal_sees_how_far_it_is() {
     let seen = up_to_the_bar(
         &["bench", "--only", "wire", "--only", "table"],
-        " of 11 steps, ",
+        " of 18 steps, ",
     );
-    assert!(seen.contains(" of 11 steps, "), "{seen}");
+    assert!(seen.contains(" of 18 steps, "), "{seen}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use core::fmt;
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 /// A part of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 pub enum Section {
     /// Reading and writing messages, beside CPython's pickle and serde-pickle
     Wire,
@@ -49,7 +51,7 @@ impl Section {
 }
 
 /// What a figure is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     /// As it stands in the report.
     pub name: &'static str,
@@ -74,7 +76,7 @@ pub const fn rate(name: &'static str) -> Unit {
 }
 
 /// One figure, and what it is compared with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The part of the report it stands in.
     pub section: Section,

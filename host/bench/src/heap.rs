@@ -6,8 +6,8 @@ use std::alloc::System;
 
 use crate::figure::Trouble;
 
-/// The system's allocator, which counts what a thread takes from it while that is
-/// [measured](measure).
+/// The system's allocator, which counts what a thread takes from it during a
+/// [measurement](measure).
 ///
 /// It counts nothing otherwise, and leaves growing and zeroing to the system: so a program with it
 /// takes as much memory and time as one without. Only a program can choose its allocator:
@@ -16,8 +16,9 @@ use crate::figure::Trouble;
 /// #[global_allocator]
 /// static HEAP: bully_bench::heap::Counting = bully_bench::heap::Counting;
 ///
-/// let used = bully_bench::heap::measure(|| drop(vec![1_u8; 1_000])).expect("it counts");
+/// let used = bully_bench::heap::measure(|| drop(vec![1_u8; 1_000]))?;
 /// assert_eq!((used.allocations, used.peak, used.kept), (1, 1_000, 0));
+/// # Ok::<(), bully_bench::Trouble>(())
 /// ```
 #[derive(Debug)]
 pub struct Counting;
@@ -37,24 +38,28 @@ thread_local! {
     static USED: Cell<Option<HeapUse>> = const { Cell::new(None) };
 }
 
-/// Does `work`, and tells what this thread took from the heap for it. `None` if the program's
-/// allocator is not [`Counting`]. Measures do not nest: an inner one ends the outer one's count.
-pub fn measure(work: impl FnOnce()) -> Option<HeapUse> {
+/// Returns `true` if the program's allocator is [`Counting`].
+pub fn is_counted() -> bool {
     USED.set(Some(HeapUse::default()));
-    // An allocation that must not be optimized away, to see whether it is counted.
+    // An allocation that must not be optimized away.
     drop(core::hint::black_box(Box::new(1_u8)));
-    if USED.get() == Some(HeapUse::default()) {
-        USED.set(None);
-        return None;
+    USED.take() != Some(HeapUse::default())
+}
+
+/// Does `work`, and returns what this thread took from the heap for it. Measurements do not nest: an
+/// inner one ends the outer one's count.
+///
+/// # Errors
+///
+/// The program's allocator is not [`Counting`]; `work` has not been done.
+pub fn measure(work: impl FnOnce()) -> Result<HeapUse, Trouble> {
+    if !is_counted() {
+        let why = "this program's allocator does not count: bully_bench::heap::Counting does";
+        return Err(Trouble(why.to_owned()));
     }
     USED.set(Some(HeapUse::default()));
     work();
-    USED.take()
-}
-
-/// Why nothing can be told of the heap.
-pub fn no_heap() -> Trouble {
-    Trouble("this program's allocator does not count: bully_bench::heap::Counting does".to_owned())
+    Ok(USED.take().unwrap_or_default())
 }
 
 /// Counts a change by so many bytes.

@@ -9,7 +9,7 @@ use crate::figure::{Figure, Section, Trouble, Unit};
 use crate::plots::Picture;
 use crate::python::Python;
 
-/// A run of the bench: what it works with, and what has come of it and not been told yet.
+/// A run of the bench: what it works with, and what has come of it and not been reported yet.
 pub struct Bench {
     /// Fewer rounds and smaller groups are wanted.
     pub quick: bool,
@@ -24,11 +24,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Begins one; `quick` takes fewer rounds and smaller groups.
-    pub fn new(quick: bool) -> Self {
+    /// Starts one; `quick` takes fewer rounds and smaller groups.
+    pub fn new(quick: bool, python: Option<Python>) -> Self {
         Self {
             quick,
-            python: Python::start(),
+            python,
             figures: Vec::new(),
             pictures: Vec::new(),
             remarks: Vec::new(),
@@ -74,6 +74,8 @@ type Work = dyn FnOnce(&mut Bench) -> Result<(), Trouble>;
 pub struct Job {
     /// What, for the person who waits.
     pub what: String,
+    /// It measures the [heap](crate::heap): it fails in a program whose allocator does not count.
+    pub counts_heap: bool,
     work: Box<Work>,
 }
 
@@ -86,7 +88,20 @@ impl Job {
     ) -> Self {
         Self {
             what: format!("{}: {what}", section.name()),
+            counts_heap: false,
             work: Box::new(work),
+        }
+    }
+
+    /// The same for work that measures the heap.
+    pub fn counting_heap(
+        section: Section,
+        what: impl fmt::Display,
+        work: impl FnOnce(&mut Bench) -> Result<(), Trouble> + 'static,
+    ) -> Self {
+        Self {
+            counts_heap: true,
+            ..Self::new(section, what, work)
         }
     }
 

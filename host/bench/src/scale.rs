@@ -11,7 +11,7 @@ use bully::{Event, Instant, Node, Pid};
 use bully_sim::{Crash, Failure, Outcome, Partition, Scenario, Slow, Start, TraceEvent, Who, run};
 
 use crate::figure::{Section, Trouble, cost};
-use crate::heap::{self, no_heap};
+use crate::heap;
 use crate::job::{Bench, Job};
 use crate::plots::{Curve, Picture};
 use crate::swim::{self, Swim};
@@ -49,7 +49,12 @@ pub(crate) fn jobs(quick: bool) -> Vec<Job> {
     };
     let mut jobs = Vec::new();
     for n in sizes(&[64, 1_000], &[64, 256, 1_000, 4_000, 10_000]) {
-        jobs.push(job(format!("memory of one of {n}"), memory, *n));
+        let work = |bench: &mut Bench| memory(bench, *n);
+        jobs.push(Job::counting_heap(
+            Section::Scale,
+            format!("memory of one of {n}"),
+            work,
+        ));
     }
     for n in sizes(&[2, 10], &[2, 3, 5, 10, 30, 100, 300]) {
         jobs.push(job(format!("first failed PROBE of {n}"), detection, *n));
@@ -147,8 +152,7 @@ fn missing(what: &str) -> Trouble {
 /// What a member takes that knows its group, as far as it has entries for it.
 fn memory(bench: &mut Bench, n: usize) -> Result<(), Trouble> {
     let mut other = None;
-    let used = heap::measure(|| other = Some(swim::knowing(n)));
-    let kept = used.ok_or_else(no_heap)?.kept;
+    let kept = heap::measure(|| other = Some(swim::knowing(n)))?.kept;
     let other = size_of_val(&other) as f64 + kept as f64;
     bench.add(
         (Section::Scale, "memory of a member", n),

@@ -12,7 +12,7 @@ use std::time::Instant;
 use bully::{Member, Node, Request, Roster};
 
 use crate::figure::{Section, Trouble, cost};
-use crate::heap::{self, no_heap};
+use crate::heap;
 use crate::job::{Bench, Job, members};
 use crate::measure::{Contender, duel, each};
 use crate::script::{EXCHANGES, Scripted};
@@ -39,7 +39,12 @@ pub(crate) fn jobs() -> Vec<Job> {
             on_large_stack(|| run(bench, count))
         })
     };
-    COUNTS.into_iter().map(job).collect()
+    let memory = |count| {
+        let what = format!("memory of {count} members");
+        Job::counting_heap(Section::Table, what, move |bench| memory(bench, count))
+    };
+    let timed = COUNTS.into_iter().map(job);
+    timed.chain(COUNTS.into_iter().map(memory)).collect()
 }
 
 /// Does `work` in a thread whose stack has room for the greatest node.
@@ -98,17 +103,20 @@ fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     });
     let [ours, other] = duel(quick, [ours, other])?;
     add("look-up", ours, other, cost("ns"));
+    Ok(())
+}
 
-    let mut grown = Twin::new(me);
+fn memory(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+    let all = members(count);
+    let mut grown = Twin::new(all[count / 2]);
     let used = heap::measure(|| {
         grown.merge(&all);
-    });
-    let used = used.ok_or_else(no_heap)?;
+    })?;
     let other = used.kept as f64 / (count - 1) as f64;
-    add(
-        "memory",
+    bench.add(
+        (Section::Table, "memory", count),
         bytes_per_member(count),
-        other,
+        (TWIN, other),
         cost("bytes/member"),
     );
     Ok(())

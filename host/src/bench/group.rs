@@ -10,12 +10,12 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bully::{Addr, Config, Directory, Instant as CoreInstant, Member, Node, Pid};
 use serde::{Deserialize, Serialize};
 
+use super::child;
 use super::sockets::bare;
 use crate::load::load;
 use crate::net::{Poll, Ready, Tcp, TcpConfig};
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How long messages are counted after everybody is right.
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
-/// How many bare exchanges tell how long one takes.
+/// How many bare exchanges are timed, to see how long one takes.
 const BARE_EXCHANGES: u64 = 200;
 
 pub(super) fn jobs(quick: bool) -> Vec<Job> {
@@ -49,9 +49,9 @@ pub(super) fn jobs(quick: bool) -> Vec<Job> {
     groups.iter().map(job).collect()
 }
 
-/// What a process with a group tells the one that started it.
+/// What a process with a group reports to the one that started it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Told {
+struct Measured {
     cold: Phase,
     lesser: Phase,
     killed: Phase,
@@ -80,59 +80,66 @@ impl Phase {
     }
 }
 
-/// Starts another process for each group, and adds the median of what they tell.
+/// Starts another process for each group, and adds the medians of what they report.
 fn run(bench: &mut Bench, count: usize, groups: usize) -> Result<(), Trouble> {
-    let told = (0..groups).map(|_| started(count));
-    let told = told.collect::<Result<Vec<_>, _>>()?;
-    let median = |of: &dyn Fn(&Told) -> f64| {
-        let mut all: Vec<_> = told.iter().map(of).collect();
+    let measured = (0..groups).map(|_| started(count));
+    let measured = measured.collect::<Result<Vec<_>, _>>()?;
+    let median = |of: &dyn Fn(&Measured) -> f64| {
+        let mut all: Vec<_> = measured.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
         all[all.len() / 2]
     };
     let n = count as f64;
-    let load = |of: &dyn Fn(&Told) -> Option<f64>| {
-        told.iter()
-            .all(|told| of(told).is_some())
-            .then(|| median(&|told| of(told).unwrap_or(0.0)))
+    let load = |of: &dyn Fn(&Measured) -> Option<f64>| {
+        measured
+            .iter()
+            .all(|group| of(group).is_some())
+            .then(|| median(&|group| of(group).unwrap_or(0.0)))
     };
     let mut add = |name, ours, other, unit, load| {
         bench.add((Section::Group, name, count), ours, other, cost(unit));
         bench.at_load(load);
     };
-    let other = ("as many bare exchanges", median(&|told| told.cold.bare()));
-    let ours = median(&|told| told.cold.seconds);
-    add("cold start", ours, other, "s", load(&|told| told.cold.load));
+    let other = ("as many bare exchanges", median(&|group| group.cold.bare()));
+    let ours = median(&|group| group.cold.seconds);
+    add(
+        "cold start",
+        ours,
+        other,
+        "s",
+        load(&|group| group.cold.load),
+    );
     // Whoever joins announces itself to all who are there, in the best of orders.
     let other = ("n JOIN + n(n-1)/2", 1.0 + (n - 1.0) / 2.0);
     let unit = "messages/member";
-    let ours = median(&|told| told.cold.messages as f64 / n);
+    let ours = median(&|group| group.cold.messages as f64 / n);
     add("cold start messages", ours, other, unit, None);
     let other = ("JOIN + n(n+3)", 1.0 + n * (n + 3.0));
-    let ours = median(&|told| told.lesser.messages as f64);
+    let ours = median(&|group| group.lesser.messages as f64);
     add("a lesser joins", ours, other, "messages", None);
     // The least one is there as well by then.
     let all = n + 1.0;
-    let other = median(&|told| told.killed.bare()) + 1.75 / all;
+    let other = median(&|group| group.killed.bare()) + 1.75 / all;
     let other = ("1st PROBE, bare exchanges", other);
-    let ours = median(&|told| told.killed.seconds);
+    let ours = median(&|group| group.killed.seconds);
     add(
         "leader killed",
         ours,
         other,
         "s",
-        load(&|told| told.killed.load),
+        load(&|group| group.killed.load),
     );
     // The i-th of them notices: (n - i)^2 + n - 1, on average over i.
     let sum = all * (2.0 * all - 1.0) / 6.0 + all - 1.0;
     let other = ("mean of (n-i)^2 + n-1", sum / n);
-    let ours = median(&|told| told.killed.messages as f64 / n);
+    let ours = median(&|group| group.killed.messages as f64 / n);
     add("leader killed messages", ours, other, unit, None);
 
-    if told.iter().any(|told| told.resident.is_none()) {
-        let remark = "resident memory is not told: no /proc/self/status";
+    if measured.iter().any(|group| group.resident.is_none()) {
+        let remark = "resident memory is left out: there is no /proc/self/status";
         bench.remarks.push(remark.to_owned());
     } else if let Some(python) = &bench.python {
-        let ours = median(&|told| told.resident.unwrap_or(0) as f64 / n / 1024.0);
+        let ours = median(&|group| group.resident.unwrap_or(0) as f64 / n / 1024.0);
         let other = ("a Python process", python.resident() as f64 / 1024.0);
         let figure = (Section::Group, "resident memory", count);
         bench.add(figure, ours, other, cost("KiB/member"));
@@ -140,21 +147,13 @@ fn run(bench: &mut Bench, count: usize, groups: usize) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Starts another process with a group, and returns what it tells.
-fn started(count: usize) -> Result<Told, Trouble> {
-    let child = Command::new(std::env::current_exe()?)
-        .args(["bench", "--group-of", &count.to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()?;
-    serde_json::from_slice(&child.stdout).map_err(|_| {
-        let words = String::from_utf8_lossy(&child.stderr);
-        let words = words.lines().next().unwrap_or_default();
-        Trouble(words.trim_start_matches("error: ").to_owned())
-    })
+/// Starts another process with a group, and returns what it measured.
+fn started(count: usize) -> Result<Measured, Trouble> {
+    let args = ["bench", "--group-of", &count.to_string()];
+    child::ask(&std::env::current_exe()?, &args)
 }
 
-/// Runs a group of `count` in this process, and returns what is to be told of it, on one line.
+/// Runs a group of `count` in this process, and returns what was measured, on one line.
 ///
 /// # Errors
 ///
@@ -164,14 +163,14 @@ pub(crate) fn alone(count: usize) -> Result<String, Trouble> {
     let cold = group.phase(count, Group::start)?;
     let lesser = group.phase(count + 1, Group::start_least)?;
     let killed = group.phase(count, Group::kill_leader)?;
-    let told = Told {
+    let measured = Measured {
         cold,
         lesser,
         killed,
         resident: resident_max(),
     };
     // Numbers always have a JSON form.
-    Ok(serde_json::to_string(&told).unwrap_or_default())
+    Ok(serde_json::to_string(&measured).unwrap_or_default())
 }
 
 /// How long a bare exchange takes at present, in seconds.
@@ -179,7 +178,7 @@ fn bare_exchange() -> Result<f64, Trouble> {
     Ok(bare()?(BARE_EXCHANGES)?.as_secs_f64() / BARE_EXCHANGES as f64)
 }
 
-/// The most memory this process ever had, in bytes, if the system tells it.
+/// The most memory this process ever had, in bytes, if the system says.
 fn resident_max() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -205,7 +204,7 @@ struct One {
     pid: Pid,
     node: Box<LabNode>,
     tcp: Tcp,
-    /// When its next turn is due; `None`: when it is told of something.
+    /// When its next turn is due; `None`: when something is received.
     due: Option<CoreInstant>,
     started: bool,
 }

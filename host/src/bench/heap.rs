@@ -14,7 +14,6 @@ use crate::net::{LIMITS, Poll, Tcp, TcpConfig};
 use crate::pickle::message::{self, Heard};
 use crate::pickle::{Limits, Reader};
 use bully_bench::heap;
-use bully_bench::heap::no_heap;
 use bully_bench::{Bench, Job, Section, Trouble, cost, members};
 
 const SERDE_PICKLE: &str = "serde-pickle";
@@ -29,15 +28,15 @@ const COUNTED: usize = 200;
 pub(super) fn jobs() -> Vec<Job> {
     let exchanges = AT_ONCE.into_iter().map(|at_once| {
         let what = format!("{at_once} exchanges at once");
-        Job::new(Section::Heap, what, move |bench| exchanges(bench, at_once))
+        Job::counting_heap(Section::Heap, what, move |bench| exchanges(bench, at_once))
     });
     let floods = AT_ONCE.into_iter().map(|count| {
         let what = format!("a flood of {count} connections");
-        Job::new(Section::Heap, what, move |bench| flood(bench, count))
+        Job::counting_heap(Section::Heap, what, move |bench| flood(bench, count))
     });
     let lists = COUNTS.into_iter().map(|count| {
         let what = format!("a list of {count} members");
-        Job::new(Section::Heap, what, move |bench| list(bench, count))
+        Job::counting_heap(Section::Heap, what, move |bench| list(bench, count))
     });
     exchanges.chain(floods).chain(lists).collect()
 }
@@ -129,22 +128,22 @@ fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
     let mut outcome = Ok(());
     let ours = heap::measure(|| {
         outcome = (0..COUNTED).try_for_each(|_| leader.exchange(&mut clients, &bytes));
-    });
+    })?;
     outcome?;
-    let ours = ours.ok_or_else(no_heap)?.allocations as f64 / (COUNTED * at_once) as f64;
+    let ours = ours.allocations as f64 / (COUNTED * at_once) as f64;
     let mut understood = false;
     let other = heap::measure(|| {
         let probe = serde_pickle::from_slice::<(String, ())>(&bytes.0, Default::default());
         let ok = serde_pickle::to_vec(&"OK", Default::default());
         understood = probe.is_ok() && ok.is_ok();
-    });
+    })?;
     if !understood {
         return Err(Trouble("serde-pickle does not read a PROBE".to_owned()));
     }
     bench.add(
         (Section::Heap, "allocations of an exchange", at_once),
         ours,
-        (SERDE_PICKLE, other.ok_or_else(no_heap)?.allocations as f64),
+        (SERDE_PICKLE, other.allocations as f64),
         cost("allocations"),
     );
     Ok(())
@@ -160,20 +159,20 @@ fn list(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
         let (mut names, mut members) = (Names::new(), Vec::new());
         let request = message::request(&reader, &mut names, &mut members);
         heard = whole.is_ok().then_some((request, members.len()));
-    });
+    })?;
     if !matches!(heard, Some((Heard::Election(_), listed)) if listed == count) {
         return Err(Trouble("our own message is not understood".to_owned()));
     }
     let mut understood = Ok(());
     let other = heap::measure(|| {
         understood = serde_pickle::value_from_slice(&message, Default::default()).map(drop);
-    });
+    })?;
     understood.map_err(|error| Trouble(format!("serde-pickle does not read it: {error}")))?;
     let each = |peak: u64| peak as f64 / count as f64;
     bench.add(
         (Section::Heap, "peak of reading a list", count),
-        each(ours.ok_or_else(no_heap)?.peak),
-        (SERDE_PICKLE, each(other.ok_or_else(no_heap)?.peak)),
+        each(ours.peak),
+        (SERDE_PICKLE, each(other.peak)),
         cost("bytes/member"),
     );
     Ok(())
@@ -215,7 +214,7 @@ fn flood(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
         clients.push((client, message.as_slice()));
     }
     let mut outcome = Ok(());
-    let ours = heap::measure(|| outcome = pour(&mut poll, &mut tcp, &mut clients));
+    let ours = heap::measure(|| outcome = pour(&mut poll, &mut tcp, &mut clients))?;
     outcome?;
     drop((clients, tcp));
 
@@ -224,12 +223,12 @@ fn flood(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let mut understood = Ok(());
     let other = heap::measure(|| {
         understood = serde_pickle::value_from_slice(&message, Default::default()).map(drop);
-    });
+    })?;
     understood.map_err(|error| Trouble(format!("serde-pickle does not read it: {error}")))?;
     bench.add(
         (Section::Heap, "peak of a flood", count),
-        ours.ok_or_else(no_heap)?.peak as f64 / count as f64,
-        (SERDE_PICKLE, other.ok_or_else(no_heap)?.peak as f64),
+        ours.peak as f64 / count as f64,
+        (SERDE_PICKLE, other.peak as f64),
         cost("bytes/connection"),
     );
     Ok(())
@@ -249,9 +248,9 @@ fn pour(poll: &mut Poll, tcp: &mut Tcp, clients: &mut [(TcpStream, &[u8])]) -> R
                 Err(error) => return Err(error.into()),
             }
         }
-        while let Some((_, told)) = tcp.recv() {
-            if told != Incoming::Accepted {
-                return Err(Trouble(format!("a message was not taken in: {told:?}")));
+        while let Some((_, incoming)) = tcp.recv() {
+            if incoming != Incoming::Accepted {
+                return Err(Trouble(format!("a message was refused: {incoming:?}")));
             }
         }
         let soon = poll.clock().now() + Duration::from_millis(20);

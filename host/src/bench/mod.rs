@@ -1,30 +1,15 @@
 //! What this program costs, beside others: its wire, its sockets, and live groups of it.
 //!
 //! How it is measured, reported and drawn is package [`bully_bench`], which also has the sections that
-//! need no sockets.
+//! need no sockets. It stands below this package, whose sockets and pickles these sections measure.
 
+mod child;
+pub(crate) mod counting;
 mod group;
 mod heap;
+mod plan;
 mod sockets;
 mod wire;
 
-use bully_bench::{Job, Section};
-
 pub(crate) use self::group::alone as group_alone;
-
-/// All that there is to do for `sections`, in the order of the report; for none of them: for all.
-pub(crate) fn plan(sections: &[Section], quick: bool) -> Vec<Job> {
-    let wanted = |section: &Section| sections.is_empty() || sections.contains(section);
-    let jobs = |section| match section {
-        Section::Wire => wire::jobs(),
-        Section::Sockets => sockets::jobs(quick),
-        Section::Group => group::jobs(quick),
-        Section::Heap => heap::jobs(),
-        others => bully_bench::jobs(others, quick),
-    };
-    Section::ALL
-        .into_iter()
-        .filter(wanted)
-        .flat_map(jobs)
-        .collect()
-}
+pub(crate) use self::plan::plan;

@@ -18,7 +18,6 @@ use crate::names::Names;
 use crate::net::{Poll, Tcp, TcpConfig};
 use crate::pickle::writer::{self, Forms};
 use bully_bench::heap;
-use bully_bench::heap::no_heap;
 use bully_bench::measure::{Contender, steady_duel};
 use bully_bench::{Bench, Job, Section, Trouble, cost, members, rate};
 
@@ -28,8 +27,8 @@ const AT_ONCE: [usize; 3] = [1, 16, 64];
 /// How many connections to hold. Each takes two descriptors here, one for each end.
 const HELD: [usize; 2] = [100, 1_000];
 
-/// How many members are told of a leader, who are also those in the list.
-const TOLD: [usize; 2] = [100, 1_000];
+/// How many members a leader announces itself to, who are also those in the list.
+const BROADCAST: [usize; 2] = [100, 1_000];
 
 const BARE: &str = "blocking TcpStream";
 
@@ -45,11 +44,21 @@ pub(super) fn jobs(quick: bool) -> Vec<Job> {
         let what = format!("{count} connections held");
         Job::new(Section::Sockets, what, move |bench| held(bench, count))
     });
-    let told = TOLD.into_iter().take(few).map(|count| {
-        let what = format!("{count} members told");
+    let memory = HELD.into_iter().take(few).map(|count| {
+        let what = format!("memory of {count} connections");
+        Job::counting_heap(Section::Sockets, what, move |bench| {
+            held_memory(bench, count)
+        })
+    });
+    let broadcasts = BROADCAST.into_iter().take(few).map(|count| {
+        let what = format!("a broadcast to {count} members");
         Job::new(Section::Sockets, what, move |bench| broadcast(bench, count))
     });
-    exchanges.chain(held).chain(told).collect()
+    exchanges
+        .chain(held)
+        .chain(memory)
+        .chain(broadcasts)
+        .collect()
 }
 
 fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
@@ -93,22 +102,22 @@ impl Pair {
     }
 
     fn exchange(&mut self, times: u64, at_once: usize) -> Result<(), Trouble> {
-        let (mut begun, mut done) = (0, 0);
+        let (mut started, mut done) = (0, 0);
         while done < times {
-            while begun < times && begun - done < at_once as u64 {
+            while started < times && started - done < at_once as u64 {
                 let probe = Request::Probe(OURS);
                 if self.client.open(self.server.addr(), probe).is_err() {
                     // Until the system has room again.
                     break;
                 }
-                begun += 1;
+                started += 1;
             }
             done += self.turn()?;
         }
         Ok(())
     }
 
-    /// Does what there is to do, waits for more, and tells how many exchanges are over.
+    /// Does what there is to do, waits for more, and returns how many exchanges are over.
     fn turn(&mut self) -> Result<u64, Trouble> {
         let mut done = 0;
         loop {
@@ -204,70 +213,29 @@ fn bare_exchange(
 
 /// As many silent connections as are opened.
 fn held(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
-    let mut poll = Poll::new()?;
-    let config = TcpConfig {
-        exchanges: count,
-        ..TcpConfig::default()
-    };
-    let mut server = Tcp::bind(&poll, 0, config)?;
-    let at = server.names().endpoint(server.addr());
-    let at = at.ok_or_else(|| Trouble("no address to connect to".to_owned()))?;
-    let mut clients = Vec::with_capacity(count);
-    let mut held = 0_u64;
-    let mut trouble = None;
-    let ours = heap::measure(|| {
-        for _ in 0..count {
-            match TcpStream::connect(at) {
-                Ok(client) => clients.push(client),
-                Err(error) => {
-                    trouble = Some(error);
-                    break;
-                }
-            }
-            // So that the system's queue is never full.
-            let waited = poll.wait(Some(CoreInstant::ZERO), |ready| server.ready(ready));
-            trouble = trouble.take().or(waited.err());
-            while let Some((_, told)) = server.recv() {
-                held += u64::from(told == Incoming::Accepted);
-            }
-        }
-    });
-    if let Some(error) = trouble {
-        return Err(Trouble(format!("no more than {held} connections: {error}")));
-    }
-    drop((clients, server));
-
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let at = listener.local_addr()?;
-    let mut clients = Vec::with_capacity(count);
-    let mut readers = Vec::new();
-    let mut trouble = None;
-    let other = heap::measure(|| {
-        for _ in 0..count {
-            let accepted = TcpStream::connect(at).and_then(|client| {
-                clients.push(client);
-                listener.accept()
-            });
-            match accepted {
-                Ok((stream, _)) => readers.push(BufReader::new(stream)),
-                Err(error) => trouble = Some(error),
-            }
-        }
-    });
-    if let Some(error) = trouble {
-        return Err(error.into());
-    }
-    let figure = |name| (Section::Sockets, name, count);
+    let ours = Holder::new(count)?.hold(count)?;
+    let other = BareHolder::new(count)?.hold(count)?;
     bench.add(
-        figure("connections held"),
-        held as f64,
-        (BARE, readers.len() as f64),
+        (Section::Sockets, "connections held", count),
+        ours as f64,
+        (BARE, other as f64),
         rate("connections"),
     );
-    let (ours, other) = ours.zip(other).ok_or_else(no_heap)?;
+    Ok(())
+}
+
+/// What each of them takes from the heap.
+fn held_memory(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
+    let (mut ours, mut other) = (Holder::new(count)?, BareHolder::new(count)?);
+    let (mut held, mut bare_held) = (Ok(0), Ok(0));
+    let ours = heap::measure(|| held = ours.hold(count))?;
+    let other = heap::measure(|| bare_held = other.hold(count))?;
+    if (held?, bare_held?) != (count, count) {
+        return Err(Trouble("not all connections were held".to_owned()));
+    }
     let each = |kept: i64| kept as f64 / count as f64;
     bench.add(
-        figure("memory of a connection"),
+        (Section::Sockets, "memory of a connection", count),
         each(ours.kept),
         ("BufReader<TcpStream>", each(other.kept)),
         cost("bytes"),
@@ -275,7 +243,82 @@ fn held(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// A leader tells so many members of itself. They are bare sockets, which count what they get.
+/// A `Tcp` and who connects to it.
+struct Holder {
+    poll: Poll,
+    server: Tcp,
+    at: SocketAddr,
+    clients: Vec<TcpStream>,
+}
+
+impl Holder {
+    fn new(count: usize) -> Result<Self, Trouble> {
+        let poll = Poll::new()?;
+        let config = TcpConfig {
+            exchanges: count,
+            ..TcpConfig::default()
+        };
+        let server = Tcp::bind(&poll, 0, config)?;
+        let at = server.names().endpoint(server.addr());
+        Ok(Self {
+            at: at.ok_or_else(|| Trouble("no address to connect to".to_owned()))?,
+            clients: Vec::with_capacity(count),
+            poll,
+            server,
+        })
+    }
+
+    /// Opens `count` connections, and returns how many were accepted.
+    fn hold(&mut self, count: usize) -> Result<usize, Trouble> {
+        let mut accepted = 0;
+        let trouble = |accepted: usize, error: io::Error| {
+            Trouble(format!("no more than {accepted} connections: {error}"))
+        };
+        for _ in 0..count {
+            let client = TcpStream::connect(self.at).map_err(|error| trouble(accepted, error))?;
+            self.clients.push(client);
+            // So that the system's queue is never full.
+            let server = &mut self.server;
+            self.poll
+                .wait(Some(CoreInstant::ZERO), |ready| server.ready(ready))
+                .map_err(|error| trouble(accepted, error))?;
+            while let Some((_, incoming)) = self.server.recv() {
+                accepted += usize::from(incoming == Incoming::Accepted);
+            }
+        }
+        Ok(accepted)
+    }
+}
+
+/// A blocking listener and who connects to it.
+struct BareHolder {
+    listener: TcpListener,
+    clients: Vec<TcpStream>,
+    readers: Vec<BufReader<TcpStream>>,
+}
+
+impl BareHolder {
+    fn new(count: usize) -> Result<Self, Trouble> {
+        Ok(Self {
+            listener: TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?,
+            clients: Vec::with_capacity(count),
+            readers: Vec::new(),
+        })
+    }
+
+    /// Opens `count` connections, and returns how many were accepted.
+    fn hold(&mut self, count: usize) -> Result<usize, Trouble> {
+        let at = self.listener.local_addr()?;
+        for _ in 0..count {
+            self.clients.push(TcpStream::connect(at)?);
+            let (stream, _) = self.listener.accept()?;
+            self.readers.push(BufReader::new(stream));
+        }
+        Ok(self.readers.len())
+    }
+}
+
+/// A leader announces itself to so many members: bare sockets, which count what they receive.
 fn broadcast(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let all = members(count);
     let roster = Roster::new(&all).unwrap_or(Roster::EMPTY).with_revision(1);
@@ -332,8 +375,8 @@ fn sent(poll: &mut Poll, tcp: &mut Tcp, exchange: Exchange) -> Result<(), Troubl
     loop {
         match tcp.recv() {
             Some((at, Incoming::Sent)) if at == exchange => return Ok(()),
-            Some((at, told)) if at == exchange => {
-                return Err(Trouble(format!("not sent: {told:?}")));
+            Some((at, incoming)) if at == exchange => {
+                return Err(Trouble(format!("not sent: {incoming:?}")));
             }
             Some(_) => {}
             None => poll.wait(tcp.until(None), |ready| tcp.ready(ready))?,

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use bully_bench::{Bench, CSV_HEADING, Figure, Picture, Section, Trouble};
+use bully_bench::{Bench, CSV_HEADING, Figure, Job, Picture, Python, Section, Trouble, heap};
 use clap::ValueEnum;
 
 use super::files::raise_limit;
 use super::output::Output;
 use super::{Failure, remark};
-use crate::bench::{group_alone, plan};
+use crate::bench::{counting, group_alone, plan};
 use crate::log::Progress;
 
 /// Measure what it costs, each figure beside something else in the same run
@@ -39,9 +39,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
 
-    /// Run a group of N members and tell what became of it, for another process of ours
+    /// Run a group of N members and report what was measured, for another process of ours
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u16).range(2..=1000))]
     group_of: Option<u16>,
+
+    /// Do one step of the plan and report its figures, for another process of ours
+    #[arg(long, value_name = "STEP", hide = true)]
+    job: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -49,6 +53,9 @@ Examples:
   bully bench --quick                          all of it, in half a minute
   bully bench --only wire --only table         as exact as can be, but only these
   bully bench --only scale --plots target/plots  large groups, and their curves
+
+Allocations are counted by the program bully-heap, which cargo builds and installs beside bully.
+Where it is missing, those figures are left out.
 
 Exit status: 0 if all was measured, 1 if something could not be, 2 for wrong usage.";
 
@@ -67,20 +74,21 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     raise_limit();
     if let Some(count) = args.group_of {
-        let told = group_alone(count.into()).map_err(|trouble| incomplete(&trouble.0))?;
-        let mut output = Output::default();
-        output.write(&format!("{told}\n"));
-        return output.close();
+        return answer(group_alone(count.into()));
+    }
+    if let Some(what) = &args.job {
+        return answer(counting::answer(what, args.quick));
     }
     if let Some(folder) = &args.plots {
         // Better now than after minutes.
         draw(&[], &[], folder)?;
     }
-    let mut bench = Bench::new(args.quick);
+    let mut bench = Bench::new(args.quick, Python::start());
     if !bench.has_python() {
         remark("no python3: the rows beside CPython are left out\n");
     }
-    let jobs = plan(&args.only, args.quick);
+    let mut jobs = plan(&args.only, args.quick);
+    let uncounted = without_counting(&mut jobs);
     let mut progress = Progress::new(jobs.len() as u64, "steps");
     let mut figures: Vec<Figure> = Vec::new();
     let mut pictures = Vec::new();
@@ -94,7 +102,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for (done, job) in jobs.into_iter().enumerate() {
         progress.show(done as u64);
         let what = job.what.clone();
-        let outcome = job.run(&mut bench);
+        let outcome = match job.counts_heap && !heap::is_counted() {
+            true => counting::measure(&what, &mut bench),
+            false => job.run(&mut bench),
+        };
         progress.clear();
         for text in bench.remarks.drain(..) {
             remark(&format!("{what}: {text}\n"));
@@ -117,10 +128,45 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let plotted = draw(&figures, &pictures, folder)?;
         remark(&format!("{plotted} plots in {}\n", folder.display()));
     }
-    match troubles.first() {
-        None => output.close(),
-        Some(first) => Err(incomplete(first)),
+    match (troubles.first(), uncounted) {
+        (Some(first), _) => Err(incomplete(first)),
+        (None, Some(failure)) => Err(failure),
+        (None, None) => output.close(),
     }
+}
+
+/// Writes what another process of ours is to read.
+fn answer(measured: Result<String, Trouble>) -> Result<(), Failure> {
+    let line = measured.map_err(|Trouble(why)| incomplete(&why))?;
+    let mut output = Output::default();
+    output.write(&(line + "\n"));
+    output.close()
+}
+
+/// Takes the jobs that count allocations out of `jobs` if nobody can do them: neither this program nor
+/// the one beside it. Returns the failure to end with if there were any.
+fn without_counting(jobs: &mut Vec<Job>) -> Option<Failure> {
+    if heap::is_counted() || !jobs.iter().any(|job| job.counts_heap) {
+        return None;
+    }
+    let why = match counting::program() {
+        Ok(program) if program.is_file() => return None,
+        Ok(program) => format!("there is no {}", program.display()),
+        Err(error) => format!("the program beside this one is not found: {error}"),
+    };
+    let all = jobs.len();
+    jobs.retain(|job| !job.counts_heap);
+    let what = format!(
+        "{} of {all} steps are left out, which count allocations: {why}",
+        all - jobs.len()
+    );
+    if !jobs.is_empty() {
+        remark(&format!("{what}\n"));
+    }
+    Some(Failure::new(
+        what,
+        "build it beside this program: cargo build --release --bins; cargo install has both",
+    ))
 }
 
 /// Draws into `folder`, which is made if it is not there; returns how many plots.
