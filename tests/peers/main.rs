@@ -7,6 +7,7 @@
 
 mod client; // a program that connects by hand, and waits
 mod coordinator; // JOIN: ours, theirs, late, broken and blocked
+mod crowd; // many members in one process, and what they may begin
 mod descriptors; // what happens when descriptors run out
 mod failing; // leaders that play dead, and one that stands still
 mod forger; // a thousand members that do not exist

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::child;
 use super::sockets::bare;
 use crate::load::load;
-use crate::net::{Poll, Ready, Tcp, TcpConfig};
+use crate::net::{Agenda, Poll, Ready, Tcp, TcpConfig};
 use bully_bench::{Bench, Job, Section, Trouble, cost, members};
 
 /// How many members, and in how many groups one after the other: chance has a part in each.
@@ -196,6 +196,8 @@ struct Group {
     tcp: Tcp,
     /// Ascending. The least comes later than the others; who was killed is none.
     members: Vec<Option<One>>,
+    /// When whose next turn is due.
+    agenda: Agenda,
     /// What those sent who were killed.
     sent_before: Sent,
 }
@@ -204,8 +206,6 @@ struct One {
     pid: Pid,
     node: Box<LabNode>,
     tcp: Tcp,
-    /// When its next turn is due; `None`: when something is received.
-    due: Option<CoreInstant>,
     started: bool,
 }
 
@@ -231,14 +231,14 @@ impl One {
             pid,
             node: Box::new(Node::new(config)),
             tcp,
-            due: None,
             started: false,
         })
     }
 
-    fn turn(&mut self) {
+    /// Does all there is to do; returns when the next turn is due.
+    fn turn(&mut self) -> Option<CoreInstant> {
         while self.node.poll(self.tcp.now(), &mut self.tcp).is_some() {}
-        self.due = self.tcp.until(self.node.poll_at());
+        self.tcp.until(self.node.poll_at())
     }
 
     fn sent(&self) -> Sent {
@@ -255,7 +255,8 @@ impl One {
 impl Group {
     /// Nobody has started.
     fn open(count: usize) -> Result<Self, Trouble> {
-        let poll = Poll::new()?;
+        let mut poll = Poll::new()?;
+        poll.share_processor();
         let config = TcpConfig {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             exchanges: 64,
@@ -277,6 +278,7 @@ impl Group {
             directory: Box::new(Directory::new()),
             tcp,
             members: opened,
+            agenda: Agenda::new(count + 2),
             sent_before: Sent::default(),
         })
     }
@@ -284,19 +286,22 @@ impl Group {
     /// All but the least are about to start.
     fn start(&mut self) {
         // By their ids, which are in no order that matters to an election.
-        let mut order: Vec<_> = self.members.iter_mut().skip(1).flatten().collect();
-        order.sort_by_key(|one| one.pid.id);
+        let members = self.members.iter_mut().enumerate().skip(1);
+        let mut order: Vec<_> = members
+            .filter_map(|(owner, one)| Some((owner, one.as_mut()?)))
+            .collect();
+        order.sort_by_key(|(_, one)| one.pid.id);
         let now = self.poll.clock().now();
-        for (turn, one) in order.into_iter().enumerate() {
+        for (turn, (owner, one)) in order.into_iter().enumerate() {
             one.started = true;
-            one.due = Some(now + APART * turn as u32);
+            self.agenda.set(owner, Some(now + APART * turn as u32));
         }
     }
 
     fn start_least(&mut self) {
         if let Some(Some(least)) = self.members.first_mut() {
             least.started = true;
-            least.due = Some(CoreInstant::ZERO);
+            self.agenda.set(0, Some(self.poll.clock().now()));
         }
     }
 
@@ -372,28 +377,39 @@ impl Group {
     /// Gives a turn to everyone who has something to do, and waits for more.
     fn turn(&mut self, end: Option<CoreInstant>) -> Result<(), Trouble> {
         let clock = self.poll.clock();
-        while self.directory.poll(self.tcp.now(), &mut self.tcp).is_some() {}
-        for one in self.members.iter_mut().flatten() {
-            if one.due.is_some_and(|due| due <= clock.now()) {
-                one.turn();
+        let Self {
+            poll,
+            directory,
+            tcp,
+            members,
+            agenda,
+            ..
+        } = self;
+        agenda.take_turns(clock, |owner| match members.get_mut(owner) {
+            Some(one) => one.as_mut()?.turn(),
+            None => {
+                while directory.poll(tcp.now(), tcp).is_some() {}
+                tcp.until(directory.poll_at())
             }
-        }
-        let until = self.tcp.until(self.directory.poll_at());
-        let dues = self.members.iter().flatten().filter_map(|one| one.due);
-        let until = dues.chain(until).chain(end).min();
-        let (members, coordinator) = (&mut self.members, &mut self.tcp);
-        self.poll
-            .wait(until, |ready: Ready| match members.get_mut(ready.owner) {
+        });
+        let until = agenda.first().into_iter().chain(end).min();
+        poll.wait(until, |ready: Ready| {
+            let started = match members.get_mut(ready.owner) {
                 Some(Some(one)) => {
                     one.tcp.ready(ready);
                     // Before its time it must not be woken by somebody who heard of it.
-                    if one.started {
-                        one.due = Some(CoreInstant::ZERO);
-                    }
+                    one.started
                 }
-                Some(None) => {}
-                None => coordinator.ready(ready),
-            })?;
+                Some(None) => false,
+                None => {
+                    tcp.ready(ready);
+                    true
+                }
+            };
+            if started {
+                agenda.hasten(ready.owner, clock.now());
+            }
+        })?;
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! `bully lab`: many members in one process, a group of their own or part of one elsewhere.
 
-mod agenda;
 mod identity;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,7 +8,6 @@ use std::path::PathBuf;
 
 use bully::{Config, Instant, Member, Messages, Pid};
 
-use agenda::Agenda;
 use identity::{ID_FIRST, ID_MAX, identity};
 
 use super::capacity::{self, Capacities};
@@ -25,7 +23,7 @@ use crate::control::Snapshot;
 use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
 use crate::names::{self, Names};
-use crate::net::{Clock, Poll, Tcp, TcpConfig};
+use crate::net::{Agenda, Clock, Poll, Tcp, TcpConfig};
 use crate::pickle::writer::Forms;
 
 /// Run a whole group in one process and watch it elect
@@ -144,6 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let scarce = group.raise_limit()?;
     let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
     poll.allow_connections(group.connections_max());
+    poll.share_processor();
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
@@ -203,16 +202,15 @@ fn practise(
         }
         let status = log.watched().then_some(status_at);
         let until = lab.until().into_iter().chain(end).chain(status).min();
-        poll.wait(until, |ready| match lab.members.get_mut(ready.owner) {
-            Some(member) => {
-                member.ready(ready);
-                lab.agenda.set(ready.owner, Some(Instant::ZERO));
-            }
-            None => {
-                if let Some(gcd) = &mut lab.gcd {
-                    gcd.ready(ready);
+        poll.wait(until, |ready| {
+            lab.agenda.hasten(ready.owner, clock.now());
+            match lab.members.get_mut(ready.owner) {
+                Some(member) => member.ready(ready),
+                None => {
+                    if let Some(gcd) = &mut lab.gcd {
+                        gcd.ready(ready);
+                    }
                 }
-                lab.agenda.set(ready.owner, Some(Instant::ZERO));
             }
         })
         .map_err(|error| Failure::system(&error))?;
@@ -268,11 +266,6 @@ impl Args {
     }
 }
 
-/// How many members have a turn before the coordinator has another. It answers 64 JOINs a turn, and
-/// those that have waited for 3 s in vain stand in its backlog all the same: with one turn to a round
-/// of a thousand members on a busy machine it answered nobody else.
-const MEMBERS_BETWEEN: usize = 16;
-
 /// The group. Member `n` is owner `n` of the poll, and the coordinator comes after them.
 struct Lab {
     /// `None`: it is elsewhere, and so may other members be.
@@ -280,8 +273,6 @@ struct Lab {
     members: Vec<LocalMember>,
     /// When whose next turn is due.
     agenda: Agenda,
-    /// Who has a turn now; empty in between.
-    round: Vec<usize>,
     /// The coordinator has refused somebody, which it would do again.
     refused: bool,
 }
@@ -346,7 +337,6 @@ impl Lab {
             gcd,
             members,
             agenda,
-            round: Vec::new(),
             refused: false,
         })
     }
@@ -394,40 +384,22 @@ impl Lab {
         LocalMember::new(config, capacities, tcp, poll.clock(), ports, recording)
     }
 
-    /// Gives a turn to everyone who has something to do.
+    /// Gives a turn to those who have something to do.
     fn turn(&mut self, clock: Clock, log: &mut Log) {
-        let now = clock.now();
-        let mut round = core::mem::take(&mut self.round);
-        round.extend(core::iter::from_fn(|| self.agenda.next(now)));
-        // Whoever has not done after that comes after everybody else.
-        for (turn, number) in round.drain(..).enumerate() {
-            if turn % MEMBERS_BETWEEN == 0 {
-                self.coordinate(clock, log);
-            }
-            let until = match self.members.get_mut(number) {
+        let Self { members, gcd, .. } = self;
+        let refused = &mut self.refused;
+        self.agenda
+            .take_turns(clock, |number| match members.get_mut(number) {
                 Some(member) => {
                     member.turn(clock, log);
-                    self.refused |= matches!(member.joining(), Joining::Refused(_));
+                    *refused |= matches!(member.joining(), Joining::Refused(_));
                     member.until()
                 }
-                None => self.gcd.as_mut().and_then(|gcd| {
+                None => gcd.as_mut().and_then(|gcd| {
                     gcd.turn(clock, log, Joins::Omitted);
                     gcd.until()
                 }),
-            };
-            self.agenda.set(number, until);
-        }
-        self.round = round;
-    }
-
-    /// Gives the coordinator a turn if it has something to do.
-    fn coordinate(&mut self, clock: Clock, log: &mut Log) {
-        if let Some(gcd) = &mut self.gcd
-            && gcd.until().is_some_and(|until| until <= clock.now())
-        {
-            gcd.turn(clock, log, Joins::Omitted);
-            self.agenda.set(self.members.len(), gcd.until());
-        }
+            });
     }
 
     /// Has the log say what becomes of everything that is under way.

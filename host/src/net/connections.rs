@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use bully::Instant;
 
 use super::connection::{Connection, Need};
+use super::under_way::UnderWay;
 
 /// The connections, numbered by slots, each with its owner's `T`.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Connections<T> {
     connected: usize,
     /// How many of these we opened, and the core has not closed.
     initiated: usize,
+    under_way: UnderWay,
     next_number: u64,
     /// Those that are looked after soon, and since when; the oldest first.
     unwatched: VecDeque<(Instant, usize, u64)>,
@@ -49,6 +51,8 @@ pub(super) struct Entry<T> {
     number: u64,
     /// When the core closed it.
     closed_at: Option<Instant>,
+    /// It is one of those counted as under way.
+    under_way: bool,
 }
 
 /// Whose connections are to give way.
@@ -81,6 +85,7 @@ impl<T> Connections<T> {
             },
             connected: 0,
             initiated: 0,
+            under_way: UnderWay::new(),
             next_number: 0,
             unwatched: VecDeque::new(),
             held: VecDeque::new(),
@@ -95,6 +100,11 @@ impl<T> Connections<T> {
     /// Allows so many at most, whatever their owners ask for.
     pub(super) fn allow(&mut self, connections: usize) {
         self.limit.allowed = connections;
+    }
+
+    /// Bounds how many that we open are under way at once.
+    pub(super) fn share_processor(&mut self) {
+        self.under_way.bound();
     }
 
     /// Makes a place for an owner that listens and wants up to `connections`.
@@ -130,9 +140,19 @@ impl<T> Connections<T> {
         self.connected < self.limit() || self.make_room(Opened::ByAnybody, now)
     }
 
-    /// Makes sure that there is room for one more that we open. At most half of all may be ours, so
-    /// that there always are some with which to accept those that wait for us.
-    pub(super) fn admits_initiated(&mut self, now: Instant) -> bool {
+    /// Makes sure that there is room for one more that we open; `first` if its owner has no other. At
+    /// most half of all may be ours, so that there always are some with which to accept those that
+    /// wait for us.
+    pub(super) fn admits_initiated(&mut self, first: bool, now: Instant) -> bool {
+        while let Some((slot, number)) = self.under_way.next_old(now) {
+            let entry = self.slots.get_mut(slot).and_then(Option::as_mut);
+            if let Some(entry) = entry.filter(|entry| entry.number == number) {
+                entry.no_longer_under_way(&mut self.under_way);
+            }
+        }
+        if !self.under_way.admits(first) {
+            return false;
+        }
         let has_share =
             self.initiated < self.limit().div_ceil(2) || self.make_room(Opened::ByUs, now);
         has_share && self.admits_accepted(now)
@@ -195,18 +215,27 @@ impl<T> Connections<T> {
     }
 
     /// Puts a connection of `owner` into [`next_slot`](Self::next_slot), and returns that.
-    pub(super) fn insert(&mut self, owner: usize, connection: Connection, state: T) -> usize {
+    pub(super) fn insert(
+        &mut self,
+        owner: usize,
+        connection: Connection,
+        state: T,
+        now: Instant,
+    ) -> usize {
+        let initiated = connection.is_connected() && connection.is_initiated();
         self.connected += usize::from(connection.is_connected());
-        self.initiated += usize::from(connection.is_connected() && connection.is_initiated());
+        self.initiated += usize::from(initiated);
         self.next_number += 1;
+        let slot = self.next_slot();
+        let under_way = initiated && self.under_way.begin(now, slot, self.next_number);
         let entry = Entry {
             connection,
             state,
             owner,
             number: self.next_number,
             closed_at: None,
+            under_way,
         };
-        let slot = self.next_slot();
         self.free.pop();
         match self.slots.get_mut(slot) {
             Some(free) => *free = Some(entry),
@@ -239,7 +268,8 @@ impl<T> Connections<T> {
     /// The core has closed a connection: its bytes still arrive. Returns `true` if it lingers, and
     /// `false` if it is gone.
     pub(super) fn close(&mut self, slot: usize, now: Instant) -> bool {
-        let Some(entry) = self.get_mut(slot) else {
+        let entry = self.slots.get_mut(slot).and_then(Option::as_mut);
+        let Some(entry) = entry.filter(|entry| entry.closed_at.is_none()) else {
             return false;
         };
         if !entry.connection.close() {
@@ -247,6 +277,9 @@ impl<T> Connections<T> {
             return false;
         }
         entry.closed_at = Some(now);
+        if core::mem::take(&mut entry.under_way) {
+            self.under_way.end();
+        }
         let (number, connection) = (entry.number, &entry.connection);
         let (held, watched) = (connection.holds_open(), connection.is_watched());
         if connection.is_initiated() {
@@ -394,6 +427,7 @@ impl<T> Connections<T> {
             return false;
         }
         entry.connection.cut();
+        entry.no_longer_under_way(&mut self.under_way);
         let initiated = entry.connection.is_initiated();
         self.connected -= 1;
         self.initiated -= usize::from(initiated);
@@ -402,12 +436,21 @@ impl<T> Connections<T> {
 
     /// It is about to lose its descriptor.
     fn uncount(&mut self, slot: usize) {
-        if let Some(entry) = self.slots.get(slot).and_then(Option::as_ref)
+        if let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut)
             && entry.connection.is_connected()
         {
+            entry.no_longer_under_way(&mut self.under_way);
             self.connected -= 1;
             let ours = entry.connection.is_initiated() && entry.closed_at.is_none();
             self.initiated -= usize::from(ours);
+        }
+    }
+}
+
+impl<T> Entry<T> {
+    fn no_longer_under_way(&mut self, under_way: &mut UnderWay) {
+        if core::mem::take(&mut self.under_way) {
+            under_way.end();
         }
     }
 }

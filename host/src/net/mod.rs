@@ -35,6 +35,7 @@
 //! two re-armed sources, the wait, the waker's state), for however many sockets are ready: with one
 //! exchange at a time there are two waits to each, with 64 one to some dozens.
 
+mod agenda;
 mod clock;
 mod config;
 mod connection;
@@ -51,8 +52,10 @@ mod shared;
 mod socket;
 mod source;
 mod tcp;
+mod under_way;
 mod watch;
 
+pub use agenda::Agenda;
 pub use clock::Clock;
 pub use config::TcpConfig;
 pub(crate) use inbox::LIMITS;

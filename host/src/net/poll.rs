@@ -99,6 +99,13 @@ impl Poll {
             .allow(connections);
     }
 
+    /// Keeps few messages of its users under way at a time: for a process with many members, in which
+    /// those who are to answer wait for the processor behind those who ask. Without that a thousand
+    /// members on a busy machine do not answer each other in time.
+    pub fn share_processor(&mut self) {
+        self.shared.borrow_mut().connections_mut().share_processor();
+    }
+
     pub(super) fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }
@@ -125,23 +132,30 @@ impl Poll {
                 until.into_iter().chain(tidy_at).min()
             }
         };
-        let timeout = until.map(|until| until.since(before));
-        self.events.clear();
-        self.poller.wait(&mut self.events, timeout)?;
-        let after = self.clock.now();
-        // No later than what was waited for: the system has looked at the sockets until then, and a
-        // process that was held up in between would take for silent whoever has answered.
-        let looked = until.map_or(after, |until| after.min(until.max(before)));
-        self.shared.borrow_mut().set_now(looked);
-        for event in self.events.iter() {
-            let (owner, socket) = source::owner_and_socket(event.key);
-            let settled = match socket {
-                Socket::Listener => false,
-                Socket::Connection(slot) => self.shared.borrow_mut().settle(slot),
-            };
-            if !settled {
-                ready(Ready { owner, socket });
+        let mut timeout = until.map(|until| until.since(before));
+        loop {
+            self.events.clear();
+            self.poller.wait(&mut self.events, timeout)?;
+            let after = self.clock.now();
+            // No later than what was waited for: the system has looked at the sockets until then, and
+            // a process that was held up in between would take for silent whoever has answered.
+            let looked = until.map_or(after, |until| after.min(until.max(before)));
+            self.shared.borrow_mut().set_now(looked);
+            for event in self.events.iter() {
+                let (owner, socket) = source::owner_and_socket(event.key);
+                let settled = match socket {
+                    Socket::Listener => false,
+                    Socket::Connection(slot) => self.shared.borrow_mut().settle(slot),
+                };
+                if !settled {
+                    ready(Ready { owner, socket });
+                }
             }
+            // There may be more than could be reported, which have come by now too.
+            if self.events.len() < EVENTS_MAX.get() {
+                break;
+            }
+            timeout = Some(Duration::ZERO);
         }
         loop {
             let notice = self.shared.borrow_mut().connections_mut().next_notice();

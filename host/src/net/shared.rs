@@ -114,16 +114,15 @@ impl Shared {
         self.connections.tidy(now, age, &mut self.buffer)
     }
 
-    /// The core has closed the connection in `slot`, which is `user`'s. Returns `false` if there is
-    /// none.
-    pub(super) fn close(&mut self, slot: usize, user: u64) -> bool {
-        let Some(entry) = self.entry(slot, user) else {
-            return false;
-        };
+    /// The core has closed the connection in `slot`, which is `user`'s. Returns `true` if we opened
+    /// it, and `None` if there is none.
+    pub(super) fn close(&mut self, slot: usize, user: u64) -> Option<bool> {
+        let entry = self.entry(slot, user)?;
+        let initiated = entry.connection.is_initiated();
         let received = entry.connection.received();
         let mut partial = core::mem::take(entry.state.partial_mut());
         self.inbox.forget(&mut partial, received);
         self.connections.close(slot, self.now);
-        true
+        Some(initiated)
     }
 }

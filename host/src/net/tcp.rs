@@ -48,6 +48,8 @@ pub struct Tcp {
     listener: Listener,
     /// Exchanges the core has not closed.
     open: usize,
+    /// How many of these the core has opened.
+    initiated: usize,
     /// Slots to look at, each at most once.
     queue: VecDeque<usize>,
     encoder: Encoder,
@@ -94,6 +96,7 @@ impl Tcp {
             endpoints,
             listener,
             open: 0,
+            initiated: 0,
             queue: VecDeque::new(),
             encoder: Encoder::new(config.forms, config.keyed),
             list: None,
@@ -273,9 +276,11 @@ impl Tcp {
     /// Puts a connection into the next slot, and into the queue.
     fn insert(&mut self, connection: Connection, due: Option<Due>, shared: &mut Shared) -> usize {
         self.open += 1;
+        self.initiated += usize::from(connection.is_initiated());
         let exchanged = Exchanged::new(self.user, due);
+        let now = shared.now();
         let connections = shared.connections_mut();
-        let slot = connections.insert(self.owner, connection, exchanged);
+        let slot = connections.insert(self.owner, connection, exchanged, now);
         self.enqueue(slot, shared);
         slot
     }
@@ -293,10 +298,10 @@ impl Tcp {
     }
 
     /// Connects to `peer`; connections that are needed less give way.
-    fn connect(peer: SocketAddr, shared: &mut Shared) -> Result<Option<TcpStream>, Full> {
-        let now = shared.now();
+    fn connect(&self, peer: SocketAddr, shared: &mut Shared) -> Result<Option<TcpStream>, Full> {
+        let (first, now) = (self.initiated == 0, shared.now());
         let connections = shared.connections_mut();
-        if !connections.admits_initiated(now) {
+        if !connections.admits_initiated(first, now) {
             return Err(Full);
         }
         let mut connected = socket::connect(peer);
@@ -505,7 +510,7 @@ impl Net for Tcp {
         };
         let connection = match self.endpoint(to) {
             Err(peer) => Connection::refused(peer),
-            Ok(peer) => match Self::connect(peer, shared)? {
+            Ok(peer) => match self.connect(peer, shared)? {
                 None => Connection::refused(peer),
                 Some(stream) => {
                     let names = self.endpoints.names();
@@ -555,11 +560,11 @@ impl Net for Tcp {
     }
 
     fn close(&mut self, exchange: Exchange) {
-        let closed = self
-            .shared
-            .borrow_mut()
-            .close(exchange.0 as usize, self.user);
-        self.open -= usize::from(closed);
+        let mut shared = self.shared.borrow_mut();
+        if let Some(initiated) = shared.close(exchange.0 as usize, self.user) {
+            self.open -= 1;
+            self.initiated -= usize::from(initiated);
+        }
     }
 
     fn set_listening(&mut self, on: bool) {

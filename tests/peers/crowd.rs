@@ -1,0 +1,108 @@
+//! Many members in one process: what they may begin, and what the system has for them.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+
+use bully::{Addr, Exchange, Full, Net as _, Request, Roster};
+use bully_host::names;
+use bully_host::net::{Poll, Tcp, TcpConfig};
+use bully_tests::process::LIMIT;
+
+use crate::client::probe;
+use crate::tcp::allow_descriptors;
+
+fn member(poll: &Poll, owner: usize) -> Tcp {
+    let config = TcpConfig {
+        exchanges: 2_000,
+        ..TcpConfig::default()
+    };
+    Tcp::bind(poll, owner, config).expect("some port is free")
+}
+
+/// Begins a PROBE to `to`.
+fn begin(tcp: &mut Tcp, to: Addr) -> Result<Exchange, Full> {
+    tcp.open(to, Request::Probe(Roster::EMPTY))
+}
+
+/// With 5,000 messages under way at once, a thousand members on a busy machine never agreed: none of
+/// them was answered in time.
+#[test]
+fn members_that_share_a_processor_have_few_messages_under_way() {
+    let mut poll = Poll::new().expect("the system has one");
+    poll.share_processor();
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
+    let port = silent.local_addr().expect("it is bound").port();
+    let (mut busy, mut other) = (member(&poll, 0), member(&poll, 1));
+    let to = busy.names_mut().addr("127.0.0.1", port);
+    let to = to.expect("it is an address");
+    assert_eq!(other.names_mut().addr("127.0.0.1", port), Some(to));
+    let begun: Vec<_> = core::iter::from_fn(|| begin(&mut busy, to).ok()).collect();
+    assert!(begun.len() < 200, "{} at once", begun.len());
+    // Whoever has none is not kept out by that, and may have one.
+    let first = begin(&mut other, to).expect("it has no other");
+    assert_eq!(begin(&mut other, to), Err(Full));
+    other.close(first);
+    assert_eq!(begin(&mut busy, to), Err(Full));
+    // What is over leaves its place to another.
+    for exchange in &begun[..10] {
+        busy.close(*exchange);
+    }
+    let again = core::iter::from_fn(|| begin(&mut busy, to).ok());
+    assert_eq!(again.count(), 10);
+    // Whoever is silent for long does not count any more.
+    let until = Instant::now() + LIMIT;
+    while begin(&mut busy, to).is_err() {
+        assert!(
+            Instant::now() < until,
+            "it is kept from ever beginning another"
+        );
+        let soon = poll.clock().now() + Duration::from_millis(50);
+        poll.wait(Some(soon), |ready| match ready.owner {
+            0 => busy.ready(ready),
+            _ => other.ready(ready),
+        })
+        .expect("the system lets us wait");
+    }
+}
+
+/// A wait reported 1,024 sockets at most, and then the time went on as if all had been.
+#[test]
+fn a_wait_reports_every_socket_that_is_ready() {
+    const CONNECTIONS: usize = 1_100;
+    allow_descriptors(2_400);
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if allowed.is_some_and(|allowed| allowed < 2_400) {
+        eprintln!("left out: it takes 2,400 open files, and the system allows {allowed:?}");
+        return;
+    }
+    let mut poll = Poll::new().expect("the system has one");
+    let mut tcp = member(&poll, 0);
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, names::port(tcp.addr())));
+    let mut streams = Vec::new();
+    let mut accepted = 0;
+    let until = Instant::now() + LIMIT;
+    while accepted < CONNECTIONS {
+        assert!(Instant::now() < until, "{accepted} accepted");
+        if streams.len() < CONNECTIONS {
+            streams.push(TcpStream::connect(at).expect("the system accepts for it"));
+        }
+        let now = poll.clock().now();
+        poll.wait(Some(now), |ready| tcp.ready(ready))
+            .expect("the system lets us wait");
+        while tcp.recv().is_some() {
+            accepted += 1;
+        }
+    }
+    let message = probe();
+    for stream in &mut streams {
+        stream.write_all(&message).expect("it is connected");
+    }
+    let mut ready = 0;
+    let now = poll.clock().now();
+    poll.wait(Some(now), |_| ready += 1)
+        .expect("the system lets us wait");
+    assert_eq!(ready, CONNECTIONS);
+}
