@@ -17,9 +17,9 @@ use crate::commands::{
 
 /// Leader election in a lab group: the bully algorithm over pickled messages
 ///
-/// Programs of the lab, in Python or otherwise, find each other through a group coordinator (GCD)
-/// and elect the greatest of them: the one with the most days to the next birthday, and then the
-/// greatest SU ID.
+/// Programs of the lab, in Python or any other language, find each other through a group coordinator
+/// (GCD) and elect the greatest of them: the one with the most days to the next birthday or, if these
+/// are equal, with the greatest student number (SU ID).
 #[derive(Debug, Parser)]
 #[command(name = "bully", bin_name = "bully", version, after_help = EXAMPLES)]
 struct Cli {
@@ -31,8 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   bully lab --for 5s                          watch five members elect, all in this process
   bully sim --members 20 --crash leader@5s    simulate twenty, and the end of their leader
-  bully diagram group.jsonl -o group.html     draw what a log tells of a run
-  bully replay member.byr                     what a member did that was run with --record
+  bully diagram group.jsonl -o group.html     draw a run from its log
+  bully replay member.byr                     repeat a run of a member started with --record
   bully bench --quick                         measure what it costs, in half a minute
   bully gcd                                   start a group coordinator on port 23600
   bully node localhost 23600 1234567 04-01    join its group, in another shell
@@ -42,7 +42,7 @@ Examples:
                                               let a chip on a serial line join it
 
 The log goes to stderr as text, or with --log json to stdout, one object a line.
-Exit status: 0 done, 1 failed, 2 wrong usage.";
+Exit status: 0 done, 1 failed, 2 wrong usage; some commands have more, see their help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -55,11 +55,11 @@ enum Command {
     Explain(explain::Args),
     Top(top::Args),
     Status(ask::Args),
-    /// List the members that a running one knows
+    /// List the members in a running member's table
     Members(ask::Args),
     /// Follow what happens to a running member
     Monitor(ask::Args),
-    /// Have a running program end as at Ctrl-C: a leader announces the next one
+    /// Stop a running program as Ctrl-C does: a leader announces the next one first
     Resign(ask::Args),
     Gateway(gateway::Args),
     Bench(bench::Args),

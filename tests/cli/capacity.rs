@@ -38,7 +38,7 @@ fn a_table_is_as_large_as_it_is_asked_for() {
     }
 }
 
-/// A connection that does not fit waits in the system's queue.
+/// Of more connections than there are slots the silent ones are closed, and the last is served.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_more_connections_than_asked_for() {

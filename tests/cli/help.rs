@@ -173,7 +173,7 @@ const SIM: &[&str] = &[
 
 const GATEWAY: &[&str] = &[
     "--link </dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH>",
-    "115200 unless told",
+    "115200 by default",
     "--gcd <HOST> <PORT>",
     "--bind <ADDR[:PORT]>",
     "[default: 127.0.0.1:0]",

@@ -40,7 +40,8 @@ Examples:
   bully status --control unix:/tmp/lab
   bully monitor --control unix:/tmp/lab --format json
 
-Exit status: 0 there is a leader, 1 the program cannot be asked, 2 wrong usage, 3 there is no leader now.";
+Exit status: 0 if every member there that is up knows a leader, 1 if the program cannot be asked,
+2 for wrong usage, 3 if some member knows of no leader now.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {

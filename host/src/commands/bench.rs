@@ -16,14 +16,14 @@ use crate::log::Progress;
 /// Machines differ and have other things to do, so a time means nothing by itself: each figure
 /// stands beside that of another program or of a formula, and the two take turns. The ratio says
 /// how many times better ours is: of times, bytes and messages it is other / ours, of rates ours /
-/// other, so above 1 is better and below 1 worse throughout. It is left out where one of the two is
-/// nothing. n counts members, or connections at once. Times of live groups depend on how busy the
+/// other; so above 1 ours is always better, and below 1 worse. It is left out where one of the two is
+/// zero. n counts members, or connections at once. Times of live groups depend on how busy the
 /// machine is, and so does what they stand beside: they say at which load they were measured, the
 /// processes that ran or waited for a processor.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Only this part of the report; may be repeated [default: all]
+    /// Measure only this section; may be repeated [default: all]
     #[arg(long, value_name = "SECTION")]
     only: Vec<Section>,
 

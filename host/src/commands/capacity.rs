@@ -15,15 +15,15 @@ pub(crate) const EXCHANGES_MAX: usize = 64;
 pub(crate) struct Capacities {
     /// How many members fit its table, itself included: 4, 8, 16, 64, 256, 1024 or 4096
     ///
-    /// In a larger group it keeps its neighbours, the greatest and a sample, and the log says how many
-    /// it left out.
+    /// In a larger group the table keeps the neighbours, the greatest and a random sample; the log says
+    /// how many are left out.
     #[arg(long, value_name = "N", value_parser = capacity, default_value_t = MEMBERS_MAX)]
     pub(crate) capacity: usize,
 
     /// How many connections it has at once: 16, 64, 256 or 1024
     ///
-    /// A quarter is kept for each direction; a connection that does not fit waits in the system's
-    /// queue until another one ends.
+    /// A quarter is reserved for each direction. A connection that does not fit is accepted, and the
+    /// one that is needed least is closed for it: the one that has been silent longest.
     #[arg(long, value_name = "C", value_parser = connections, default_value_t = EXCHANGES_MAX)]
     pub(crate) connections: usize,
 }

@@ -16,8 +16,8 @@ use crate::net::Poll;
 pub(crate) struct ControlArgs {
     /// Answer bully status, members, monitor, resign and top there [default: nowhere]
     ///
-    /// Whoever can connect there can end the program: a path is its owner's alone, a port must be of
-    /// this machine.
+    /// Every client can stop the program. A path is accessible to its owner only, a port must be on a
+    /// loopback address.
     #[arg(
         long,
         env = "BULLY_CONTROL",

@@ -20,13 +20,13 @@ use super::{Failure, logs};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Logs of the run, one or more; - or none is standard input
+    /// Logs of the run; without any, or with -, standard input
     files: Vec<PathBuf>,
 
     #[command(flatten)]
     how: How,
 
-    /// Where to write it; how the name ends says the form, unless --to does [default: stdout]
+    /// Output file; its extension selects the form, unless --to does [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -38,11 +38,11 @@ struct How {
     #[arg(long, value_name = "FORM")]
     to: Option<Form>,
 
-    /// From when on, in time since the start: 5s, 500ms, 1.25
+    /// Show events from this time since the start on: 5s, 500ms, 1.25
     #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<i64>,
 
-    /// Until when
+    /// Show events up to this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<i64>,
 
@@ -54,11 +54,11 @@ struct How {
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
     hide: Vec<Kind>,
 
-    /// What a piece of the way down stands for
+    /// What vertical distance stands for
     #[arg(long, value_name = "WHAT", default_value = "events")]
     scale: Scaled,
 
-    /// How many messages to draw at most: the first
+    /// Draw only the first N messages
     #[arg(long, value_name = "N", default_value_t = MESSAGES_MAX)]
     max: usize,
 }
@@ -71,8 +71,8 @@ Examples:
   bully diagram lab.jsonl --to perfetto -o lab.json         for https://ui.perfetto.dev
   bully sim --crash leader@5s --diagram crash.html          of a simulation
 
-Exit status: 0 drawn, 1 drawn, but the logs contradict each other, which is told, 2 wrong usage, 3 there
-is nothing to draw.";
+Exit status: 0 drawn, 1 drawn, but the logs contradict each other (the contradictions are listed),
+2 wrong usage, 3 there is nothing to draw.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {

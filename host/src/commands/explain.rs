@@ -8,14 +8,14 @@ use bully_view::{Wanted, explain};
 use super::output::Output;
 use super::{Failure, diagram, logs};
 
-/// Tell a run in sentences: who elected because of what, who answered, who won and why
+/// Explain a run in sentences: who started an election and why, who answered, who won and why
 ///
 /// Reads what bully diagram reads. Each step has the assignment's sentence for it, where it comes first
 /// in full and later by its number.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Logs of the run, one or more; - or none is standard input
+    /// Logs of the run; without any, or with -, standard input
     files: Vec<PathBuf>,
 
     /// From when on, in time since the start: 5s, 500ms, 1.25
@@ -32,8 +32,8 @@ Examples:
   bully lab --for 5s --log json | bully explain
   bully sim --crash leader@5s --trace --format json | bully explain --from 4.9s
 
-Exit status: 0 told, 1 told, but the logs contradict each other, 2 wrong usage, 3 there is nothing to
-tell.";
+Exit status: 0 explained, 1 explained, but the logs contradict each other, 2 wrong usage,
+3 there is nothing to explain.";
 
 /// Tells what happened.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {

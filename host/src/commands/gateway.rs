@@ -16,14 +16,14 @@ use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
 
 /// Let a chip on a serial line take part in a group
 ///
-/// Listens, connects and pickles for one chip that runs the core's `Link`. What the others connect
-/// to is closed until the chip answers, and again when it falls silent for 2 s, so that they see a
-/// member that has failed.
+/// Has the sockets of one chip that runs the core's `Link`, and translates its messages to pickles.
+/// Its listener is closed until the chip answers, and again when the chip has been silent for 2 s, so
+/// that the other members see a failed member.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The chip's line: a serial device with its speed, 115200 unless told, or somebody who listens
-    /// at a port or a socket; it is opened again whenever it breaks
+    /// The chip's line: a serial device and its speed (115200 by default), or a TCP or Unix socket that
+    /// listens; it is opened again whenever it breaks
     #[arg(long, value_name = "/dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH", value_parser = link)]
     link: Link,
 
@@ -49,7 +49,7 @@ Examples:
   bully gateway --link unix:/tmp/chip --gcd localhost 23600        a chip in an emulator:
       qemu-system-arm ... -serial unix:/tmp/chip,server=on,wait=off
 
-Exit status: 0 after Ctrl-C or --for, 1 if the system does not let us go on, 2 for wrong usage.";
+Exit status: 0 after Ctrl-C or --for, 1 after an error of the system, 2 for wrong usage.";
 
 /// What `--link` says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use crate::pickle::writer::Forms;
 /// Run the group coordinator that nodes join
 ///
 /// Answers JOIN with everybody who ever joined, like the published gcd2.py. Members of this machine
-/// may join, and with --bind those of others. It forgets nobody until it is full; then a newcomer
-/// replaces a member that nobody can connect to any more. Start it anew for a new group.
+/// may join, and with --bind those of others. It forgets no member until it is full; then a newcomer
+/// replaces a member that refuses connections. Restart it for a new group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = CAPACITY_MAX, value_parser = clap::value_parser!(u16).range(1..=CAPACITY_MAX.into()))]
     capacity: u16,
 
-    /// Keys of the member list that is the answer: the address, or the process id
+    /// Keys of the member list in the answer to JOIN: the address, or the process id
     #[arg(long, value_name = "WHAT", default_value = "address")]
     keyed_by: KeyedBy,
 

@@ -29,7 +29,7 @@ use crate::pickle::writer::Forms;
 /// Run a whole group in one process and watch it elect
 ///
 /// Starts a coordinator and N members on free ports of this machine; they talk over real
-/// connections. With --gcd they join a group elsewhere instead, so that several machines make one
+/// connections. With --gcd they join an existing group instead, so that several machines can form one
 /// large group. Ends with a summary on stdout: who leads, and what was sent. If an election is
 /// under way when the time of --for is over, the group gets up to 5 s more to finish it.
 #[derive(Debug, clap::Args)]
@@ -47,11 +47,11 @@ pub(crate) struct Args {
     #[arg(long, num_args = 2, value_names = ["HOST", "PORT"])]
     gcd: Vec<String>,
 
-    /// Address of this machine that the members listen at, each at a free port
+    /// With --gcd: address of this machine at which the members listen, each at a free port
     #[arg(long, value_name = "ADDR", value_parser = ip, default_value_t = Ipv4Addr::LOCALHOST.into(), requires = "gcd")]
     bind: IpAddr,
 
-    /// Host to send to the others instead of that address [default: that of --bind]
+    /// With --gcd: host name or address to send to other members [default: that of --bind]
     #[arg(long, value_name = "HOST", value_parser = advertise, requires = "gcd")]
     advertise: Option<String>,
 
@@ -82,11 +82,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 
-    /// Record what each member is told, for bully replay, in files of this directory: DAYS-ID.byr
+    /// Record what each member receives, for bully replay, in files of this directory: DAYS-ID.byr
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
 
-    /// How long each recording may grow, at least 64KB: the older half of it is in FILE.old
+    /// Maximum size of each recording, 64KB or more; its older half is moved to FILE.old
     #[arg(long, value_name = "SIZE", value_parser = record::bytes, default_value = record::LEN_MAX, requires = "record")]
     record_max: u64,
 
@@ -109,8 +109,8 @@ Examples:
   bully lab --members 200 --gcd 10.0.0.1 23600 --bind 10.0.0.2 --ids 2000000
                                              200 more in the group of another machine
 
-Exit status: 0 if every member that is up names the greatest member that is up, or with --gcd one
-and the same that is no less, 1 if not, 2 for wrong usage.";
+Exit status: 0 if every member that is up names the greatest member that is up (with --gcd: if all
+name the same leader, which is no less than any of them), 1 if not, 2 for wrong usage.";
 
 /// How much longer than `--for` an election may take that is under way at its end: above the
 /// 1 s + 3 s that an election takes which falls on a member going silent.

@@ -20,8 +20,8 @@ use crate::net::{Poll, Tcp};
 /// Join a group and take part in its elections
 ///
 /// Joins the group whose coordinator (GCD) is at GCD_HOST:GCD_PORT as the process
-/// (days to the birthday, SU_ID), and stays in it until Ctrl-C. If the coordinator is away it keeps
-/// trying. If it leads when it ends, it announces the next leader first.
+/// (days to the birthday, SU_ID), and stays in it until Ctrl-C. While the coordinator cannot be reached
+/// it keeps trying. If it is the leader when it stops, it first announces the next one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -54,11 +54,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW")]
     feign: Option<Mode>,
 
-    /// Do not probe the leader; a failed one goes unnoticed until somebody else elects
+    /// Do not probe the leader; its failure goes unnoticed until another member starts an election
     #[arg(long)]
     no_probe: bool,
 
-    /// End at once: as the leader do not announce the next one, which otherwise takes up to 400 ms
+    /// Stop at once; otherwise a leader announces the next one first, which takes up to 400 ms
     #[arg(long)]
     no_handover: bool,
 
@@ -77,11 +77,11 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
-    /// Record what the member is told, for bully replay; an earlier FILE is overwritten
+    /// Record what the member receives, for bully replay; an existing FILE is overwritten
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// How long the recording may grow, at least 64KB: the older half of it is in FILE.old
+    /// Maximum size of the recording, 64KB or more; its older half is moved to FILE.old
     #[arg(long, value_name = "SIZE", value_parser = record::bytes, default_value = record::LEN_MAX, requires = "record")]
     record_max: u64,
 
@@ -95,7 +95,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bully node localhost 23600 1234567 04-01        the coordinator is on this machine
-  bully node localhost 23600 1234567 --days 112   the same, 112 days before the birthday
+  bully node localhost 23600 1234567 --days 112   with 112 days to the birthday
   bully node localhost 23600 1234567 04-01 --feign close --log json
   bully node localhost 23600 1234567 04-01 --record member.byr
 

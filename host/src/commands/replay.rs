@@ -17,15 +17,14 @@ use super::output::Output;
 use super::{Failure, remark};
 use crate::log::{Repeated, host_port, pid_text};
 
-/// Repeat what a recorded member did, by the same program code
+/// Repeat a recorded member's run with the same code
 ///
-/// FILE is what --record of node, lab, sim and gateway writes. The member is told again what it was
-/// told then, and what it does is held against the recording. Of several members the lines are in the
-/// order of their times.
+/// FILE is what --record of node, lab and sim writes. The member receives again what it received then,
+/// and what it does is compared with the recording. The lines of several members are sorted by time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recordings; of one that was continued in a new file the file that ends in .old comes first
+    /// Recordings; if one has a second file that ends in .old, name that one first
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -37,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long)]
     verbose: bool,
 
-    /// No lines, only whether the members do what is recorded
+    /// Print only whether the members do what is recorded
     #[arg(long, conflicts_with_all = ["from", "to", "until", "state", "verbose"])]
     verify: bool,
 
@@ -58,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["from", "to", "until", "state", "verbose", "verify"])]
     to_scenario: bool,
 
-    /// At the end tell what is in the member: phase, timers, table, connections
+    /// At the end print the member's state: phase, timers, table, connections
     #[arg(long)]
     state: bool,
 }
@@ -74,8 +73,8 @@ Examples:
                                                -p bully-tests --test sim adds its trace
   bully replay --format json a.byr b.byr       the events of --log json, of two members
 
-Exit status: 0 if all came as recorded, 1 if a member does something else (the record is named), 2 for
-wrong usage, 3 if a recording is cut short, damaged, or of another version.";
+Exit status: 0 if all is as recorded, 1 if a member does something else (the record is named), 2 for
+wrong usage, 3 if a recording is truncated, damaged, or of another version.";
 
 /// The form of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

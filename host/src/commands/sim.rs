@@ -26,12 +26,12 @@ use super::node::Mode;
 use super::{Failure, diagram, drawn_seed, logs, seed};
 use crate::log::Progress;
 
-/// Simulate a group: the same members on a network of its own, in no time
+/// Simulate a group: the same members on a simulated network, in virtual time
 ///
 /// Runs the members of `bully node` in virtual time, on a network in memory that delays and loses
-/// what it is told to. Checks after every step what must always hold, and in the end whether all
-/// agree. The same seed gives the same run and the same bytes on stdout, but for what is named
-/// wall. Members are numbered 1 to N from the least to the greatest; member K has the id
+/// messages as the options say. Checks the invariants after every step, and at the end whether all
+/// members agree. The same seed gives the same run and the same bytes on stdout, except for fields
+/// named wall_.... Members are numbered 1 to N from the least to the greatest; member K has the id
 /// 1000000 + K.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
     /// How many members a table can hold: 4, 8, 16, 64, 256, 1024 or 4096 [default: all]
     ///
-    /// Of several, as in 8,64,4096, each member draws one.
+    /// With several sizes, as in 8,64,4096, each member draws one.
     #[arg(long, value_name = "C[,C]", value_parser = words::capacities, allow_negative_numbers = true)]
     capacity: Option<Capacities>,
 
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Who crashes, and when: leader@5s, 3@5s, or 3@5s..8s to come back at 8 s; may be repeated
     ///
     /// Its connections break, and its host refuses new ones. gcd is the coordinator, which forgets
-    /// everybody; 10% draws as many of the members that are up.
+    /// all members; 10% draws that share of the members that are up.
     #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
     crash: Vec<Crash>,
 
@@ -61,11 +61,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
     vanish: Vec<Crash>,
 
-    /// As whom they come back: as before, on the next day with other days, or at another address
+    /// How crashed members come back: unchanged, with the next day's days, or at another address
     #[arg(long, value_name = "HOW", default_value = "before")]
     back_as: words::Back,
 
-    /// Whose process is stopped, as by SIGSTOP, and goes on later: leader@5s..9s; may be repeated
+    /// Whose process is stopped (as by SIGSTOP) and continued: leader@5s..9s; may be repeated
     ///
     /// Its host accepts connections for it meanwhile.
     #[arg(long, value_name = "WHO@TIME..TIME", value_parser = words::pause)]
@@ -75,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LAW:TIME", default_value = "uniform:0.5ms..1.5ms", value_parser = words::delay)]
     delay: Delay,
 
-    /// Whose messages and answers take longer: 3:200ms, or 5%:200ms for as many; may be repeated
+    /// Whose messages and answers take longer: 3:200ms, or 5%:200ms for 5 % of the members; may be repeated
     #[arg(long, value_name = "WHO:TIME", value_parser = words::slow)]
     slow: Vec<Slow>,
 
@@ -89,10 +89,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "P", default_value = "0", value_parser = words::share, allow_negative_numbers = true)]
     packet_loss: f64,
 
-    /// Parts members up to A from those from B on, B = A + 1: '2|3@5s..9s'; may be repeated
+    /// Separates members 1 to A from the others (B = A + 1): '2|3@5s..9s'; may be repeated
     ///
-    /// What they send each other in that time is lost without a word. The coordinator is with the
-    /// lesser ones, or, as in '2|3+gcd@5s..9s', with the greater ones. The quotes are for the shell.
+    /// Messages between the two parts are lost silently. The coordinator is with the lesser members, or,
+    /// as in '2|3+gcd@5s..9s', with the greater ones. The quotes are for the shell.
     #[arg(long, value_name = "A|B@FROM..TO", value_parser = words::partition)]
     partition: Vec<Partition>,
 
@@ -100,16 +100,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A-B@FROM..TO", value_parser = words::cut)]
     cut: Vec<Cut>,
 
-    /// Somebody forges greater members, so many and at such addresses: 1000@5s..9s:refusing
+    /// An attacker forges N greater members at addresses of kind WHERE: 1000@5s..9s:refusing
     ///
-    /// Every 5 s all members are sent their list in ELECTION and COORDINATOR. Their addresses are
-    /// refusing (nobody listens), silent (no host), answering (the attacker's) or real (members').
+    /// Every 5 s it sends all members a list of these in ELECTION and COORDINATOR. The addresses are
+    /// refusing (nothing listens), silent (no host), answering (the attacker's) or real (members').
     #[arg(long, value_name = "N@FROM..TO:WHERE", value_parser = words::attack)]
     forge: Vec<Attack>,
 
-    /// Who keeps to the assignment's letter among the others: 3, or 10%; may be repeated
+    /// Which members follow the assignment to the letter: 3, or 10%; may be repeated
     ///
-    /// Such members have tables for all. Whom they follow is not checked.
+    /// Their tables have capacity for all members. Whom they follow is not checked.
     #[arg(long, value_name = "WHO", value_parser = words::plain)]
     plain: Vec<Who>,
 
@@ -141,18 +141,18 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = DRAWN)]
     random: bool,
 
-    /// Of these seeds only every N-th, from the I-th on: one share of a sweep on N machines
+    /// Only every N-th of these seeds, beginning with the I-th: one share of a sweep on N machines
     #[arg(long, value_name = "I/N", value_parser = words::shard, requires = "seeds")]
     shard: Option<words::Shard>,
 
-    /// Record what each member is told, for bully replay, in files of this directory: DAYS-ID.byr,
+    /// Record what each member receives, for bully replay, in files of this directory: DAYS-ID.byr,
     /// DAYS-ID.2.byr after its second start
     #[arg(long, value_name = "DIR", conflicts_with_all = ["seeds", "merge"])]
     record: Option<PathBuf>,
 
     /// Make one report of what the shards of a sweep wrote with --format json
     ///
-    /// It is what the sweep without shards would have written, but for what is named wall.
+    /// It equals the report of the sweep without shards, except for fields named wall_....
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["seed", "seeds", "trace"])]
     merge: Vec<PathBuf>,
 
@@ -164,13 +164,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORM", default_value = "text")]
     format: Format,
 
-    /// Report only the runs that were not as they should be, and the summary of all
+    /// Report only the failed runs, and the summary of all
     ///
-    /// Not for shards that are to be merged: these have to be whole.
+    /// Not for shards that will be merged: these need all rows.
     #[arg(long)]
     failed: bool,
 
-    /// Tell everything that happens in one run: when, to which member, what
+    /// Print all events and messages of one run
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 
@@ -211,7 +211,7 @@ Examples:
                                              draw that
   bully sim --trace --format json --seed 7   the same events as --log json of bully node
   bully sim --members 1000 --start shuffled  a thousand come in any order
-  bully sim --members 20 --start lowest-joins --strict --seeds 1..15 --format json
+  bully sim --members 10 --start lowest-joins --strict --seeds 1..15 --format json
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
   bully sim --members 300 --capacity 16,64 --crash 10%@5s..30s --seeds 1..100
   bully sim --random --seeds 1..10000 --failed
@@ -224,8 +224,8 @@ with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernet
   bully sim --seeds 1..1000 --shard $((JOB_COMPLETION_INDEX + 1))/8 --format json > ...
   bully sim --merge *.json
 
-Exit status: 0 if in every run all that must hold did, and at its end every member that is up names
-the greatest member that is up; 1 if not, 2 for wrong usage. What was not checked is told.";
+Exit status: 0 if in every run all invariants held, and at its end every member that was up named
+the greatest member that was up; 1 if not, 2 for wrong usage. What was not checked is listed.";
 
 /// The least room that a table has unless asked for less: real ones have more, and only at this
 /// size has a member the exchanges that a storm takes.

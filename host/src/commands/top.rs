@@ -41,8 +41,8 @@ Examples:
   bully top lab.jsonl                    afterwards, with time to move in
   bully lab --members 30 --feign close --top
 
-Keys: q or Esc ends it, the arrows up and down show more members. Of a log, left and right move by an
-event, PgUp and PgDn by a second, Home and End to its beginning and end.";
+Keys: q or Esc quits; the up and down arrows scroll through the members. In a log, left and right
+move by one event, PgUp and PgDn by one second, Home and End to its beginning and end.";
 
 /// How often a running program is asked.
 const ASK_EACH: Duration = Duration::from_millis(500);

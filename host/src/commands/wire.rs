@@ -23,7 +23,7 @@ pub(crate) struct WireArgs {
     #[arg(long, env = "BULLY_ADVERTISE", hide_env_values = true, value_name = "HOST", value_parser = advertise)]
     advertise: Option<String>,
 
-    /// Keys of the member lists that are sent: as the coordinator's, the address, or the process id
+    /// Keys of the member lists that are sent: the coordinator's choice, the address, or the process id
     #[arg(long, value_name = "WHAT", default_value = "auto")]
     keyed_by: KeyedBy,
 

@@ -26,11 +26,11 @@ pub(crate) struct LogArgs {
     )]
     pub(super) format: Format,
 
-    /// Of the text, only changes of leader and errors
+    /// Text log: only changes of the leader, and errors
     #[arg(long, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// In the text, routine too: PROBEs that are answered, members that join again
+    /// Text log: also routine, such as answered PROBEs, and messages at their other end
     #[arg(long)]
     verbose: bool,
 }

@@ -179,7 +179,9 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
         }
         Event::RosterFull { left_out } => {
             let left_out = members_text(*left_out);
-            let text = format!("table full: {left_out} left out, the greatest are kept");
+            let text = format!(
+                "table full: {left_out} left out; neighbours, the greatest and a sample are kept"
+            );
             (text, Tone::Trouble)
         }
         Event::LineOpen { line } => (format!("opens {}", printable(line)), Tone::Plain),

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     extra: Vec<ExtraWord>,
 
-    /// Words added to COMMAND for the check of feigned failure, if the program has to be told
+    /// Arguments added to COMMAND for the check of feigned failure, if the program needs an option for it
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub(super) feign_with: Option<String>,
 
@@ -97,7 +97,7 @@ pub(crate) struct Args {
     #[arg(long = "report", value_name = "FORM[=FILE]", value_parser = report)]
     pub(super) reports: Vec<ReportTo>,
 
-    /// Exit as for other reports with a report for Gradescope, too
+    /// With a report for Gradescope, do not exit with 0 if checks fail
     #[arg(long)]
     pub(super) strict_exit: bool,
 
@@ -130,7 +130,7 @@ Examples:
   bully grade --only restart --keep evidence -- COMMAND...
   bully grade --class submissions --jobs 4            everybody in submissions/class.toml
 
-This is no sandbox: the program runs as you. `unshare -rn` or `bwrap` around it is one.
+This is not a sandbox: the program runs as you. See host/grade/README.md for unshare and bwrap.
 Exit status: 0 all required checks pass, 1 some do not, 2 wrong usage, 3 none fails but some are
 unclear or the program never joined.";
 
