@@ -54,19 +54,23 @@ enum Command {
     Replay(replay::Args),
     Explain(explain::Args),
     Top(top::Args),
+    #[command(after_help = ask::STATUS)]
     Status(ask::Args),
     /// List the members in a running member's table
+    #[command(after_help = ask::MEMBERS)]
     Members(ask::Args),
     /// Follow what happens to a running member
+    #[command(after_help = ask::MONITOR)]
     Monitor(ask::Args),
     /// Stop a running program as Ctrl-C does: a leader announces the next one first
+    #[command(after_help = ask::RESIGN)]
     Resign(ask::Args),
     Gateway(gateway::Args),
+    #[cfg(unix)]
+    Grade(Box<grade::Args>),
     Bench(bench::Args),
     Completions(completions::Completions),
     Man(completions::Man),
-    #[cfg(unix)]
-    Grade(Box<grade::Args>),
     #[cfg(unix)]
     GradeKeeper(grade::Keeper),
 }

@@ -213,7 +213,7 @@ const BENCH: &[&str] = &[
     "csv:",
     "[default: text]",
     "--plots <DIR>",
-    "above 1 is better",
+    "above 1 ours is always better",
     "Examples:",
     "Exit status:",
 ];
@@ -267,7 +267,7 @@ const STATUS: &[&str] = &[
     "text:",
     "json:",
     "csv:",
-    "Exit status: 0 there is a leader",
+    "Exit status: 0 if every member there that is up knows a leader",
 ];
 
 const TOP: &[&str] = &[

@@ -165,7 +165,11 @@ fn the_other_forms_say_the_same() {
     sums.sort_unstable();
     let median = format!("; {} without PROBEs and their OKs", sums[1]);
     assert!(summary.contains(&median), "{summary}");
-    assert!(text.err.contains(" s a second on each core"), "{text:?}");
+    assert!(
+        text.err
+            .contains(" times as fast as real time on each core"),
+        "{text:?}"
+    );
 }
 
 #[test]

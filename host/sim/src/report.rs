@@ -128,10 +128,10 @@ pub fn text_heading() -> String {
     ])
 }
 
-const SEED_WIDTH: usize = 5;
+const SEED_WIDTH: usize = 10;
 
 /// As wide as a line of figures of a large group.
-const WIDTHS: [usize; 11] = [SEED_WIDTH, 6, 14, 11, 9, 4, 8, 7, 11, 6, 9];
+const WIDTHS: [usize; 11] = [SEED_WIDTH, 6, 14, 11, 9, 4, 8, 6, 11, 6, 8];
 
 fn row(cells: &[&str; 11]) -> String {
     let mut row = String::new();

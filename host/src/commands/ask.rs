@@ -17,7 +17,6 @@ use crate::control::{Address, Client, ClientError, Snapshot, View};
 /// Asks a program that was started with --control. Each answer says in whose view it is, how old it is,
 /// and when the leader was last heard from.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where the program answers: what its --control says
     #[arg(
@@ -34,14 +33,39 @@ pub(crate) struct Args {
     format: Format,
 }
 
-const EXAMPLES: &str = "\
+/// What follows the options of `bully status`.
+pub(crate) const STATUS: &str = "\
 Examples:
   bully lab --control unix:/tmp/lab &
   bully status --control unix:/tmp/lab
-  bully monitor --control unix:/tmp/lab --format json
+  bully status --control unix:/tmp/lab --format csv
 
 Exit status: 0 if every member there that is up knows a leader, 1 if the program cannot be asked,
 2 for wrong usage, 3 if some member knows of no leader now.";
+
+/// What follows the options of `bully members`.
+pub(crate) const MEMBERS: &str = "\
+Examples:
+  bully members --control unix:/tmp/lab
+  bully members --control 127.0.0.1:23700 --format json
+
+Exit status: 0 if every member there that is up knows a leader, 1 if the program cannot be asked,
+2 for wrong usage, 3 if some member knows of no leader now.";
+
+/// What follows the options of `bully monitor`.
+pub(crate) const MONITOR: &str = "\
+Examples:
+  bully monitor --control unix:/tmp/lab
+  bully monitor --control unix:/tmp/lab --format json
+
+Exit status: 0 when the program has ended, 1 if it cannot be asked, 2 for wrong usage.";
+
+/// What follows the options of `bully resign`.
+pub(crate) const RESIGN: &str = "\
+Examples:
+  bully resign --control unix:/tmp/lab
+
+Exit status: 0 if the program is ending, 1 if it cannot be asked, 2 for wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -69,7 +93,7 @@ const STALE: f64 = 4.0;
 /// The exit status when nobody leads.
 const NO_LEADER: u8 = 3;
 
-/// Asks, and tells what is answered.
+/// Asks, and prints the answer.
 pub(crate) fn run(args: &Args, ask: Ask) -> Result<ExitCode, Failure> {
     // Clap has seen to that.
     let Some(address) = &args.control else {
@@ -99,6 +123,7 @@ pub(crate) fn run(args: &Args, ask: Ask) -> Result<ExitCode, Failure> {
         (Format::Csv, Ask::Members) => listed_csv(&snapshot),
         (Format::Csv, _) => csv(&snapshot, age),
         (Format::Text, Ask::Members) => listed(&snapshot, age),
+        (Format::Text, Ask::Resign) => stopping(&snapshot),
         (Format::Text, _) => text(&snapshot, age),
     });
     while ask == Ask::Monitor && !out.ended() {
@@ -111,8 +136,19 @@ pub(crate) fn run(args: &Args, ask: Ask) -> Result<ExitCode, Failure> {
         }
     }
     out.close()?;
+    if matches!(ask, Ask::Monitor | Ask::Resign) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let is_led = !snapshot.views.is_empty() && snapshot.views.iter().all(is_led);
     Ok(ExitCode::from(if is_led { 0 } else { NO_LEADER }))
+}
+
+/// Which members end because they were asked to.
+fn stopping(snapshot: &Snapshot) -> String {
+    match snapshot.views.as_slice() {
+        [view] => format!("{} is stopping\n", pid(view.node)),
+        views => format!("{} members are stopping\n", views.len()),
+    }
 }
 
 /// How often a monitor looks whether its own reader is still there.
@@ -156,30 +192,33 @@ fn pid((days, id): (u32, u32)) -> String {
 fn standing(view: &View) -> String {
     let since = view.since_s;
     match (view.state.as_str(), view.leader) {
-        ("leading", _) => format!("leads, for {since:.1} s"),
+        ("leading", _) => format!("leads for {since:.1} s"),
         ("following", Some(leader)) => {
             let heard = match view.confirmed_s {
-                None => "never heard from it".to_owned(),
+                None => "no contact yet".to_owned(),
                 Some(ago) if ago > STALE => {
-                    format!("last heard from it {ago:.1} s ago: that may not be so any more")
+                    format!("last contact {ago:.1} s ago, so this may be out of date")
                 }
-                Some(ago) => format!("last heard from it {ago:.1} s ago"),
+                Some(ago) => format!("last contact {ago:.1} s ago"),
             };
-            format!("follows {}, for {since:.1} s; {heard}", pid(leader))
+            format!("follows {} for {since:.1} s, {heard}", pid(leader))
         }
-        ("failed", _) => format!("feigns failure, for {since:.1} s"),
+        ("failed", _) => format!("feigns failure for {since:.1} s"),
         ("resigned", _) => "has left".to_owned(),
-        ("joining", _) => format!("is not in the group yet, for {since:.1} s"),
-        ("waiting", _) => format!("waits for a greater member's COORDINATOR, for {since:.1} s"),
-        _ => format!("elects, for {since:.1} s"),
+        ("joining", _) => format!("joining for {since:.1} s"),
+        ("waiting", _) => format!("waits for COORDINATOR from a greater member for {since:.1} s"),
+        _ => format!("electing for {since:.1} s"),
     }
 }
 
 fn text(snapshot: &Snapshot, age: f64) -> String {
-    let mut text = format!("as each sees it, {age:.3} s ago:\n");
+    let mut text = match snapshot.views.len() {
+        1 => format!("state {age:.3} s ago:\n"),
+        count => format!("state of {count} members, {age:.3} s ago:\n"),
+    };
     for view in &snapshot.views {
         text += &format!(
-            "{:>15} {}; {} known\n",
+            "{:>15} {}; table of {}\n",
             pid(view.node),
             standing(view),
             view.members
@@ -211,7 +250,7 @@ fn listed(snapshot: &Snapshot, age: f64) -> String {
     let Some(view) = snapshot.views.first() else {
         return "no member is here\n".to_owned();
     };
-    let mut text = format!("as {} sees it, {age:.3} s ago:\n", pid(view.node));
+    let mut text = format!("table of {}, {age:.3} s ago:\n", pid(view.node));
     for (who, host, port) in snapshot.listed.iter().flatten() {
         let role = match (*who == view.node, Some(*who) == view.leader) {
             (true, true) => "  itself, leads",
@@ -239,7 +278,7 @@ fn listed_csv(snapshot: &Snapshot) -> String {
     text
 }
 
-/// An event as it is told.
+/// An event as it is printed.
 fn event(line: &str, format: Format) -> String {
     if format != Format::Text {
         return format!("{line}\n");

@@ -166,9 +166,7 @@ fn take_part(
     }
     let seed = args.seed.unwrap_or_else(drawn_seed);
     if args.seed.is_none() || log.is_text() {
-        log.remark(&format!(
-            "seed {seed}: with --seed {seed} it draws the same times"
-        ));
+        log.remark(&format!("seed {seed} (repeat with --seed {seed})"));
     }
     log.heading();
     let me = Member {

@@ -142,7 +142,7 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
             (text, Tone::Plain)
         }
         Event::Rejected { peer, why } => (
-            format!("rejects a message of {peer}: {}", printable(why)),
+            format!("rejects a message from {peer}: {}", printable(why)),
             Tone::Trouble,
         ),
         Event::Unreachable { member, why } => {
@@ -157,7 +157,7 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
         Event::RejectedMore { host, count } => {
             let more = counted(*count, "more message");
             let host = host.as_deref().map_or("others".into(), printable);
-            (format!("rejected {more} of {host}"), Tone::Trouble)
+            (format!("rejected {more} from {host}"), Tone::Trouble)
         }
         Event::JoinFailed {
             why, tip, again_in, ..

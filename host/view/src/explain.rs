@@ -128,7 +128,7 @@ impl Story<'_> {
         // What is in parentheses is a name, and is not broken.
         for word in text.replace(", 1", ",\u{a0}1").split(' ') {
             if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.text += &line;
+                self.text += &line.replace('\u{a0}', " ");
                 self.text.push('\n');
                 INDENT.clone_into(&mut line);
                 is_empty = true;
@@ -401,7 +401,8 @@ impl Story<'_> {
         if noun.is_empty() {
             return names(&known);
         }
-        match (who.len(), known.len()) {
+        let unknown = who.iter().filter(|lane| lane.is_none()).count();
+        match (known.len() + unknown, known.len()) {
             (count, 0) => counted(count, noun),
             (1, 1) => names(&known),
             (count, _) => format!("{}: {}", counted(count, noun), names(&known)),

@@ -105,7 +105,7 @@ impl Report {
             let cores = self.summary.wall().as_secs_f64();
             let rate = simulated / cores.max(1e-6);
             remark(&format!(
-                "simulated {simulated:.0} s in {:.1} s: {rate:.0} s a second on each core\n",
+                "simulated {simulated:.0} s in {:.3} s: {rate:.0} times as fast as real time on each core\n",
                 wall.as_secs_f64()
             ));
         }
