@@ -5,12 +5,12 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use bully::{
-    Addr, Config, Counters, Event, Exchange, Full, Incoming, Instant, Member, Net, Phase, Pid,
-    Reply, Request, Roster, State,
+    Addr, Config, Counters, Event, Exchange, FeignMode, Full, Incoming, Instant, Member, Net,
+    Phase, Pid, Reply, Request, Roster, State,
 };
-use bully_sim::{AnyNode, Scenario, node, run, run_built};
+use bully_sim::{AnyNode, Scenario, Unchecked, node, run, run_built};
 
-use crate::shrink::shrunk;
+use crate::shrink::{shrunk, verdict};
 use crate::text::{unmeasured, write};
 
 /// What is wrong.
@@ -26,6 +26,8 @@ enum Bug {
     PollAtTooLate,
     /// The last of the COORDINATORs that are owed is never sent.
     LostOwed,
+    /// It says that it leads, whoever does.
+    NamesItself,
 }
 
 /// Each bug, and the invariants that show it.
@@ -157,7 +159,10 @@ impl AnyNode for Planted {
     }
 
     fn leader(&self) -> Option<Pid> {
-        self.node.leader()
+        match self.bug {
+            Bug::NamesItself => Some(self.me.pid),
+            _ => self.node.leader(),
+        }
     }
 
     fn phase(&self) -> Phase {
@@ -214,4 +219,32 @@ fn every_planted_bug_is_found_within_a_thousand_seeds() {
         println!("{}", write(&small));
         assert_eq!(run(&small, &unmeasured, None).err(), None, "{bug:?}");
     }
+}
+
+/// Its faults never end, so at its planned end it may be amid an election.
+#[test]
+fn a_group_that_feigns_failures_and_never_agrees_fails_when_settling_has_had_its_time() {
+    // So many that there is always more than one.
+    let scenario = Scenario {
+        members: 16,
+        feign: Some(FeignMode::Close),
+        duration: Duration::from_secs(60),
+        seed: 1,
+        ..Scenario::default()
+    };
+    assert!(verdict(&scenario, &node).is_ok_and(|outcome| outcome.agreed));
+    let build = |scenario: &Scenario, capacity: usize, config: Config| {
+        planted(Bug::NamesItself, scenario, capacity, config)
+    };
+    let outcome = run_built(&scenario, &unmeasured, None, &build).expect("it was never at rest");
+    assert!(!outcome.agreed);
+    assert!(outcome.unchecked.contains(&Unchecked::PlannedEnd));
+    let waited = outcome.simulated - scenario.duration;
+    let second = Duration::from_secs(1);
+    assert!(waited > scenario.settles_within() - second && waited <= scenario.settles_within());
+    let breach = verdict(&scenario, &build).expect_err("they do not agree");
+    assert_eq!(
+        breach.invariant,
+        "at the end everyone names the greatest member up"
+    );
 }

@@ -12,8 +12,7 @@ use crate::text::{read, unmeasured, write};
 /// Runs a scenario; that it ends in disagreement, or is cut off, is a breach, too.
 pub(crate) fn verdict(scenario: &Scenario, build: Build<'_>) -> Result<Outcome, Breach> {
     let outcome = run_built(scenario, &unmeasured, None, build)?;
-    // Feigned failures do not end: the very end may fall on an election.
-    if outcome.cut || !outcome.agreed && scenario.feign.is_none() {
+    if outcome.cut || !outcome.agreed {
         return Err(Breach {
             invariant: match outcome.cut {
                 true => "a run sends no more messages than it may",

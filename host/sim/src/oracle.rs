@@ -243,8 +243,9 @@ impl Simulation<'_> {
         self.breach = self.breach.take().or(Some(breach));
     }
 
-    /// Returns `true` if the end of the run would fall on an election in a group that is never at rest
-    /// for long.
+    /// Returns `true` if the end of the run would fall on an election in a group whose faults never
+    /// end. It then goes on until all agree, for as long as settling may take and no longer: if there
+    /// was no other fault meanwhile, they must agree by then as at rest.
     pub(crate) fn ends_unsettled(&self) -> bool {
         let lossy = self.scenario.loss > 0.0 && self.scenario.loss_until.is_none()
             || self.scenario.packet_loss > 0.0;

@@ -88,11 +88,13 @@ pub enum Unchecked {
     CutLinks,
     /// The group was never left in peace for as long as it may take to settle.
     NeverAtRest,
+    /// The planned end fell on an election, and faults never end.
+    PlannedEnd,
 }
 
 impl Unchecked {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Strict,
         Self::SlowNetwork,
         Self::OneProber,
@@ -100,6 +102,7 @@ impl Unchecked {
         Self::CannotJoin,
         Self::CutLinks,
         Self::NeverAtRest,
+        Self::PlannedEnd,
     ];
 
     /// What is not checked, and why, in words.
@@ -123,6 +126,10 @@ impl Unchecked {
             Self::CutLinks => "agreement while a link was cut: not everybody reached everybody",
             Self::NeverAtRest => {
                 "agreement before the end: faults never ended for as long as settling may take"
+            }
+            Self::PlannedEnd => {
+                "agreement at the planned end, which fell on an election while faults went on: all \
+                 had to agree within the time that settling may take from then"
             }
         }
     }

@@ -103,9 +103,13 @@ pub fn run_built<'a>(
 ) -> Result<Outcome, Breach> {
     let mut simulation = Simulation::new(scenario, measure, observer, build);
     let end = Instant::ZERO + scenario.duration;
+    let end_at_latest = end + scenario.settles_within();
     while let Some(at) = simulation.queue.next_at()
-        && (at <= end || (at <= end + END_WAITS_MAX && simulation.ends_unsettled()))
+        && (at <= end || (at <= end_at_latest && simulation.ends_unsettled()))
     {
+        if at > end {
+            simulation.record.leave_out(Unchecked::PlannedEnd);
+        }
         simulation.step();
         if let Some(breach) = simulation.breach.take() {
             return Err(breach);
@@ -117,10 +121,6 @@ pub fn run_built<'a>(
     }
     Ok(simulation.finish())
 }
-
-/// How much longer than planned a run lasts whose faults never end, if its end falls on an election:
-/// as long as in `bully lab`, and for the same reason.
-const END_WAITS_MAX: Duration = Duration::from_secs(5);
 
 impl<'a> Simulation<'a> {
     fn new(
