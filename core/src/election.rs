@@ -255,7 +255,7 @@ impl NodeView<'_> {
             Move::Contest(contest) => self.contest(contest),
             Move::ProbeLeader => self.probe_leader(rules.in_window),
             Move::AnswerAsker => self.answer_asker(),
-            Move::Ask(pid) => self.flag(pid, Flag::Introduce),
+            Move::Ask(pid) => self.ask_patiently(pid),
             Move::Fail => self.enter_failure(),
             Move::JoinAgain => self.enter(Stage::Joining, Instant::NEVER),
         }
@@ -391,6 +391,9 @@ impl NodeView<'_> {
             self.relay_news(leader);
         }
         self.state.timers.set(Timer::Probe, probe_at);
+        if !self.is_listed(leader) {
+            self.confirm_named();
+        }
         self.emit_leader(leader, reason);
     }
 

@@ -88,6 +88,13 @@ pub(crate) struct Slot {
     pub(crate) deadline: Instant,
 }
 
+impl Slot {
+    /// Returns `true` if the OK to an ELECTION of ours is awaited on it.
+    const fn is_asking(&self) -> bool {
+        matches!(self.state, State::SendElection | State::WaitingForOk)
+    }
+}
+
 /// The table of open exchanges, without its capacity.
 ///
 /// A quarter of the slots is reserved for exchanges we open and a quarter for those opened to us, so
@@ -146,11 +153,13 @@ impl Slots<'_> {
 
     /// How many ELECTIONs are under way.
     pub(crate) fn asking(&self) -> usize {
-        let asking = [State::SendElection, State::WaitingForOk];
-        self.0
-            .iter()
-            .filter(|slot| asking.contains(&slot.state))
-            .count()
+        self.0.iter().filter(|slot| slot.is_asking()).count()
+    }
+
+    /// The ELECTION to `pid` that is under way.
+    pub(crate) fn asking_of(&mut self, pid: Pid) -> Option<&mut Slot> {
+        let mut slots = self.0.iter_mut();
+        slots.find(|slot| slot.is_asking() && slot.peer.pid == pid)
     }
 
     /// Takes PROBEs to `pid` for answered: it is known to be gone, and what they bring is old.

@@ -16,12 +16,13 @@
 //!   the PROBE to the present leader, or to that one, says so. An answer from before the claim proves
 //!   nothing.
 //! * **Patience.** What does not answer within a few round trips is taken for gone for the time being.
-//! * **No false leader.** The answer to a PROBE says whether its sender leads; who learns that its leader
-//!   does not elects, and learns who does. A program of another kind does not read that: PROBEs that
-//!   go on for 15 s are left unanswered.
+//! * **No false leader.** An OK says whether its sender leads: who has asked follows it, and who learns
+//!   that its leader does not elects, and learns who does. A program of another kind does not read that:
+//!   PROBEs that go on for 15 s are left unanswered.
 //! * **Seeking.** A leader asks some greater members by lot, each time it asks the coordinator who came.
 //! * **Repair.** Who has lost all its neighbours on one side asks the coordinator for the next ones.
 
+use crate::exchanges::State;
 use crate::neighbours::{List, Side, TAKEN, greater_than};
 use crate::phase::Stage;
 use crate::rng::divide;
@@ -396,6 +397,21 @@ impl NodeView<'_> {
                 self.flag(member.pid, Flag::Introduce);
             }
         }
+    }
+
+    /// Sends `pid` an ELECTION, but not while it may yet answer the last one: what it announces
+    /// meanwhile, which may be its answer to that, must not make a storm of two.
+    pub(crate) fn ask_patiently(&mut self, pid: Pid) {
+        let (now, patience) = (self.now(), self.patience());
+        let within = self.slow(self.state.config.ok_within);
+        if let Some(slot) = self.slots.asking_of(pid) {
+            if within < slot.deadline.left(now) + patience {
+                return;
+            }
+            // An OK that comes late counts; its slot may be needed.
+            slot.state = State::Quiescent;
+        }
+        self.flag(pid, Flag::Introduce);
     }
 
     /// In a large group ELECTIONs go out a few at once until patience is over.

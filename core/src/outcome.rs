@@ -70,11 +70,15 @@ impl NodeView<'_> {
                 self.learn_round_trip(if late { within } else { within.less(left) });
                 self.is_alive(peer, list);
                 self.decide(Input::Ok);
+                let (large, phase) = (self.state.large.on, self.state.phase());
+                let leads = large && list.origin().is_some_and(|origin| origin.leads);
                 let contest = self.state.stage.contest();
-                if contest.is_some_and(|contest| contest.greater == peer.pid) {
+                if contest.is_some_and(|contest| contest.greater == peer.pid)
+                    || leads && phase == Phase::Waiting
+                {
                     self.decide(Input::ContestSettled(peer.pid, Reason::Answered));
                 }
-                if self.state.large.on && self.state.phase() == Phase::Leading {
+                if large && phase == Phase::Leading {
                     self.decide(Input::GreaterBack(peer.pid));
                 }
             }
@@ -210,9 +214,8 @@ impl NodeView<'_> {
         self.close(exchange, net);
         if gone == Some(Gone::Refused)
             && self.is_still_due(state)
-            // Who has moved is known at another address too: the same message goes there, once.
+            // Who has moved is known at another address too: the same message goes there.
             && let Some(moved) = self.table.forget_address(peer)
-            && !second_try
             && self.open_again(moved, state, left, net)
         {
             return;
@@ -395,7 +398,7 @@ impl NodeView<'_> {
         }
     }
 
-    fn is_listed(&self, pid: Pid) -> bool {
+    pub(crate) fn is_listed(&self, pid: Pid) -> bool {
         let thinned = self.state.large.on || self.state.config.strict;
         let note = self.table.note(pid);
         note.is_some_and(|note| thinned || note.has(Flag::Listed) || note.is_itself())

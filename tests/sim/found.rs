@@ -452,3 +452,60 @@ fn a_leader_that_says_who_it_is_is_followed_though_the_coordinator_has_refused_i
          seed 120444",
     );
 }
+
+#[test]
+fn a_member_that_moves_twice_is_tried_at_each_address_that_is_learned_while_it_refuses() {
+    all_agree_in(
+        "members 4
+         capacity 8
+         start descending
+         delay uniform 500us 1500us
+         crash 3 at 5s until 5s moved
+         crash 3 at 6s until 9s moved
+         feign close within 102s
+         for 40s
+         seed 39561",
+    );
+}
+
+#[test]
+fn whoever_follows_one_that_the_coordinator_never_listed_asks_the_coordinator() {
+    for story in [
+        "members 2
+         capacity 4
+         start together
+         delay const 10ms
+         plain 1
+         partition below 2 from 6s to 14s gcd above
+         forge 1 real from 12132356us to 14091546us
+         for 65s
+         seed 48336",
+        "members 3
+         capacity 64
+         start descending
+         delay const 40ms
+         late 3 at 4500ms
+         plain 1
+         forge 1 real from 6841496us to 6892247us
+         hold OK 1 → 2 from 5s to 13s 5s
+         loss 0.5 until 15s
+         for 65s
+         seed 292438",
+    ] {
+        all_agree_in(story);
+    }
+}
+
+#[test]
+fn whose_answers_are_lost_is_not_asked_again_for_each_of_its_announcements() {
+    all_agree_in(
+        "members 19
+         capacity 16
+         start descending
+         delay const 1ms
+         hold OK any → any from 7600ms to 14s lost
+         messages at most 6000
+         for 90s
+         seed 294272",
+    );
+}
