@@ -1,9 +1,12 @@
 //! What a message has built so far: a stack and a memo over a handful of flat tables.
 
-use crate::fault::{Fault, Limits};
+use crate::fault::{Fault, Kind, Limits};
 use crate::storage::sealed::{Bounds as _, Storage, Texts as _};
 use crate::table::Table as _;
 use crate::value::{Entry, Pair, Span, Text, Value, Word};
+
+/// How many items of a list are there: no lab message has use for more.
+const LIST_ITEMS: usize = 2;
 
 /// In a mark: some of the values above it have been set in the dict below it.
 const SETTLED: u32 = 1 << 31;
@@ -28,6 +31,8 @@ pub(crate) struct Data<S: Storage> {
     sequences: S::Sequences,
     dicts: u32,
     entries: S::Entries,
+    /// What a fault is about, if that is no limit.
+    pub(crate) figure: u64,
 }
 
 /// Looking at it.
@@ -41,47 +46,39 @@ impl<S: Storage> Data<S> {
     }
 
     /// The items of a tuple or list of two.
-    pub(crate) fn pair(&self, value: Value) -> Option<[Value; 2]> {
-        match value {
-            Value::Ints(a, b) => Some([Value::Int(a.into()), Value::Int(b.into())]),
-            Value::Address(a, b) => Some([Value::Text(a), Value::Int(b.into())]),
-            Value::Tuple(at) | Value::List(at) => {
-                let Span { start, len: 2 } = self.span(at) else {
-                    return None;
-                };
-                let items = self.items.as_slice().get(start as usize..)?;
-                let [first, second] = *items.first_chunk()?;
-                Some([first.into(), second.into()])
-            }
+    pub(crate) fn pair(&self, value: Word) -> Option<[Word; 2]> {
+        match self.len(value) {
+            2 => Some([self.item(value, 0)?, self.item(value, 1)?]),
             _ => None,
         }
     }
 
-    /// The items of a tuple, or the first two of a list.
-    pub(crate) fn items(&self, value: Value) -> impl Iterator<Item = Value> {
-        let (inline, stored) = match value {
-            Value::Ints(a, b) => (Some([Value::Int(a.into()), Value::Int(b.into())]), &[][..]),
-            Value::Address(a, b) => (Some([Value::Text(a), Value::Int(b.into())]), &[][..]),
-            Value::Tuple(at) | Value::List(at) => {
-                let span = self.span(at);
-                let len = match value {
-                    Value::List(_) => span.len.min(2),
-                    _ => span.len,
-                };
-                let start = span.start as usize;
-                let items = self.items.as_slice();
-                let items = items.get(start..start + len as usize);
-                (None, items.unwrap_or(&[]))
-            }
-            _ => (None, &[][..]),
+    /// An item of a tuple, or one of the first two of a list.
+    pub(crate) fn item(&self, value: Word, at: usize) -> Option<Word> {
+        let pair = match value.into() {
+            Value::Ints(a, b) => [Word::int(a.into()), Word::int(b.into())],
+            Value::Address(Text(a), b) => [Word::text(a), Word::int(b.into())],
+            Value::Tuple(place) => return self.stored(place, at),
+            Value::List(place) if at < LIST_ITEMS => return self.stored(place, at),
+            _ => return None,
         };
-        let stored = stored.iter().map(|word| Value::from(*word));
-        inline.into_iter().flatten().chain(stored)
+        pair.get(at).copied()
+    }
+
+    fn stored(&self, place: u32, at: usize) -> Option<Word> {
+        let Span { start, len } = self.span(place);
+        let item = self.items.as_slice().get(start as usize + at)?;
+        (at < len as usize).then_some(*item)
+    }
+
+    /// The items of a tuple, or the first two of a list.
+    pub(crate) fn items(&self, value: Word) -> impl Iterator<Item = Word> {
+        (0..self.len(value)).map_while(move |at| self.item(value, at))
     }
 
     /// How many items a tuple or list has.
-    pub(crate) fn len(&self, value: Value) -> usize {
-        match value {
+    pub(crate) fn len(&self, value: Word) -> usize {
+        match value.into() {
             Value::Ints(..) | Value::Address(..) => 2,
             Value::Tuple(at) | Value::List(at) => self.span(at).len as usize,
             _ => 0,
@@ -89,14 +86,8 @@ impl<S: Storage> Data<S> {
     }
 
     /// What was set in a dict, in that order: a key may come again, and then its last value counts.
-    pub(crate) fn entries(&self, dict: u32) -> impl Iterator<Item = (Value, Value)> {
-        self.words(dict)
-            .map(|(key, value)| (key.into(), value.into()))
-    }
-
-    /// The same, as it is stored.
     #[inline]
-    pub(crate) fn words(&self, dict: u32) -> impl Iterator<Item = (Word, Word)> {
+    pub(crate) fn entries(&self, dict: u32) -> impl Iterator<Item = (Word, Word)> {
         self.entries
             .as_slice()
             .iter()
@@ -127,6 +118,7 @@ impl<S: Storage> Data<S> {
             sequences: S::Sequences::EMPTY,
             dicts: 0,
             entries: S::Entries::EMPTY,
+            figure: 0,
         }
     }
 
@@ -151,21 +143,17 @@ impl<S: Storage> Data<S> {
         self.entries.truncate(0);
     }
 
-    /// More of something than there may be.
-    fn values(&self) -> Fault {
-        Fault::Values(self.limits().values)
+    /// The fault of this kind, in full.
+    #[cold]
+    pub(crate) fn fault(&self, kind: Kind) -> Fault {
+        kind.fault(&self.limits(), self.figure)
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, value: Value) -> Result<(), Fault> {
-        self.push_word(value.into())
-    }
-
-    #[inline]
-    fn push_word(&mut self, word: Word) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, word: Word) -> Result<(), Kind> {
         self.settle()?;
-        if self.stack.as_slice().len() >= self.limits().values || !self.stack.push(word) {
-            return Err(self.values());
+        if self.stack.count() >= self.limits().values || !self.stack.push(word) {
+            return Err(Kind::Values);
         }
         Ok(())
     }
@@ -174,11 +162,11 @@ impl<S: Storage> Data<S> {
     /// id and an address: so that a list of any length takes two places on the stack. What could
     /// then be made of the values above that mark but to set them in the dict is refused.
     #[inline]
-    fn settle(&mut self) -> Result<(), Fault> {
+    fn settle(&mut self) -> Result<(), Kind> {
         let stack = self.stack.as_slice();
         if stack.len() == self.base + 2
             && let Some(&[below, key, value]) = stack.get(self.base.wrapping_sub(1)..)
-            && let Some(dict) = below.dict()
+            && let Some(dict) = below.as_dict()
             && key.is_pair()
             && value.is_pair()
         {
@@ -190,26 +178,23 @@ impl<S: Storage> Data<S> {
     }
 
     #[inline]
-    fn insert(&mut self, dict: u32, key: Word, value: Word) -> Result<(), Fault> {
-        let max = self.limits().members;
-        let has_capacity = self.entries.as_slice().len() < max;
+    fn insert(&mut self, dict: u32, key: Word, value: Word) -> Result<(), Kind> {
+        let has_capacity = self.entries.count() < self.limits().members;
         if has_capacity && self.entries.push(Entry { dict, key, value }) {
             Ok(())
         } else {
-            Err(Fault::Members(max))
+            Err(Kind::Members)
         }
     }
 
     #[inline]
-    pub(crate) fn push_text(&mut self, text: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push_text(&mut self, text: &[u8]) -> Result<(), Kind> {
         // A peer that writes each host out writes the same one over and over: it is kept once.
-        let last = self.texts.as_slice().last();
-        let last = last.and_then(|last| self.text.bytes().get(last.start as usize..));
-        if last != Some(text) {
-            let text = core::str::from_utf8(text).map_err(|_| Fault::Unicode)?;
+        if self.last_text() != Some(text) {
+            let text = core::str::from_utf8(text).map_err(|_| Kind::Unicode)?;
             let start = self.text.bytes().len();
             if !self.text.push_str(text) {
-                return Err(self.values());
+                return Err(Kind::Values);
             }
             self.add_text(start)?;
         }
@@ -220,22 +205,15 @@ impl<S: Storage> Data<S> {
     pub(crate) fn push_letters(
         &mut self,
         letters: impl Iterator<Item = Option<char>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Kind> {
         let start = self.text.bytes().len();
         for letter in letters {
-            let letter = letter.ok_or(Fault::Unicode)?;
+            let letter = letter.ok_or(Kind::Unicode)?;
             if !self.text.push_str(letter.encode_utf8(&mut [0; 4])) {
-                return Err(self.values());
+                return Err(Kind::Values);
             }
         }
-        let (before, text) = self
-            .text
-            .bytes()
-            .split_at_checked(start)
-            .unwrap_or_default();
-        let last = self.texts.as_slice().last();
-        let last = last.and_then(|span| before.get(span.start as usize..));
-        if last == Some(text) {
+        if self.last_text() == self.text.bytes().get(start..) {
             self.text.truncate(start);
         } else {
             self.add_text(start)?;
@@ -243,52 +221,58 @@ impl<S: Storage> Data<S> {
         self.push_last_text()
     }
 
+    /// The text that was made last, if any.
+    fn last_text(&self) -> Option<&[u8]> {
+        let Span { start, len } = *self.texts.as_slice().last()?;
+        let start = start as usize;
+        self.text.bytes().get(start..start + len as usize)
+    }
+
     /// Makes what was written from `start` on a text.
-    fn add_text(&mut self, start: usize) -> Result<(), Fault> {
-        self.room(self.texts.as_slice().len(), 1)?;
+    fn add_text(&mut self, start: usize) -> Result<(), Kind> {
+        self.room(self.texts.count(), 1)?;
         let len = (self.text.bytes().len() - start) as u32;
         let start = start as u32;
         if self.texts.push(Span { start, len }) {
             Ok(())
         } else {
-            Err(self.values())
+            Err(Kind::Values)
         }
     }
 
-    fn push_last_text(&mut self) -> Result<(), Fault> {
-        let last = self.texts.as_slice().len().checked_sub(1);
-        let last = last.ok_or(Fault::Operand)?;
-        self.push(Value::Text(Text(last as u32)))
+    fn push_last_text(&mut self) -> Result<(), Kind> {
+        let last = self.texts.count().checked_sub(1);
+        let last = last.ok_or(Kind::Operand)?;
+        self.push(Word::text(last as u32))
     }
 
     /// Makes the topmost value and `second` a tuple, if that takes no room of its own.
     #[inline]
-    pub(crate) fn pair_with(&mut self, second: Value) -> bool {
-        let Some(pair) = self.top().ok().and_then(|first| Value::pair(first, second)) else {
+    pub(crate) fn pair_with(&mut self, second: Word) -> bool {
+        let Some(pair) = self.top().ok().and_then(|first| Word::pair(first, second)) else {
             return false;
         };
         if let Some(top) = self.stack.as_mut_slice().last_mut() {
-            *top = pair.into();
+            *top = pair;
         }
         true
     }
 
     /// The topmost value.
     #[inline]
-    pub(crate) fn top(&self) -> Result<Value, Fault> {
-        Ok(self.at(self.last(1)?)?.into())
+    pub(crate) fn top(&self) -> Result<Word, Kind> {
+        self.at(self.last(1)?)
     }
 
-    pub(crate) fn mark(&mut self) -> Result<(), Fault> {
-        let max = self.limits().marks;
+    pub(crate) fn mark(&mut self) -> Result<(), Kind> {
         if self.settled
             && let Some(mark) = self.marks.as_mut_slice().last_mut()
         {
             *mark |= SETTLED;
         }
-        let base = self.stack.as_slice().len();
-        if self.marks.as_slice().len() >= max || !self.marks.push(base as u32) {
-            return Err(Fault::Marks(max));
+        let base = self.stack.count();
+        if self.marks.count() >= self.limits().marks || !self.marks.push(base as u32) {
+            return Err(Kind::Marks);
         }
         self.base = base;
         self.settled = false;
@@ -296,24 +280,24 @@ impl<S: Storage> Data<S> {
     }
 
     #[inline]
-    fn at(&self, at: usize) -> Result<Word, Fault> {
-        self.stack.as_slice().get(at).copied().ok_or(Fault::Operand)
+    fn at(&self, at: usize) -> Result<Word, Kind> {
+        self.stack.as_slice().get(at).copied().ok_or(Kind::Operand)
     }
 
     /// Where the last `count` values begin, if there are so many above the innermost mark.
     #[inline]
-    pub(crate) fn last(&self, count: usize) -> Result<usize, Fault> {
-        match self.stack.as_slice().len().checked_sub(count) {
+    pub(crate) fn last(&self, count: usize) -> Result<usize, Kind> {
+        match self.stack.count().checked_sub(count) {
             Some(start) if start >= self.base => Ok(start),
-            _ => Err(Fault::Operand),
+            _ => Err(Kind::Operand),
         }
     }
 
     /// Removes the innermost mark: where the values above it begin, if they all are still there.
-    pub(crate) fn unmark(&mut self) -> Result<usize, Fault> {
+    pub(crate) fn unmark(&mut self) -> Result<usize, Kind> {
         let (start, settled) = self.unmark_settled()?;
         if settled {
-            return Err(Fault::Operand);
+            return Err(Kind::Operand);
         }
         Ok(start)
     }
@@ -321,8 +305,8 @@ impl<S: Storage> Data<S> {
     /// Removes the innermost mark: where the values above it begin, and whether some of them have
     /// been set in the dict below it.
     #[inline]
-    fn unmark_settled(&mut self) -> Result<(usize, bool), Fault> {
-        let (_, outer) = self.marks.as_slice().split_last().ok_or(Fault::Operand)?;
+    fn unmark_settled(&mut self) -> Result<(usize, bool), Kind> {
+        let (_, outer) = self.marks.as_slice().split_last().ok_or(Kind::Operand)?;
         let (start, settled) = (self.base, self.settled);
         let (left, outer) = (outer.len(), outer.last().copied().unwrap_or(0));
         self.marks.truncate(left);
@@ -333,28 +317,28 @@ impl<S: Storage> Data<S> {
 
     /// Makes the values from `start` on a tuple.
     #[inline]
-    pub(crate) fn tuple(&mut self, start: usize) -> Result<(), Fault> {
+    pub(crate) fn tuple(&mut self, start: usize) -> Result<(), Kind> {
         let values = self.stack.as_slice().get(start..).unwrap_or(&[]);
         let pair = match *values {
-            [first, second] => Value::pair(first.into(), second.into()),
+            [first, second] => Word::pair(first, second),
             _ => None,
         };
         let tuple = match pair {
             Some(pair) => pair,
             None => {
-                let (at, len) = (self.items.as_slice().len(), values.len());
+                let (at, len) = (self.items.count(), values.len());
                 self.room(at, len)?;
                 if !self.items.extend(values) {
-                    return Err(self.values());
+                    return Err(Kind::Values);
                 }
                 let (start, len) = (at as u32, len as u32);
-                Value::Tuple(self.new_sequence(Span { start, len })?)
+                Word::tuple(self.new_sequence(Span { start, len })?)
             }
         };
         // In the place of its first item, unless two values below may have to be settled.
         match self.stack.as_mut_slice().get_mut(start) {
             Some(place) if start != self.base + 2 => {
-                *place = tuple.into();
+                *place = tuple;
                 self.stack.truncate(start + 1);
                 Ok(())
             }
@@ -366,50 +350,46 @@ impl<S: Storage> Data<S> {
     }
 
     /// Makes the values from `start` on a list.
-    pub(crate) fn list(&mut self, start: usize) -> Result<(), Fault> {
+    pub(crate) fn list(&mut self, start: usize) -> Result<(), Kind> {
         let list = self.new_sequence(Span::default())?;
         self.fill_list(list, start)?;
-        self.push(Value::List(list))
+        self.push(Word::list(list))
     }
 
     /// Makes the values from `start` on, keys and values in turn, a dict.
-    pub(crate) fn dict(&mut self, start: usize) -> Result<(), Fault> {
+    pub(crate) fn dict(&mut self, start: usize) -> Result<(), Kind> {
         // There are at most as many as bytes, so this number does not overflow.
         let dict = self.dicts;
         self.dicts += 1;
         self.fill_dict(dict, start)?;
-        self.push(Value::Dict(dict))
+        self.push(Word::dict(dict))
     }
 
     /// Moves the values from `start` on to the end of the list below them.
-    pub(crate) fn append(&mut self, start: usize) -> Result<(), Fault> {
-        match self.below(start)? {
-            Value::List(list) => self.fill_list(list, start),
-            _ => Err(Fault::Operand),
-        }
+    pub(crate) fn append(&mut self, start: usize) -> Result<(), Kind> {
+        let list = self.below(start)?.as_list().ok_or(Kind::Operand)?;
+        self.fill_list(list, start)
     }
 
     /// Moves the values above the innermost mark, keys and values in turn, into the dict below it.
-    pub(crate) fn set_items(&mut self) -> Result<(), Fault> {
+    pub(crate) fn set_items(&mut self) -> Result<(), Kind> {
         let (start, _) = self.unmark_settled()?;
         self.set(start)
     }
 
     /// Moves the values from `start` on, keys and values in turn, into the dict below them.
-    pub(crate) fn set(&mut self, start: usize) -> Result<(), Fault> {
-        match self.below(start)? {
-            Value::Dict(dict) => self.fill_dict(dict, start),
-            _ => Err(Fault::Operand),
-        }
+    pub(crate) fn set(&mut self, start: usize) -> Result<(), Kind> {
+        let dict = self.below(start)?.as_dict().ok_or(Kind::Operand)?;
+        self.fill_dict(dict, start)
     }
 
     /// Puts the topmost value under `index`, or under the next one; `bytes` came before.
     #[inline]
-    pub(crate) fn memoize(&mut self, index: Option<u64>, bytes: usize) -> Result<(), Fault> {
+    pub(crate) fn memoize(&mut self, index: Option<u64>, bytes: usize) -> Result<(), Kind> {
         let value = self.at(self.last(1)?)?;
         let index = index.unwrap_or(self.memo_set as u64);
         let at = usize::try_from(index).unwrap_or(usize::MAX);
-        if at == self.memo.as_slice().len() && at < self.limits().values && self.memo.push(value) {
+        if at == self.memo.count() && at < self.limits().values && self.memo.push(value) {
             self.memo_set += 1;
             return Ok(());
         }
@@ -418,11 +398,14 @@ impl<S: Storage> Data<S> {
 
     /// Pushes what was put under `index`.
     #[inline]
-    pub(crate) fn recall(&mut self, index: u64) -> Result<(), Fault> {
+    pub(crate) fn recall(&mut self, index: u64) -> Result<(), Kind> {
         let at = usize::try_from(index).unwrap_or(usize::MAX);
-        match self.memo.as_slice().get(at).map(|word| Value::from(*word)) {
-            None | Some(Value::Unset) => Err(Fault::Unset(index)),
-            Some(value) => self.push(value),
+        match self.memo.as_slice().get(at) {
+            Some(word) if *word != Word::UNSET => self.push(*word),
+            _ => {
+                self.figure = index;
+                Err(Kind::Unset)
+            }
         }
     }
 
@@ -440,12 +423,12 @@ impl<S: Storage> Data<S> {
     #[inline]
     pub(crate) fn push_pair(&mut self, Pair(pair): Pair, memoized: bool) -> bool {
         let max = self.limits().values;
-        let memo = self.memo.as_slice().len();
+        let memo = self.memo.count();
         // Indices follow each other where nobody names them.
         if memoized && (self.memo_set != memo || memo >= max) {
             return false;
         }
-        if self.settle().is_err() || self.stack.as_slice().len() >= max {
+        if self.settle().is_err() || self.stack.count() >= max {
             return false;
         }
         if memoized && !self.memo.push(pair) {
@@ -461,56 +444,57 @@ impl<S: Storage> Data<S> {
 
     /// Puts a value where one has been put before, or where that leaves a gap.
     #[cold]
-    fn memoize_at(&mut self, at: usize, value: Word, bytes: usize) -> Result<(), Fault> {
+    fn memoize_at(&mut self, at: usize, value: Word, bytes: usize) -> Result<(), Kind> {
         if at >= self.limits().values {
-            return Err(self.values());
+            return Err(Kind::Values);
         }
         if at > bytes {
-            return Err(Fault::Sparse(at as u64));
+            self.figure = at as u64;
+            return Err(Kind::Sparse);
         }
-        while at >= self.memo.as_slice().len() {
-            if !self.memo.push(Value::Unset.into()) {
+        while at >= self.memo.count() {
+            if !self.memo.push(Word::UNSET) {
                 // Most of what is memoized is never asked for; what is not there is refused then.
                 self.memo_set += 1;
                 return Ok(());
             }
         }
         if let Some(slot) = self.memo.as_mut_slice().get_mut(at) {
-            self.memo_set += usize::from(*slot == Value::Unset.into());
+            self.memo_set += usize::from(*slot == Word::UNSET);
             *slot = value;
         }
         Ok(())
     }
 
     /// The value before `start`, if it is above the innermost mark.
-    fn below(&self, start: usize) -> Result<Value, Fault> {
+    fn below(&self, start: usize) -> Result<Word, Kind> {
         match start.checked_sub(1) {
-            Some(at) if at >= self.base => Ok(self.at(at)?.into()),
-            _ => Err(Fault::Operand),
+            Some(at) if at >= self.base => self.at(at),
+            _ => Err(Kind::Operand),
         }
     }
 
-    fn new_sequence(&mut self, span: Span) -> Result<u32, Fault> {
-        let at = self.sequences.as_slice().len();
+    fn new_sequence(&mut self, span: Span) -> Result<u32, Kind> {
+        let at = self.sequences.count();
         self.room(at, 1)?;
         if self.sequences.push(span) {
             Ok(at as u32)
         } else {
-            Err(self.values())
+            Err(Kind::Values)
         }
     }
 
-    fn fill_list(&mut self, list: u32, start: usize) -> Result<(), Fault> {
+    fn fill_list(&mut self, list: u32, start: usize) -> Result<(), Kind> {
         let mut span = self.span(list);
-        for at in start..self.stack.as_slice().len() {
+        for at in start..self.stack.count() {
             let value = self.at(at)?;
             match span.len {
                 0 => {
-                    let at = self.items.as_slice().len();
-                    self.room(at, 2)?;
+                    let at = self.items.count();
+                    self.room(at, LIST_ITEMS)?;
                     span.start = at as u32;
-                    if !self.items.extend(&[value; 2]) {
-                        return Err(self.values());
+                    if !self.items.extend(&[value; LIST_ITEMS]) {
+                        return Err(Kind::Values);
                     }
                 }
                 1 => {
@@ -530,20 +514,16 @@ impl<S: Storage> Data<S> {
         Ok(())
     }
 
-    fn fill_dict(&mut self, dict: u32, start: usize) -> Result<(), Fault> {
-        let end = self.stack.as_slice().len();
-        let values = end.saturating_sub(start);
+    fn fill_dict(&mut self, dict: u32, start: usize) -> Result<(), Kind> {
+        let values = self.stack.count().saturating_sub(start);
         if values % 2 != 0 {
-            return Err(Fault::Operand);
+            return Err(Kind::Operand);
         }
-        let max = self.limits().members;
-        if values / 2 > max.saturating_sub(self.entries.as_slice().len()) {
-            return Err(Fault::Members(max));
-        }
-        for at in (start..end).step_by(2) {
-            let (key, value) = (self.at(at)?, self.at(at + 1)?);
-            if !self.can_be_key(key.into()) {
-                return Err(Fault::Key);
+        let mut at = start;
+        while let Some(&[key, value]) = self.stack.as_slice().get(at..at + 2) {
+            at += 2;
+            if !self.can_be_key(key) {
+                return Err(Kind::Key);
             }
             self.insert(dict, key, value)?;
         }
@@ -552,19 +532,25 @@ impl<S: Storage> Data<S> {
     }
 
     #[inline]
-    fn can_be_key(&self, key: Value) -> bool {
-        match key {
-            Value::Ints(..) | Value::Address(..) => true,
-            Value::Tuple(_) if self.len(key) > 3 => false,
-            Value::Tuple(_) => self.items(key).all(Value::is_plain),
-            key => key.is_plain(),
-        }
+    fn can_be_key(&self, key: Word) -> bool {
+        key.is_pair() || key.is_plain() || self.is_tuple_of_few(key)
     }
 
-    /// Whether a table of `len` values has room for `more`.
-    fn room(&self, len: usize, more: usize) -> Result<(), Fault> {
+    /// Returns `true` for a tuple of up to three that are neither sequences nor dicts.
+    fn is_tuple_of_few(&self, key: Word) -> bool {
+        let Value::Tuple(place) = key.into() else {
+            return false;
+        };
+        let Span { start, len } = self.span(place);
+        let (start, len) = (start as usize, len as usize);
+        let items = self.items.as_slice().get(start..start + len);
+        len <= 3 && items.unwrap_or(&[]).iter().all(|item| item.is_plain())
+    }
+
+    /// Fails if a table of `len` values has no capacity for `more`.
+    fn room(&self, len: usize, more: usize) -> Result<(), Kind> {
         if more > self.limits().values.saturating_sub(len) {
-            return Err(self.values());
+            return Err(Kind::Values);
         }
         Ok(())
     }

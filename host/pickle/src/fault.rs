@@ -80,6 +80,48 @@ pub enum Fault {
     Frame,
 }
 
+/// What was wrong, without the figures of a [`Fault`]: one byte, since nearly every step of the reader
+/// may return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Opcode,
+    Protocol,
+    Bytes,
+    Text,
+    Marks,
+    Values,
+    Members,
+    Sparse,
+    Unset,
+    Number,
+    Unicode,
+    Operand,
+    Key,
+    Frame,
+}
+
+impl Kind {
+    /// The same with its figures: a limit, or else `figure`.
+    pub(crate) const fn fault(self, limits: &Limits, figure: u64) -> Fault {
+        match self {
+            Self::Opcode => Fault::Opcode(figure as u8),
+            Self::Protocol => Fault::Protocol(figure as u8),
+            Self::Bytes => Fault::Bytes(limits.bytes),
+            Self::Text => Fault::Text(limits.text),
+            Self::Marks => Fault::Marks(limits.marks),
+            Self::Values => Fault::Values(limits.values),
+            Self::Members => Fault::Members(limits.members),
+            Self::Sparse => Fault::Sparse(figure),
+            Self::Unset => Fault::Unset(figure),
+            Self::Number => Fault::Number,
+            Self::Unicode => Fault::Unicode,
+            Self::Operand => Fault::Operand,
+            Self::Key => Fault::Key,
+            Self::Frame => Fault::Frame,
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.offset;

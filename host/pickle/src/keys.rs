@@ -2,6 +2,7 @@
 
 use bully::Member;
 
+#[cfg(feature = "alloc")]
 use crate::names::{host_key, port};
 use crate::table::Table;
 
@@ -14,58 +15,83 @@ pub enum Keyed {
     Pid,
 }
 
-/// Removes what was set again later from members in the order in which they came.
-pub(crate) fn keep_last(members: &mut impl Table<Member>, keyed: Option<Keyed>) {
-    let items = members.as_mut_slice();
-    // COORDINATOR comes greatest first; ascending lists are sorted in one pass.
-    if items.is_sorted_by(|a, b| a > b) {
-        items.reverse();
-    }
-    if keyed == Some(Keyed::Address) && are_distinct_ports(items) {
-        return;
-    }
-    let kept = keep_last_by(items, keyed);
-    members.truncate(kept);
-}
-
+/// Removes from members in the order in which they came what was set again later, and then what is not
+/// usable, if not `all` are: an unusable value replaces a usable one that its key had before.
 #[cfg(feature = "alloc")]
-fn keep_last_by(items: &mut [Member], keyed: Option<Keyed>) -> usize {
-    match keyed {
+pub(crate) fn keep_last(
+    members: &mut impl Table<Member>,
+    keyed: Option<Keyed>,
+    all: bool,
+    is_usable: impl Fn(&Member) -> bool,
+) {
+    let items = members.as_mut_slice();
+    reverse_descending(items);
+    let kept = match keyed {
+        Some(Keyed::Address) if are_distinct_ports(items) => items.len(),
         Some(Keyed::Address) => keep_last_of(items, |member| member.addr),
         _ => keep_last_of(items, |member| member.pid),
+    };
+    members.truncate(kept);
+    if !all {
+        retain(members, |member, _| is_usable(member));
     }
 }
 
-/// As with a heap, in half the flash: both kinds of keys as one.
+/// As with a heap, in a quarter of the flash: each is compared with all that follow, for a list that is
+/// as short as a fixed reader's.
 #[cfg(not(feature = "alloc"))]
-fn keep_last_by(items: &mut [Member], keyed: Option<Keyed>) -> usize {
-    keep_last_of(items, |member| match keyed {
+pub(crate) fn keep_last(
+    members: &mut impl Table<Member>,
+    keyed: Option<Keyed>,
+    _all: bool,
+    is_usable: impl Fn(&Member) -> bool,
+) {
+    let key = |member: &Member| match keyed {
         Some(Keyed::Address) => member.addr.0,
         _ => u64::from(member.pid.days) << 32 | u64::from(member.pid.id),
-    })
+    };
+    retain(members, |member, later| {
+        is_usable(member) && !later.iter().any(|other| key(other) == key(member))
+    });
+    reverse_descending(members.as_mut_slice());
 }
 
-/// Moves the members that `keep` to the front, and removes the others.
-pub(crate) fn retain(members: &mut impl Table<Member>, keep: impl Fn(&Member) -> bool) {
+/// COORDINATOR comes greatest first; ascending lists are sorted in one pass.
+fn reverse_descending(mut items: &mut [Member]) {
+    if items.is_sorted_by(|a, b| a > b) {
+        // As far as the compiler sees on a chip, the standard library's `reverse` can panic.
+        while let [first, between @ .., last] = items {
+            core::mem::swap(first, last);
+            items = between;
+        }
+    }
+}
+
+/// Moves the members that `keep` to the front, and removes the others; it is shown what follows, too.
+fn retain(members: &mut impl Table<Member>, keep: impl Fn(&Member, &[Member]) -> bool) {
     let mut kept = 0;
     let items = members.as_mut_slice();
     for at in 0..items.len() {
-        let Some(&item) = items.get(at).filter(|item| keep(item)) else {
-            continue;
+        let Some([member, later @ ..]) = items.get(at..) else {
+            break;
         };
-        if let Some(place) = items.get_mut(kept) {
-            *place = item;
+        if keep(member, later) {
+            // Of one and the same there are no two.
+            if let Ok([place, member]) = items.get_disjoint_mut([kept, at]) {
+                core::mem::swap(place, member);
+            }
             kept += 1;
         }
     }
     members.truncate(kept);
 }
 
+#[cfg(feature = "alloc")]
 fn keep_last_of<K: Ord>(members: &mut [Member], key: impl Fn(&Member) -> K) -> usize {
     if members.is_sorted_by(|a, b| key(a) < key(b)) {
         return members.len();
     }
-    sort(members, &key);
+    members.sort_by_key(&key);
     // Of those that are equal now, the last comes last.
     let mut kept: usize = 0;
     for at in 0..members.len() {
@@ -81,30 +107,6 @@ fn keep_last_of<K: Ord>(members: &mut [Member], key: impl Fn(&Member) -> K) -> u
         }
     }
     kept
-}
-
-/// Sorts by `key`, and leaves what is equal in its order.
-#[cfg(feature = "alloc")]
-fn sort<K: Ord>(members: &mut [Member], key: impl Fn(&Member) -> K) {
-    members.sort_by_key(key);
-}
-
-/// As with a heap, in place: by insertion, for a list that is as short as a fixed reader's.
-#[cfg(not(feature = "alloc"))]
-fn sort<K: Ord>(members: &mut [Member], key: impl Fn(&Member) -> K) {
-    for end in 1..members.len() {
-        let mut at = end;
-        while let Some([before, member]) = at
-            .checked_sub(1)
-            .and_then(|from| members.get_mut(from..=at))
-        {
-            if key(before) <= key(member) {
-                break;
-            }
-            core::mem::swap(before, member);
-            at -= 1;
-        }
-    }
 }
 
 /// Returns `true` if all are on one host, each at a port of its own: then no key was set twice, and the
@@ -125,20 +127,4 @@ fn are_distinct_ports(members: &[Member]) -> bool {
         *word |= bit;
         is_new
     })
-}
-
-/// As with a heap, without its 8 KiB on the stack: each against each.
-#[cfg(not(feature = "alloc"))]
-fn are_distinct_ports(members: &[Member]) -> bool {
-    let mut rest = members;
-    while let Some((first, others)) = rest.split_first() {
-        let is_other = |member: &Member| {
-            port(member.addr) != port(first.addr) && host_key(member.addr) == host_key(first.addr)
-        };
-        if !others.iter().all(is_other) {
-            return false;
-        }
-        rest = others;
-    }
-    true
 }

@@ -22,14 +22,14 @@ use bully::{Addr, Member, Origin, Pid, Refusal};
 
 use crate::data::Data;
 pub use crate::keys::Keyed;
-use crate::keys::{keep_last, retain};
+use crate::keys::keep_last;
 use crate::names::{HOST_BYTES_MAX, Names};
 use crate::reader::Reader;
 use crate::show::Repr;
 pub use crate::show::{bytes_repr, raw_text, refusal_text};
 use crate::storage::sealed::Storage;
 use crate::table::Table;
-use crate::value::{Text, Value, Word};
+use crate::value::{Text, Word};
 
 /// What is to be said of a list of members besides the members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,17 +98,21 @@ pub fn request<S: Storage>(
         Err(refusal) => return Heard::Unfit(refusal),
     };
     let heard = match name {
-        "JOIN" => join(data, payload, names).map(Heard::Join),
-        "ELECTION" => list(data, payload, names, members).map(Heard::Election),
-        "PROBE" => list(data, payload, names, members).map(Heard::Probe),
+        "JOIN" => match join(data, payload, names) {
+            Ok(member) => return Heard::Join(member),
+            Err(refusal) => return Heard::Unfit(refusal),
+        },
+        "ELECTION" => Heard::Election,
+        "PROBE" => Heard::Probe,
         // Unlike the others it says nothing without its list.
-        "COORDINATOR" if payload != Value::None => {
-            list(data, payload, names, members).map(Heard::Coordinator)
-        }
-        "COORDINATOR" => Err(Refusal::Malformed),
-        _ => Err(Refusal::Unexpected),
+        "COORDINATOR" if payload == Word::NONE => return Heard::Unfit(Refusal::Malformed),
+        "COORDINATOR" => Heard::Coordinator,
+        _ => return Heard::Unfit(Refusal::Unexpected),
     };
-    heard.unwrap_or_else(Heard::Unfit)
+    match list(data, payload, names, members) {
+        Ok(listed) => heard(listed),
+        Err(refusal) => Heard::Unfit(refusal),
+    }
 }
 
 /// Tells what `reader` holds as an answer, and puts its members into `members` as [`request`] does.
@@ -127,22 +131,22 @@ pub fn answer<'r, S: Storage>(
     let Some((message, data)) = reader.message() else {
         return Answer::Unfit;
     };
-    let answer = match (due, message) {
-        (Due::Members, Value::Text(text)) => Some(Answer::Text(data.text(text))),
-        (Due::Members, Value::Dict(_)) => list(data, message, names, members)
-            .ok()
-            .map(Answer::Members),
-        (Due::Members, _) => None,
-        (Due::Ok, Value::Text(_)) => Some(Answer::Ok(Listed::default())),
-        (Due::Ok, _) => match data.pair(message) {
-            Some([Value::Text(text), payload]) if says_ok(data.text(text)) => {
-                let listed = list(data, payload, names, members);
-                Some(Answer::Ok(listed.unwrap_or_default()))
-            }
-            _ => None,
+    let text = message.as_text();
+    let list = match (due, text) {
+        (Due::Members, Some(text)) => return Answer::Text(data.text(text)),
+        (Due::Members, None) if message != Word::NONE => message,
+        (Due::Ok, Some(_)) => return Answer::Ok(Listed::default()),
+        (Due::Ok, None) => match name_and_payload(data, message) {
+            Ok((name, payload)) if says_ok(name) => payload,
+            _ => return Answer::Unfit,
         },
+        _ => return Answer::Unfit,
     };
-    answer.unwrap_or(Answer::Unfit)
+    match (due, self::list(data, list, names, members)) {
+        (Due::Ok, listed) => Answer::Ok(listed.unwrap_or_default()),
+        (Due::Members, Ok(listed)) => Answer::Members(listed),
+        (Due::Members, Err(_)) => Answer::Unfit,
+    }
 }
 
 /// Tells which program of our own kind sent a message, from the bytes that came along with it after
@@ -158,31 +162,19 @@ pub fn origin<S: Storage>(after: &[u8], reader: &mut Reader<S>) -> Option<Origin
     let within = after.get(..ORIGIN_BYTES_MAX).unwrap_or(after);
     reader.push(within).ok()??;
     let (message, data) = reader.message()?;
-    let mut items = data.items(message);
-    let (name, version) = (items.next()?, items.next()?);
-    let (days, id, flags) = (items.next()?, items.next()?, items.next()?);
-    let is_last = data.len(message) == 5;
-    match (name, version, days, id, flags) {
-        (
-            Value::Text(name),
-            Value::Int(version),
-            Value::Int(days),
-            Value::Int(id),
-            Value::Int(flags),
-        ) if is_last && data.text(name) == ORIGIN && version == i64::from(ORIGIN_VERSION) => {
-            let pid = Pid {
-                days: days.try_into().ok()?,
-                id: id.try_into().ok()?,
-            };
-            let flags = u8::try_from(flags).ok().filter(|flags| *flags < 4)?;
-            Some(Origin {
-                pid,
-                large: flags & 1 != 0,
-                leads: flags & 2 != 0,
-            })
-        }
-        _ => None,
-    }
+    let name = data.item(message, 0)?.as_text()?;
+    let number = |at| u32::try_from(data.item(message, at)?.as_int()?).ok();
+    let is_known = data.text(name) == ORIGIN && number(1)? == ORIGIN_VERSION;
+    let pid = Pid {
+        days: number(2)?,
+        id: number(3)?,
+    };
+    let flags = number(4).filter(|flags| *flags < 4)?;
+    (is_known && data.len(message) == 5).then_some(Origin {
+        pid,
+        large: flags & 1 != 0,
+        leads: flags & 2 != 0,
+    })
 }
 
 /// The name of the pickle that tells who sent a message, and the version of its form.
@@ -225,14 +217,13 @@ impl<S: Storage> fmt::Display for Held<'_, S> {
     }
 }
 
-fn name_and_payload<S: Storage>(data: &Data<S>, message: Value) -> Result<(&str, Value), Refusal> {
-    if let Value::Text(name) = message {
-        return Ok((data.text(name), Value::None));
-    }
-    match data.pair(message) {
-        Some([Value::Text(name), payload]) => Ok((data.text(name), payload)),
-        _ => Err(Refusal::Malformed),
-    }
+fn name_and_payload<S: Storage>(data: &Data<S>, message: Word) -> Result<(&str, Word), Refusal> {
+    let (name, payload) = match data.pair(message) {
+        Some([name, payload]) => (name, payload),
+        None => (message, Word::NONE),
+    };
+    let name = name.as_text().ok_or(Refusal::Malformed)?;
+    Ok((data.text(name), payload))
 }
 
 fn says_ok(text: &str) -> bool {
@@ -243,14 +234,13 @@ fn says_ok(text: &str) -> bool {
 
 fn join<S: Storage>(
     data: &Data<S>,
-    payload: Value,
+    payload: Word,
     names: &mut impl Names,
 ) -> Result<Member, Refusal> {
     let [pid, address] = data.pair(payload).ok_or(Refusal::Malformed)?;
-    let pid = pid_of(data, pid.into()).ok_or(Refusal::Pid)?;
-    let Some([Value::Text(host), port]) = data.pair(address) else {
-        return Err(Refusal::Malformed);
-    };
+    let pid = pid_of(data, pid).ok_or(Refusal::Pid)?;
+    let [host, port] = data.pair(address).ok_or(Refusal::Malformed)?;
+    let host = host.as_text().ok_or(Refusal::Malformed)?;
     let port = port_of(port).ok_or(Refusal::Port)?;
     let host = data.text(host);
     if host.len() > HOST_BYTES_MAX {
@@ -264,26 +254,25 @@ fn join<S: Storage>(
 /// Reads a dict of members, or `None` for no list at all.
 fn list<S: Storage>(
     data: &Data<S>,
-    payload: Value,
+    payload: Word,
     names: &mut impl Names,
     members: &mut impl Table<Member>,
 ) -> Result<Listed, Refusal> {
-    let dict = match payload {
-        Value::None => return Ok(Listed::default()),
-        Value::Dict(dict) => dict,
-        _ => return Err(Refusal::Malformed),
-    };
+    if payload == Word::NONE {
+        return Ok(Listed::default());
+    }
+    let dict = payload.as_dict().ok_or(Refusal::Malformed)?;
     // The first key that has a form at all decides: no program mixes them.
     let keyed = data
         .entries(dict)
         .find_map(|(key, _)| match data.pair(key)? {
-            [Value::Text(_), _] => Some(Keyed::Address),
-            [Value::Int(_), _] => Some(Keyed::Pid),
+            [host, _] if host.as_text().is_some() => Some(Keyed::Address),
+            [days, _] if days.as_int().is_some() => Some(Keyed::Pid),
             _ => None,
         });
     let mut hosts = Hosts::new(data, names);
     let mut left_out = 0;
-    for (key, value) in data.words(dict) {
+    for (key, value) in data.entries(dict) {
         let (pid, address) = match keyed {
             Some(Keyed::Address) => (value, key),
             _ => (key, value),
@@ -295,11 +284,7 @@ fn list<S: Storage>(
         let is_kept = members.push(member);
         left_out += usize::from(!is_usable(&member) || !is_kept);
     }
-    keep_last(members, keyed);
-    // Only now: an unusable value replaces a usable one that its key had before.
-    if left_out > 0 {
-        retain(members, is_usable);
-    }
+    keep_last(members, keyed, left_out == 0, is_usable);
     Ok(Listed { keyed, left_out })
 }
 
@@ -318,31 +303,27 @@ fn is_usable(member: &Member) -> bool {
 
 #[inline]
 fn pid_of<S: Storage>(data: &Data<S>, word: Word) -> Option<Pid> {
-    match word.ints() {
-        Some((days, id)) => Some(Pid {
+    match word.as_ints() {
+        Some((days, id)) if !S::COMPACT => Some(Pid {
             days: days.into(),
             id,
         }),
-        None => odd_pid_of(data, word.into()),
+        _ => odd_pid_of(data, word),
     }
 }
 
-/// A process id that is no plain pair of small numbers.
-fn odd_pid_of<S: Storage>(data: &Data<S>, value: Value) -> Option<Pid> {
-    match data.pair(value)? {
-        [Value::Int(days), Value::Int(id)] => Some(Pid {
-            days: days.try_into().ok()?,
-            id: id.try_into().ok()?,
-        }),
-        _ => None,
-    }
+/// A process id of whatever form: it need be no plain pair of small numbers.
+fn odd_pid_of<S: Storage>(data: &Data<S>, word: Word) -> Option<Pid> {
+    let [days, id] = data.pair(word)?;
+    Some(Pid {
+        days: days.as_int()?.try_into().ok()?,
+        id: id.as_int()?.try_into().ok()?,
+    })
 }
 
-fn port_of(value: Value) -> Option<u16> {
-    match value {
-        Value::Int(port) => u16::try_from(port).ok().filter(|port| *port > 0),
-        _ => None,
-    }
+fn port_of(word: Word) -> Option<u16> {
+    let port = u16::try_from(word.as_int()?).ok()?;
+    (port > 0).then_some(port)
 }
 
 /// Turns addresses into numbers and remembers the last host, for mostly there is but one.
@@ -365,23 +346,18 @@ impl<'a, S: Storage, N: Names> Hosts<'a, S, N> {
 
     #[inline]
     fn addr_of(&mut self, word: Word) -> Option<Addr> {
-        match (word.address(), self.base) {
-            (Some((host, port @ 1..)), Some(base)) if self.last == Some(host) => {
+        match (word.as_address(), self.base) {
+            (Some((host, port @ 1..)), Some(base)) if !S::COMPACT && self.last == Some(host) => {
                 Some(Addr(base | u64::from(port)))
             }
-            _ => self.next_addr_of(word.into()),
+            _ => self.next_addr_of(word),
         }
     }
 
     /// An address on another host than the last, or that is no plain pair.
-    fn next_addr_of(&mut self, value: Value) -> Option<Addr> {
-        let (host, port) = match value {
-            Value::Address(host, port) if port > 0 => (host, port),
-            value => match self.data.pair(value)? {
-                [Value::Text(host), port] => (host, port_of(port)?),
-                _ => return None,
-            },
-        };
+    fn next_addr_of(&mut self, word: Word) -> Option<Addr> {
+        let [host, port] = self.data.pair(word)?;
+        let (host, port) = (host.as_text()?, port_of(port)?);
         if self.last != Some(host) {
             self.last = Some(host);
             let host = self.data.text(host);

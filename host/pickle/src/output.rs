@@ -80,17 +80,6 @@ impl Output for Buffer<'_> {
     }
 }
 
-/// Counts, and writes nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Length(pub(crate) usize);
-
-impl core::fmt::Write for Length {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.0 += text.len();
-        Ok(())
-    }
-}
-
 /// Text that is formatted into an output.
 pub(crate) struct Formatted<'o, O>(pub(crate) &'o mut O);
 

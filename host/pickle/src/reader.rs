@@ -1,12 +1,12 @@
 //! A pickle machine that can only build data, within bounds, from bytes in any number of pieces.
 
 use crate::data::Data;
-use crate::fault::{Fault, Refused};
+use crate::fault::{Kind, Refused};
 use crate::opcode as op;
 use crate::storage::sealed::FixedBounds;
 use crate::storage::{Fixed, Storage};
 use crate::table::Table;
-use crate::value::{Pair, Value};
+use crate::value::{Pair, Word};
 #[cfg(feature = "alloc")]
 use crate::{fault::Limits, storage::Heap};
 
@@ -18,16 +18,22 @@ use crate::{fault::Limits, storage::Heap};
 /// message in the same memory.
 #[derive(Debug)]
 pub struct Reader<S: Storage> {
-    data: Data<S>,
+    machine: Machine<S>,
     end: End,
-    /// Where in the message the next opcode begins.
-    offset: usize,
-    /// Where in the message the last frame that was announced ends.
-    frame_end: usize,
     /// An opcode whose operand has not come whole, and what it lacks.
     carry: S::Carry,
     lack: Lack,
     beginning: S::Beginning,
+}
+
+/// What executes opcodes.
+#[derive(Debug)]
+struct Machine<S: Storage> {
+    data: Data<S>,
+    /// Where in the message the next opcode begins.
+    offset: usize,
+    /// Where in the message the last frame that was announced ends.
+    frame_end: usize,
 }
 
 // With a tag of its own, so that a new reader is all zeros.
@@ -35,7 +41,7 @@ pub struct Reader<S: Storage> {
 #[repr(u8)]
 enum End {
     Open,
-    Stopped(Value),
+    Stopped,
     Refused(Refused),
 }
 
@@ -49,13 +55,13 @@ enum Lack {
 /// Why no further opcode is executed for now.
 enum Halt {
     Lack(Lack),
-    Stop(Value),
-    Fault(Fault),
+    Stop,
+    Fault(Kind),
 }
 
-impl From<Fault> for Halt {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<Kind> for Halt {
+    fn from(kind: Kind) -> Self {
+        Self::Fault(kind)
     }
 }
 
@@ -91,10 +97,12 @@ impl<const MEMBERS: usize> Default for Reader<Fixed<MEMBERS>> {
 impl<S: Storage> Reader<S> {
     const fn within(bounds: S::Bounds) -> Self {
         Self {
-            data: Data::new(bounds),
+            machine: Machine {
+                data: Data::new(bounds),
+                offset: 0,
+                frame_end: 0,
+            },
             end: End::Open,
-            offset: 0,
-            frame_end: 0,
             carry: S::Carry::EMPTY,
             lack: Lack::Bytes(0),
             beginning: S::Beginning::EMPTY,
@@ -112,30 +120,31 @@ impl<S: Storage> Reader<S> {
     /// [`Refused`] as soon as the bytes cannot become a lab message within the limits, and again
     /// for each further piece. Only [`clear`](Self::clear) gets the reader out of that.
     pub fn push(&mut self, piece: &[u8]) -> Result<Option<usize>, Refused> {
-        let free = S::BEGINNING_MAX.saturating_sub(self.beginning.as_slice().len());
+        let free = S::BEGINNING_MAX.saturating_sub(self.beginning.count());
         let kept = piece.get(..free).unwrap_or(piece);
         // It fits: the table has capacity for all that is kept.
         let _ = self.beginning.extend(kept);
         match self.end {
-            End::Stopped(_) => return Ok(Some(0)),
+            End::Stopped => return Ok(Some(0)),
             End::Refused(refused) => return Err(refused),
             End::Open => {}
         }
-        let bytes_max = self.data.limits().bytes;
-        let taken = self.offset + self.carry.as_slice().len();
+        let bytes_max = self.machine.data.limits().bytes;
+        let taken = self.machine.offset + self.carry.count();
         let within_max = piece.len().min(bytes_max.saturating_sub(taken));
         let (within, beyond) = piece.split_at_checked(within_max).unwrap_or_default();
         let (left, halt) = self.read(within);
         let what = match halt {
-            Halt::Stop(value) => {
-                self.end = End::Stopped(value);
+            Halt::Stop => {
+                self.end = End::Stopped;
                 return Ok(Some(within.len() - left));
             }
             Halt::Lack(_) if beyond.is_empty() => return Ok(None),
-            Halt::Lack(_) => Fault::Bytes(bytes_max),
-            Halt::Fault(fault) => fault,
+            Halt::Lack(_) => Kind::Bytes,
+            Halt::Fault(kind) => kind,
         };
-        let offset = self.offset;
+        let what = self.machine.data.fault(what);
+        let offset = self.machine.offset;
         let refused = Refused { what, offset };
         self.end = End::Refused(refused);
         Err(refused)
@@ -143,10 +152,10 @@ impl<S: Storage> Reader<S> {
 
     /// Forgets the message, whole or not, and keeps its memory for the next.
     pub fn clear(&mut self) {
-        self.data.clear();
+        self.machine.data.clear();
         self.end = End::Open;
-        self.offset = 0;
-        self.frame_end = 0;
+        self.machine.offset = 0;
+        self.machine.frame_end = 0;
         self.carry.truncate(0);
         self.beginning.truncate(0);
     }
@@ -158,62 +167,59 @@ impl<S: Storage> Reader<S> {
     }
 
     /// The value of a whole message, and what it is made of.
-    pub(crate) fn message(&self) -> Option<(Value, &Data<S>)> {
+    pub(crate) fn message(&self) -> Option<(Word, &Data<S>)> {
         match self.end {
-            End::Stopped(value) => Some((value, &self.data)),
+            End::Stopped => Some((self.machine.data.top().ok()?, &self.machine.data)),
             _ => None,
         }
     }
 
     /// Reads a piece that is within the limit of bytes: how many of them are left, and why.
     fn read(&mut self, mut rest: &[u8]) -> (usize, Halt) {
-        while !self.carry.as_slice().is_empty() {
+        while self.carry.count() > 0 {
             let lacking = match self.lack {
                 Lack::Bytes(missing) => missing,
                 // No more than it takes to find the line too long.
                 Lack::Newline => match rest.iter().position(|byte| *byte == b'\n') {
                     Some(at) => at + 1,
-                    None => self.data.limits().text + 2,
+                    None => self.machine.data.limits().text + 2,
                 },
             };
             let (taken, after) = rest
                 .split_at_checked(lacking.min(rest.len()))
                 .unwrap_or_default();
             rest = after;
-            let mut opcode = core::mem::replace(&mut self.carry, S::Carry::EMPTY);
-            if !opcode.extend(taken) {
-                return (
-                    rest.len(),
-                    Halt::Fault(Fault::Text(self.data.limits().text)),
-                );
+            if !self.carry.extend(taken) {
+                return (rest.len(), Halt::Fault(Kind::Text));
             }
-            let (used, halt) = self.run(opcode.as_slice());
+            let (used, halt) = self.machine.run(self.carry.as_slice());
             // It was one opcode and no more, so either it was executed whole or not at all.
             if used > 0 {
-                opcode.truncate(0);
+                self.carry.truncate(0);
             }
-            self.carry = opcode;
             match halt {
                 Halt::Fault(_) => return (rest.len(), halt),
                 Halt::Lack(lack) => self.lack = lack,
-                Halt::Stop(_) => {}
+                Halt::Stop => {}
             }
             if rest.is_empty() {
                 return (0, Halt::Lack(self.lack));
             }
         }
-        let (used, halt) = self.run(rest);
+        let (used, halt) = self.machine.run(rest);
         rest = rest.get(used..).unwrap_or(&[]);
         if let Halt::Lack(lack) = halt {
             self.lack = lack;
             if !self.carry.extend(rest) {
-                return (0, Halt::Fault(Fault::Text(self.data.limits().text)));
+                return (0, Halt::Fault(Kind::Text));
             }
             rest = &[];
         }
         (rest.len(), halt)
     }
+}
 
+impl<S: Storage> Machine<S> {
     /// Executes opcodes until something stops it: how many bytes that took, and what it was.
     fn run(&mut self, bytes: &[u8]) -> (usize, Halt) {
         let begin = self.offset;
@@ -229,7 +235,7 @@ impl<S: Storage> Reader<S> {
             };
             match self.step(opcode, operand) {
                 Ok(used) => at += 1 + used,
-                Err(halt @ Halt::Stop(_)) => return (at + 1, halt),
+                Err(halt @ Halt::Stop) => return (at + 1, halt),
                 Err(halt) => return (at, halt),
             }
         }
@@ -248,32 +254,33 @@ impl<S: Storage> Reader<S> {
                     op::BININT2 => unsigned(operand, &mut used, 2)?.cast_signed(),
                     _ => i64::from(unsigned(operand, &mut used, 4)? as i32),
                 };
-                if operand.get(used) == Some(&op::TUPLE2) && data.pair_with(Value::Int(number)) {
+                let number = Word::int(number);
+                if operand.get(used) == Some(&op::TUPLE2) && data.pair_with(number) {
                     used += 1;
                 } else {
-                    data.push(Value::Int(number))?;
+                    data.push(number)?;
                 }
             }
             op::LONG1 => {
                 let len = unsigned(operand, &mut used, 1)?;
                 if len > 8 {
-                    return Err(Fault::Number.into());
+                    return Err(Kind::Number.into());
                 }
                 data.push(long(sized(operand, &mut used, len as usize)?))?;
             }
             op::INT => {
                 let line = number_line(operand, &mut used, text_max, b"-")?;
-                data.push(Value::int(integer(line).ok_or(Fault::Number)?))?;
+                data.push(Word::int(integer(line).ok_or(Kind::Number)?))?;
             }
             op::LONG => {
                 let line = number_line(operand, &mut used, text_max, b"-L")?;
                 let number = line.strip_suffix(b"L").unwrap_or(line);
-                data.push(Value::int(decimal(number).ok_or(Fault::Number)?))?;
+                data.push(Word::int(decimal(number).ok_or(Kind::Number)?))?;
             }
             // In Python they equal these numbers, as keys of a dict too.
-            op::NEWTRUE => data.push(Value::Int(1))?,
-            op::NEWFALSE => data.push(Value::Int(0))?,
-            op::NONE => data.push(Value::None)?,
+            op::NEWTRUE => data.push(Word::int(1))?,
+            op::NEWFALSE => data.push(Word::int(0))?,
+            op::NONE => data.push(Word::NONE)?,
 
             op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 => {
                 let len = match opcode {
@@ -282,13 +289,13 @@ impl<S: Storage> Reader<S> {
                     _ => unsigned(operand, &mut used, 8)?,
                 };
                 if len > text_max as u64 {
-                    return Err(Fault::Text(text_max).into());
+                    return Err(Kind::Text.into());
                 }
                 data.push_text(sized(operand, &mut used, len as usize)?)?;
             }
             op::UNICODE => {
                 let line = line(operand, &mut used, text_max)?;
-                if line.is_ascii() && !line.contains(&b'\\') {
+                if !S::COMPACT && line.is_ascii() && !line.contains(&b'\\') {
                     data.push_text(line)?;
                 } else {
                     data.push_letters(raw_unicode_escape(line))?;
@@ -317,7 +324,7 @@ impl<S: Storage> Reader<S> {
                     op::BINPUT => unsigned(operand, &mut used, 1)?,
                     op::LONG_BINPUT => unsigned(operand, &mut used, 4)?,
                     _ => index(number_line(operand, &mut used, text_max, b"")?)
-                        .ok_or(Fault::Number)?,
+                        .ok_or(Kind::Number)?,
                 };
                 data.memoize(Some(index), self.offset)?;
             }
@@ -326,31 +333,37 @@ impl<S: Storage> Reader<S> {
                     op::BINGET => unsigned(operand, &mut used, 1)?,
                     op::LONG_BINGET => unsigned(operand, &mut used, 4)?,
                     _ => index(number_line(operand, &mut used, text_max, b"")?)
-                        .ok_or(Fault::Number)?,
+                        .ok_or(Kind::Number)?,
                 })?;
             }
 
             op::PROTO => match unsigned(operand, &mut used, 1)? as u8 {
                 0..=5 => {}
-                version => return Err(Fault::Protocol(version).into()),
+                version => {
+                    data.figure = version.into();
+                    return Err(Kind::Protocol.into());
+                }
             },
             op::FRAME => {
                 let len = unsigned(operand, &mut used, 8)?;
                 let begin = self.offset + 1 + used;
                 let end = begin.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
-                let max = data.limits().bytes;
-                if end > max {
-                    return Err(Fault::Bytes(max).into());
+                if end > data.limits().bytes {
+                    return Err(Kind::Bytes.into());
                 }
                 self.frame_end = self.frame_end.max(end);
             }
             op::STOP => {
                 if self.offset + 1 < self.frame_end {
-                    return Err(Fault::Frame.into());
+                    return Err(Kind::Frame.into());
                 }
-                return Err(Halt::Stop(data.top()?));
+                data.top()?;
+                return Err(Halt::Stop);
             }
-            byte => return Err(Fault::Opcode(byte).into()),
+            byte => {
+                data.figure = byte.into();
+                return Err(Kind::Opcode.into());
+            }
         }
         Ok(used)
     }
@@ -422,7 +435,7 @@ fn line<'b>(operand: &'b [u8], used: &mut usize, max: usize) -> Result<&'b [u8],
             Ok(within.get(..len).unwrap_or(&[]))
         }
         None if within.len() <= max => Err(Halt::Lack(Lack::Newline)),
-        None => Err(Fault::Text(max).into()),
+        None => Err(Kind::Text.into()),
     }
 }
 
@@ -438,7 +451,7 @@ fn number_line<'b>(
     if within.all(|byte| byte.is_ascii_digit() || others.contains(byte)) {
         line(operand, used, max)
     } else {
-        Err(Fault::Number.into())
+        Err(Kind::Number.into())
     }
 }
 
@@ -448,13 +461,13 @@ fn lack(needed: usize, have: &[u8]) -> Halt {
 }
 
 /// The least significant byte first, in two's complement; at most 8 bytes.
-fn long(bytes: &[u8]) -> Value {
+fn long(bytes: &[u8]) -> Word {
     let sign = bytes.last().map_or(0, |last| (*last as i8) >> 7);
     let mut number = [sign as u8; 8];
     for (place, byte) in number.iter_mut().zip(bytes) {
         *place = *byte;
     }
-    Value::int(i64::from_le_bytes(number))
+    Word::int(i64::from_le_bytes(number))
 }
 
 /// A line of INT: a number, or one of the booleans `01` and `00`.

@@ -7,7 +7,7 @@ use bully::Refusal;
 
 use crate::data::Data;
 use crate::storage::sealed::Storage;
-use crate::value::Value;
+use crate::value::{Value, Word};
 
 /// Why a message is not served, as it is told to whoever sent it and in the log.
 ///
@@ -94,19 +94,47 @@ impl Display for BytesRepr<'_> {
         f.write_str("b'")?;
         let mut shown = 2;
         for byte in self.0 {
-            let escaped = byte.escape_ascii();
+            let letter = match *byte {
+                b'\t' => b't',
+                b'\n' => b'n',
+                b'\r' => b'r',
+                quoted @ (b'\'' | b'"' | b'\\') => quoted,
+                b' '..=b'~' => 0,
+                _ => b'x',
+            };
+            let escaped = [
+                b'\\',
+                letter,
+                hexadecimal(byte >> 4),
+                hexadecimal(byte & 15),
+            ];
+            let escaped = match letter {
+                0 => core::slice::from_ref(byte),
+                b'x' => &escaped,
+                _ => escaped.get(..2).unwrap_or(&[]),
+            };
             shown += escaped.len();
             if shown > REPR_CHARACTERS_MAX - 1 {
                 break;
             }
-            escaped.fmt(f)?;
+            for character in escaped {
+                f.write_char(char::from(*character))?;
+            }
         }
         f.write_str("'")
     }
 }
 
+/// A digit of 0 to 15.
+const fn hexadecimal(digit: u8) -> u8 {
+    match digit {
+        0..=9 => b'0' + digit,
+        _ => b'a' + digit - 10,
+    }
+}
+
 /// A value as Python would show it, until it gets long or deep; so what contains itself ends too.
-pub(crate) struct Repr<'d, S: Storage>(pub(crate) &'d Data<S>, pub(crate) Value);
+pub(crate) struct Repr<'d, S: Storage>(pub(crate) &'d Data<S>, pub(crate) Word);
 
 impl<S: Storage> Display for Repr<'_, S> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -135,13 +163,13 @@ const LETTERS_MAX: usize = 60;
 fn show<S: Storage>(
     out: &mut Counted<'_>,
     data: &Data<S>,
-    value: Value,
+    word: Word,
     depth: usize,
 ) -> fmt::Result {
     if depth > DEPTH_MAX || out.len > BYTES_MAX {
         return out.write_str("…");
     }
-    match value {
+    match word.into() {
         Value::Unset | Value::None => out.write_str("None"),
         Value::Int(number) => write!(out, "{number}"),
         Value::Huge => out.write_str("<a huge number>"),
@@ -172,14 +200,14 @@ fn show<S: Storage>(
             out.write_str("}")
         }
         Value::Ints(..) | Value::Address(..) | Value::Tuple(_) | Value::List(_) => {
-            let (open, close) = match value {
-                Value::List(_) => ("[", "]"),
-                _ if data.len(value) == 1 => ("(", ",)"),
+            let mut left = data.len(word);
+            let (open, close) = match left {
+                _ if word.as_list().is_some() => ("[", "]"),
+                1 => ("(", ",)"),
                 _ => ("(", ")"),
             };
-            let mut left = data.len(value);
             out.write_str(open)?;
-            for item in data.items(value) {
+            for item in data.items(word) {
                 if out.len > BYTES_MAX {
                     break;
                 }

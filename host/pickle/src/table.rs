@@ -15,6 +15,11 @@ pub trait Table<T> {
     /// Its items, to be changed.
     fn as_mut_slice(&mut self) -> &mut [T];
 
+    /// How many items it has.
+    fn count(&self) -> usize {
+        self.as_slice().len()
+    }
+
     /// Adds an item at the end; `false`, and nothing has changed, if the list is full.
     fn push(&mut self, item: T) -> bool;
 
@@ -81,6 +86,11 @@ impl<T: Zero, const PER: usize, const N: usize> Table<T> for Array<T, PER, N> {
     fn as_mut_slice(&mut self) -> &mut [T] {
         let items = self.rows.as_flattened_mut();
         items.get_mut(..self.len).unwrap_or(&mut [])
+    }
+
+    #[inline]
+    fn count(&self) -> usize {
+        self.len
     }
 
     #[inline]

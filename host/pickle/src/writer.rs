@@ -12,7 +12,7 @@ use crate::keys::Keyed;
 use crate::message::{ORIGIN, ORIGIN_VERSION};
 use crate::names::{Names, host_key, port};
 use crate::opcode as op;
-use crate::output::{Formatted, Length, Output};
+use crate::output::{Formatted, Output};
 use crate::show::refusal_text;
 
 /// In which of the forms that real programs know our messages are sent.
@@ -154,11 +154,13 @@ pub fn reply(
                 formatted(out, &text);
                 out.put(b"\n");
             } else {
-                let mut length = Length::default();
-                // Neither of the two can fail.
-                let _ = write!(length, "{text}");
+                // Once to see how long it is.
+                let begin = out.written();
+                formatted(out, &text);
+                let length = out.written() - begin;
+                out.take_back(begin);
                 out.put(&[op::PROTO, PROTOCOL, op::BINUNICODE]);
-                out.put(&(length.0 as u32).to_le_bytes());
+                out.put(&(length as u32).to_le_bytes());
                 formatted(out, &text);
                 out.put(&[op::STOP]);
             }
