@@ -1,9 +1,10 @@
-"""Chips on a bridge in a network namespace of their own: eight peers on eight addresses, two chips.
+"""Chips on a bridge in a network namespace: eight peers on eight addresses, two chips.
 
 Needs root and iproute2; elsewhere it says that it is skipped.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import emulator
 from programs import BULLY, DIES_WITH_US, PYTHON, Chip, Failure, Member, agree, wait_for
 
 STAYS = '--for', 3600  # s; it would end by itself too soon
-PREFIX = 'bully-chip-'  # what the names of namespaces begin with; the number of the process follows
+PREFIX = 'bully-chip-'  # of the names of namespaces; the number of the process and the part's name follow
 PORT = 23600
 # A peer on each of eight addresses, and where the chips stand among them.
 PEERS = [(30 * n, 1000000 + n) for n in range(1, 9)]
@@ -33,37 +34,40 @@ FLOOD_WITHIN = 36.0  # s; the aim is 12
 LEADS_WITHIN = 20.0  # s after somebody's PROBE was refused
 # Two programs true to the letter that announce themselves at once may never agree again, so no step
 # begins during an election: s, longer than the peers wait for an OK and for a COORDINATOR together.
-CALM = 5.0
+QUIET = 5.0
 # A PROBE every 0.5 to 3 s, silent for 1.5 s, twice in the chips' case; then an election of 1 s and more.
 MISSED_WITHIN = 20.0  # s
 
 
-def play(program):
-    """All the steps, if this machine lets us."""
+def parts(program):
+    """All the steps, if this machine lets us, as parts that may run side by side: each on a bridge of its own."""
+    try:
+        remove_stale()
+        with Bridge('probe'):
+            pass
+    except OSError as why:
+        print(f'SKIPPED: chips on a bridge: {why} (needs root and iproute2)', flush=True)
+        return
+    for name, *steps in [('leader', loses_leader), ('chips', elects, vanishes), ('flood', is_flooded, boots)]:
+        yield functools.partial(play, program, name, steps)
+
+
+def play(program, name, steps):
+    """Some of the steps, on a bridge with this name."""
     with contextlib.ExitStack() as programs:
-        try:
-            bridge = programs.enter_context(Bridge())
-        except OSError as why:
-            print(f'SKIPPED: chips on a bridge: {why} (needs root and iproute2)', flush=True)
-            return
-        group = Group(programs, bridge, program)
-        # First: the peers forget nobody, and try whoever has lost its power again in each election.
-        loses_leader(group)
-        elects(group)
-        vanishes(group)
-        is_flooded(group)
-        boots(group)
+        group = Group(programs, programs.enter_context(Bridge(name)), program)
+        for step in steps:
+            step(group)
 
 
 class Bridge:
     """A bridge in a network namespace, with a tap for each chip; it is gone afterwards."""
 
-    def __init__(self):
-        self.name = f'{PREFIX}{os.getpid()}'
+    def __init__(self, name):
+        self.name = f'{PREFIX}{os.getpid()}-{name}'
         self.taps = set()
 
     def __enter__(self):
-        remove_stale()
         ip('netns', 'add', self.name)
         try:
             self.ip('link', 'set', 'lo', 'up')
@@ -115,7 +119,7 @@ def remove_stale():
     """Removes what runs have left that were killed."""
     for line in ip('netns', 'list').splitlines():
         name = line.split(' ')[0]
-        process = name.removeprefix(PREFIX)
+        process = name.removeprefix(PREFIX).split('-')[0]
         if name.startswith(PREFIX) and not pathlib.Path('/proc', process).exists():
             ip('netns', 'del', name)
 
@@ -158,7 +162,7 @@ class Group:
 def settle(leader, *everybody):
     """Waits until everybody has reported this leader last, and no election is left."""
     agree(leader, *everybody)
-    time.sleep(CALM)
+    time.sleep(QUIET)
     agree(leader, *everybody)
 
 

@@ -4,6 +4,7 @@ It reaches 127.0.0.1 at 10.0.2.2 and tells the others 127.0.0.1.
 """
 
 import contextlib
+import functools
 import socket
 import sys
 import time
@@ -98,24 +99,33 @@ class Round:
         print(f'{time.monotonic() - self.started:6.1f} s  keyed by {self.keyed}: {step}', flush=True)
 
 
-def play(program):
-    """All the steps, with each kind of coordinator."""
-    for keyed, address, feign in ROUNDS:
-        with contextlib.ExitStack() as programs:
-            group = Round(programs, keyed, HABITS[keyed])
-            group.seen(f'the address of the chip is {"fixed" if address else "given by DHCP"}')
-            stacks = [
-                leads(group, program, address),
-                feigns(group, program, address, feign),
-                follows(group, program, address),
-            ]
-            group.seen(f'the stack held {max(stacks)} bytes at most')
+FORMS_AT_ONCE = 3
 
 
-def play_forms(program):
-    """For each form: one chip follows a peer of that form, then both follow another chip."""
+def parts(program):
+    """All the steps, as parts that may run side by side."""
+    forms = list(FORMS.items())
+    yield from (functools.partial(play, program, *one) for one in ROUNDS)
+    yield from (functools.partial(play_forms, program, forms[at::FORMS_AT_ONCE]) for at in range(FORMS_AT_ONCE))
+
+
+def play(program, keyed, address, feign):
+    """All the steps, with one kind of coordinator."""
+    with contextlib.ExitStack() as programs:
+        group = Round(programs, keyed, HABITS[keyed])
+        group.seen(f'the address of the chip is {"fixed" if address else "given by DHCP"}')
+        stacks = [
+            leads(group, program, address),
+            feigns(group, program, address, feign),
+            follows(group, program, address),
+        ]
+        group.seen(f'the stack held {max(stacks)} bytes at most')
+
+
+def play_forms(program, forms):
+    """For each of these forms: one chip follows a peer of that form, then both follow another chip."""
     address = ROUNDS[0][1]
-    for form, (keyed, habits) in FORMS.items():
+    for form, (keyed, habits) in forms:
         started = time.monotonic()
         with contextlib.ExitStack() as programs:
             start = programs.enter_context

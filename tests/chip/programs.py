@@ -1,14 +1,16 @@
-"""Programs that a test starts and watches; each has ended when the test ends, even if that is killed."""
+"""Programs that a test starts and reads; each has ended when the test ends, even if that is killed."""
 
+import concurrent.futures
 import json
 import re
+import signal
 import subprocess
 import threading
 import time
 
 import emulator
 
-LIMIT = 60  # s a step; they take one to fifteen
+LIMIT = 180  # s a step; they take one to fifteen on a machine that has nothing else to do
 LINES_SHOWN = 12  # of each program, after a failure
 HOST = '127.0.0.1'
 PYTHON = emulator.ROOT / 'tests' / 'python'
@@ -17,8 +19,32 @@ BULLY = emulator.ROOT / 'target' / 'release' / 'bully'
 DIES_WITH_US = 'setpriv', '--pdeathsig', 'KILL'
 
 
+# Set when what is still running is to end.
+ENDING = threading.Event()
+
+
 class Failure(Exception):
     """A step was not seen."""
+
+
+def at_once(*parts):
+    """Runs parts of a test side by side, since they mostly wait; ends all with the first that fails."""
+    signal.signal(signal.SIGTERM, lambda *_: ENDING.set())
+    with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
+        running = [pool.submit(part) for part in parts]
+        try:
+            concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_EXCEPTION)
+        finally:
+            if any(not part.done() or part.exception() for part in running):
+                ENDING.set()
+    failures = [part.exception() for part in running if part.exception()]
+    # Those that were ended by another's failure have nothing to say.
+    for failure in sorted(failures, key=lambda failure: isinstance(failure, Ended)):
+        raise failure
+
+
+class Ended(Failure):
+    """Another part failed, or the test was ended from outside."""
 
 
 class Program:
@@ -100,11 +126,13 @@ def wait_for(what, condition, running=()):
     """Waits until the condition holds, as long as these programs run."""
     end = time.monotonic() + LIMIT
     while not condition():
+        if ENDING.is_set():
+            raise Ended(f'ended, waiting for {what}')
         ended = [program.name for program in running if program.has_failed()]
         if ended or time.monotonic() > end:
             for program in running:
                 print(f'\n{program.name} said last:', *program.lines[-LINES_SHOWN:], sep='\n  ')
-            why = f'{", ".join(ended)} ended' if ended else f'{LIMIT} s were in vain'
+            why = f'{", ".join(ended)} ended' if ended else f'nothing came of {LIMIT} s'
             raise Failure(f'{why}, waiting for {what}')
         time.sleep(0.05)
 
