@@ -2,16 +2,17 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Instant;
 
-use bully::{Addr, Exchange, Full, Net as _, Request, Roster};
+use bully::{Addr, Exchange, Full, Incoming, Net as _, Reply, Request, Roster};
 use bully_host::names;
 use bully_host::net::{Poll, Tcp, TcpConfig};
 use bully_tests::process::LIMIT;
 
-use crate::client::probe;
+use crate::client::{pickled, probe};
 use crate::tcp::allow_descriptors;
 
 fn member(poll: &Poll, owner: usize) -> Tcp {
@@ -105,4 +106,69 @@ fn a_wait_reports_every_socket_that_is_ready() {
     poll.wait(Some(now), |_| ready += 1)
         .expect("the system lets us wait");
     assert_eq!(ready, CONNECTIONS);
+}
+
+/// Once connections have come one at a time, one is accepted and the poller is asked for more.
+#[test]
+fn a_crowd_is_accepted_after_connections_that_came_alone() {
+    let mut poll = Poll::new().expect("the system has one");
+    let mut tcp = member(&poll, 0);
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, names::port(tcp.addr())));
+    let mut streams = Vec::new();
+    let mut accepted = 0;
+    for together in [1, 1, 1, 20, 1, 1, 2, 30] {
+        for _ in 0..together {
+            streams.push(TcpStream::connect(at).expect("the system accepts for it"));
+        }
+        let until = Instant::now() + LIMIT;
+        while accepted < streams.len() {
+            assert!(Instant::now() < until, "{accepted} of {}", streams.len());
+            let soon = poll.clock().now() + Duration::from_millis(50);
+            poll.wait(tcp.until(Some(soon)), |ready| tcp.ready(ready))
+                .expect("the system lets us wait");
+            while tcp.recv().is_some() {
+                accepted += 1;
+            }
+        }
+    }
+}
+
+/// A process may be stopped between a message and the next wait. An answer that has come meanwhile is
+/// read before it counts as late, though the poller has not been asked to report it.
+#[test]
+fn an_answer_that_came_while_the_process_was_held_up_is_reported_as_the_time_goes_on() {
+    const HELD_UP: Duration = Duration::from_millis(300);
+    let mut poll = Poll::new().expect("the system has one");
+    let (mut asking, _other) = (member(&poll, 0), member(&poll, 1));
+    let peer = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
+    let port = peer.local_addr().expect("it is bound").port();
+    let to = asking.names_mut().addr("127.0.0.1", port);
+    begin(&mut asking, to.expect("it is an address")).expect("it has no other");
+    // The handshake is over at once, or it takes some waits.
+    let until = Instant::now() + LIMIT;
+    while !matches!(asking.recv(), Some((_, Incoming::Sent))) {
+        assert!(Instant::now() < until, "it is never sent");
+        let soon = poll.clock().now() + Duration::from_millis(10);
+        poll.wait(asking.until(Some(soon)), |ready| asking.ready(ready))
+            .expect("the system lets us wait");
+    }
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = peer.accept().expect("somebody has connected");
+        let mut message = [0; 1_024];
+        let received = stream.read(&mut message).expect("a message comes");
+        assert!(received > 0);
+        stream.write_all(&pickled(&"OK")).expect("it is connected");
+    });
+    answering.join().expect("it answers");
+    let before = asking.now();
+    thread::sleep(HELD_UP);
+    let now = poll.clock().now();
+    poll.wait(Some(now), |ready| asking.ready(ready))
+        .expect("the system lets us wait");
+    assert!(asking.now().since(before) >= HELD_UP, "the time goes on");
+    let reported = asking.recv().map(|(_, incoming)| incoming);
+    assert!(
+        matches!(reported, Some(Incoming::Reply(Reply::Ok(_)))),
+        "{reported:?}"
+    );
 }

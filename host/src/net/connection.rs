@@ -76,6 +76,8 @@ pub(super) enum Next {
     Now,
     /// When the poller reports it.
     Ready,
+    /// When an answer has come. The poller reports that once it is to [watch](Connection::watch).
+    Answered,
     /// A little later: only the peer's end is awaited, and most peers close before it would be
     /// worth telling the poller.
     Later,
@@ -376,10 +378,19 @@ impl Connection {
         }
         self.stage = Stage::Reading;
         // Nobody answers before they have read: a read now could only block.
-        Step::Sent(match self.wait_for(Interest::Readable) {
-            Halt::Blocked => Next::Ready,
-            Halt::Broken(_) => Next::Now,
+        Step::Sent(if !self.is_watched() {
+            Next::Answered
+        } else if self.watch() {
+            Next::Ready
+        } else {
+            Next::Now
         })
+    }
+
+    /// Has the poller report an answer. Returns `false` if the system does not let it, which is
+    /// reported by the next step.
+    pub(super) fn watch(&mut self) -> bool {
+        self.wait_for(Interest::Readable) == Halt::Blocked
     }
 
     /// Writes what is left, all in one piece unless the system's buffer is full. The first write
@@ -533,7 +544,11 @@ mod tests {
             assert_eq!(
                 steps(answer_due),
                 [
-                    Step::Sent(if answer_due { Next::Ready } else { Next::Later }),
+                    Step::Sent(if answer_due {
+                        Next::Answered
+                    } else {
+                        Next::Later
+                    }),
                     Step::Gone(Gone::Refused)
                 ]
             );

@@ -25,6 +25,11 @@ pub(super) struct Connections<T> {
     initiated: usize,
     under_way: UnderWay,
     next_number: u64,
+    /// How many share them.
+    owners: usize,
+    /// Those whose peer may be in this process: asked since the poller last looked, and before.
+    asked: Vec<(usize, u64)>,
+    asked_before: Vec<(usize, u64)>,
     /// Those that are looked after soon, and since when; the oldest first.
     unwatched: VecDeque<(Instant, usize, u64)>,
     /// Those whose peer has answered and is left to close first, and since when; the oldest first.
@@ -87,6 +92,9 @@ impl<T> Connections<T> {
             initiated: 0,
             under_way: UnderWay::new(),
             next_number: 0,
+            owners: 0,
+            asked: Vec::new(),
+            asked_before: Vec::new(),
             unwatched: VecDeque::new(),
             held: VecDeque::new(),
             sweep_at: None,
@@ -109,12 +117,14 @@ impl<T> Connections<T> {
 
     /// Makes a place for an owner that listens and wants up to `connections`.
     pub(super) fn add_owner(&mut self, connections: usize) {
+        self.owners += 1;
         self.limit.wanted += connections;
         self.limit.descriptors = self.limit.descriptors.saturating_sub(1);
     }
 
     /// The reverse of [`add_owner`](Self::add_owner).
     pub(super) fn remove_owner(&mut self, connections: usize) {
+        self.owners -= 1;
         self.limit.wanted = self.limit.wanted.saturating_sub(connections);
         self.limit.descriptors += 1;
     }
@@ -312,6 +322,40 @@ impl<T> Connections<T> {
         if let Some(entry) = self.slots.get(slot).and_then(Option::as_ref) {
             self.unwatched.push_back((now, slot, entry.number));
         }
+    }
+
+    /// Returns `true` if members of this process may talk to each other.
+    pub(super) fn has_several_owners(&self) -> bool {
+        self.owners > 1
+    }
+
+    /// Looks for the answer on a connection once those who share this process have had a turn: most
+    /// have answered by then, which saves the poller two system calls.
+    pub(super) fn look_for_answer(&mut self, slot: usize) {
+        if let Some(entry) = self.slots.get(slot).and_then(Option::as_ref) {
+            self.asked.push((slot, entry.number));
+        }
+    }
+
+    /// Has the owners of those that were asked before the poller last looked look for answers.
+    pub(super) fn look_for_answers(&mut self) {
+        let mut asked = core::mem::take(&mut self.asked_before);
+        for (slot, number) in asked.drain(..) {
+            let entry = self.slots.get(slot).and_then(Option::as_ref);
+            if let Some(entry) = entry.filter(|entry| entry.number == number)
+                && !entry.connection.is_watched()
+            {
+                self.notices.push_back((entry.owner, slot));
+            }
+        }
+        self.asked_before = asked;
+    }
+
+    /// The poller looks now. Returns `true` if there are answers that it does not watch for, and to
+    /// look for after the next turns.
+    pub(super) fn poller_looks(&mut self) -> bool {
+        self.asked_before.append(&mut self.asked);
+        !self.asked_before.is_empty()
     }
 
     /// The poller reports readiness of `slot`. Returns `true` if that is settled, and nobody else

@@ -25,6 +25,7 @@ pub(super) struct Listener {
     wanted: bool,
     /// Somebody may wait to be accepted.
     ready: bool,
+    arrivals: Arrivals,
     /// Accepting, or opening, has failed: it is tried again then.
     paused_until: Option<Instant>,
 }
@@ -49,6 +50,39 @@ pub(super) enum Accepted {
     Failed(io::Error),
 }
 
+/// Whether connections come one at a time. An attempt to accept that finds nobody costs 2 µs of the 45
+/// that an exchange takes: on Linux the socket is made before it looks. Where they come alone it is
+/// left out, and the poller is asked instead.
+#[derive(Debug, Default)]
+struct Arrivals {
+    /// How many have been accepted since the last report.
+    accepted: u32,
+    /// The last ones came alone.
+    alone: bool,
+    /// How many have come since that was found.
+    since: u32,
+}
+
+/// How many are taken to come alone before that is found out again.
+const ALONE_MAX: u32 = 8;
+
+impl Arrivals {
+    /// Notes that somebody was accepted. Returns `true` if that is taken to be the last one.
+    fn is_last(&mut self) -> bool {
+        self.accepted += 1;
+        self.since += 1;
+        let last = self.alone;
+        self.alone &= self.since < ALONE_MAX;
+        last
+    }
+
+    /// Notes that nobody else has come.
+    fn found_nobody(&mut self) {
+        self.alone = self.accepted == 1;
+        self.since = 0;
+    }
+}
+
 /// How many connections the system may hold for us before we accept them.
 const BACKLOG: i32 = 1024;
 
@@ -69,6 +103,7 @@ impl Listener {
             state: State::Closed(None),
             wanted: true,
             ready: false,
+            arrivals: Arrivals::default(),
             paused_until: None,
         };
         listener.at = socket.local_addr()?.as_socket().unwrap_or(at);
@@ -104,6 +139,7 @@ impl Listener {
     /// The poller reports somebody.
     pub(super) fn note_ready(&mut self) {
         self.ready = true;
+        self.arrivals.accepted = 0;
     }
 
     /// Returns `true` if an attempt to accept may succeed.
@@ -136,8 +172,15 @@ impl Listener {
         };
         for _ in 0..BROKEN_MAX {
             match socket::accept(listener.get()) {
-                Ok((stream, peer)) => return Accepted::Connection(stream, peer),
+                Ok((stream, peer)) => {
+                    if self.arrivals.is_last() {
+                        // If the poller cannot be asked whether there are more, an attempt tells.
+                        self.ready = listener.wait_anew().is_err();
+                    }
+                    return Accepted::Connection(stream, peer);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.arrivals.found_nobody();
                     self.ready = listener.wait_for(Interest::Readable).is_err();
                     return Accepted::Nobody;
                 }

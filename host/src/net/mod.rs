@@ -29,11 +29,15 @@
 //! # System calls
 //!
 //! An exchange (PROBE and OK) between two members takes 12 beside those for waiting, both ends
-//! together: socket, connect, send, enter the poller, accept, receive, send, receive, leave the poller,
-//! two closes, and an accept that finds nobody. Blocking sockets take 11, of which two set TCP_NODELAY,
-//! which one write a message makes needless. A wait takes five by the poller's public interface (timer,
-//! two re-armed sources, the wait, the waker's state), for however many sockets are ready: with one
-//! exchange at a time there are two waits to each, with 64 one to some dozens.
+//! together: socket, connect, send, enter the poller, accept, ask whether there are more (by the
+//! poller, or if they come in crowds by an accept that finds nobody), receive, send, receive, leave the
+//! poller, two closes. Blocking sockets take 11, of which two set TCP_NODELAY, which one write a message
+//! makes needless. In a process with several members two fall away: an answer is looked for after the
+//! next turns, and enters the poller if it has not come by then.
+//!
+//! A wait takes five by the poller's public interface (timer, two re-armed sources, the wait, the
+//! waker's state), for however many sockets are ready: with one exchange at a time between members of
+//! one process there is one wait to each, with 64 one to some dozens.
 
 mod agenda;
 mod clock;

@@ -25,6 +25,8 @@ pub struct Poll {
     events: Events,
     clock: Clock,
     shared: Rc<RefCell<Shared>>,
+    /// The last wait has asked the system.
+    looked: bool,
 }
 
 impl fmt::Debug for Poll {
@@ -60,6 +62,10 @@ const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none"
 /// What time peers on this machine are given to end a connection before it is looked after.
 const LOOK_MIN: Duration = Duration::from_millis(1);
 
+/// After a turn that took so long, answers are looked for before the time goes on: far less than any
+/// answer is waited for.
+const HELD_UP: Duration = Duration::from_millis(100);
+
 impl Poll {
     /// A poll that watches nothing yet, with a clock that starts now. It will hold no more
     /// connections than the process may have descriptors at present.
@@ -77,6 +83,7 @@ impl Poll {
             events: Events::with_capacity(EVENTS_MAX),
             clock,
             shared: Rc::new(RefCell::new(shared)),
+            looked: false,
         })
     }
 
@@ -123,15 +130,44 @@ impl Poll {
     /// The system's. An interruption by a signal is none: the wait goes on.
     pub fn wait(&mut self, until: Option<Instant>, mut ready: impl FnMut(Ready)) -> io::Result<()> {
         let before = self.clock.now();
-        let until = {
+        let (has_notices, tidy_at) = {
             let shared = &mut *self.shared.borrow_mut();
+            shared.connections_mut().look_for_answers();
             let tidy_at = shared.tidy(before, LOOK_MIN);
-            if shared.connections().has_notices() {
+            (shared.connections().has_notices(), tidy_at)
+        };
+        // What the system need not be asked about goes ahead, but not twice in a row.
+        self.looked = !(has_notices && self.looked);
+        if self.looked {
+            let until = if has_notices {
                 Some(before)
             } else {
                 until.into_iter().chain(tidy_at).min()
-            }
+            };
+            self.look(until, before, &mut ready)?;
+        }
+        loop {
+            let notice = self.shared.borrow_mut().connections_mut().next_notice();
+            let Some((owner, slot)) = notice else { break };
+            let socket = Socket::Connection(slot);
+            ready(Ready { owner, socket });
+        }
+        Ok(())
+    }
+
+    /// Asks the system, and waits until `until` unless there are answers to look for; it is `before`.
+    fn look(
+        &mut self,
+        until: Option<Instant>,
+        before: Instant,
+        ready: &mut impl FnMut(Ready),
+    ) -> io::Result<()> {
+        let (held_up, answers) = {
+            let shared = &mut *self.shared.borrow_mut();
+            let held_up = shared.now() + HELD_UP <= before;
+            (held_up, shared.connections_mut().poller_looks())
         };
+        let until = if answers { Some(before) } else { until };
         let mut timeout = until.map(|until| until.since(before));
         loop {
             self.events.clear();
@@ -157,11 +193,12 @@ impl Poll {
             }
             timeout = Some(Duration::ZERO);
         }
-        loop {
-            let notice = self.shared.borrow_mut().connections_mut().next_notice();
-            let Some((owner, slot)) = notice else { break };
-            let socket = Socket::Connection(slot);
-            ready(Ready { owner, socket });
+        if held_up {
+            // Answers may have come that the system was not asked about.
+            self.shared
+                .borrow_mut()
+                .connections_mut()
+                .look_for_answers();
         }
         Ok(())
     }

@@ -39,17 +39,20 @@ impl<S: AsSource> Registered<S> {
 
     /// Asks for a report when it becomes ready.
     pub(super) fn wait_for(&mut self, interest: Interest) -> io::Result<()> {
-        let edges = self.poller.supports_edge();
-        if edges && self.interest == Some(interest) {
+        if self.poller.supports_edge() && self.interest == Some(interest) {
             // Whatever comes is an edge.
             return Ok(());
         }
+        self.enter(interest)
+    }
+
+    fn enter(&mut self, interest: Interest) -> io::Result<()> {
         let event = match interest {
             Interest::Readable => Event::readable(self.key),
             Interest::Writable => Event::writable(self.key),
             Interest::Both => Event::all(self.key),
         };
-        let mode = if edges {
+        let mode = if self.poller.supports_edge() {
             PollMode::Edge
         } else {
             PollMode::Oneshot
@@ -61,6 +64,14 @@ impl<S: AsSource> Registered<S> {
         }
         self.interest = Some(interest);
         Ok(())
+    }
+
+    /// Asks for a report of what it last waited for, and at once if it is ready already.
+    pub(super) fn wait_anew(&mut self) -> io::Result<()> {
+        match self.interest {
+            Some(interest) => self.enter(interest),
+            None => Ok(()),
+        }
     }
 
     #[expect(unsafe_code, reason = "the poller does not own its sources")]
