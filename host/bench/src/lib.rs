@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod baseline;
 mod figure;
 pub mod heap;
 mod job;
@@ -12,7 +13,6 @@ mod scale;
 mod script;
 mod swim;
 mod table;
-mod twin;
 
 pub use self::figure::{Figure, Section, Trouble, Unit, cost, rate};
 pub use self::job::{Bench, Job, members};

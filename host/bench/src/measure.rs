@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::figure::Trouble;
 
-/// Does something so many times, and tells how long that took.
+/// Does something so many times, and returns how long that took.
 pub type Contender<'a> = Box<dyn FnMut(u64) -> Result<Duration, Trouble> + 'a>;
 
-/// How long a turn is to be at least: well above what a clock can tell, and so short that many
+/// How long a turn is to be at least: well above what a clock resolves, and so short that many
 /// turns fall between two interruptions.
 const TURN: Duration = Duration::from_millis(1);
 const TURN_QUICK: Duration = Duration::from_micros(300);
@@ -48,7 +48,7 @@ pub fn duel<const N: usize>(
 
 /// As [`duel`], for work of which a part is put off by up to 60 ms: the median of many rounds after
 /// as long as that. The least would be of a round in which nothing that was put off is due. It is
-/// the thread's processor time that is counted, where the system tells it: the median does not spare
+/// the thread's processor time that is counted, where the system reports it: the median does not spare
 /// who is interrupted often.
 pub fn steady_duel<const N: usize>(
     quick: bool,
@@ -83,7 +83,7 @@ pub fn steady_duel<const N: usize>(
     }))
 }
 
-/// What this thread has had of the processor; `None` where the system does not tell.
+/// What this thread has had of the processor; `None` where the system does not report it.
 fn processor_time() -> Option<Duration> {
     #[cfg(target_os = "linux")]
     {
@@ -126,7 +126,7 @@ fn round<const N: usize>(
     Ok(took)
 }
 
-/// A contender that does `work`, which is told how often it was done before in this turn.
+/// A contender that does `work`, which gets how often it was done before in this turn.
 pub fn each<'a>(mut work: impl FnMut(u64) + 'a) -> Contender<'a> {
     Box::new(move |times| {
         let started = Instant::now();

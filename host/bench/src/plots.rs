@@ -20,7 +20,7 @@ const SIZE: (u32, u32) = (720, 440);
 /// Above the chart, for the title, what is better, and the names of the curves.
 const HEAD: u32 = 84;
 
-/// Ours first, then the others. Told apart by people who do not see all colours, and in grey.
+/// Ours first, then the others. People who do not see all colours can distinguish them, in grey too.
 const COLOURS: [RGBColor; 4] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),

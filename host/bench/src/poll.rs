@@ -2,8 +2,8 @@
 //!
 //! An idle poll is beside a look at the clock, which whoever polls takes anyway. The other two are
 //! beside the same book-keeping in std's collections: exchanges, deadlines, members. In "election
-//! joined" a node hears ELECTION, answers it, asks those above it as far as it has connections, is
-//! answered, and hears COORDINATOR, each with the list of all.
+//! joined" a node receives ELECTION, answers it, asks those above it as far as it has connections, is
+//! answered, and receives COORDINATOR, each with the list of all.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -11,16 +11,16 @@ use std::time::Instant;
 
 use bully::{Member, Request, Roster};
 
+use crate::baseline::Baseline;
 use crate::figure::{Section, Trouble, cost};
 use crate::job::{Bench, Job, members};
 use crate::measure::{Contender, duel, each};
 use crate::script::{EXCHANGES, Scripted};
 use crate::table::on_large_stack;
-use crate::twin::Twin;
 
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
-const TWIN: &str = "std's collections";
+const BASELINE: &str = "std's collections";
 
 /// Longer than any deadline of an election.
 const AFTERWARDS: Duration = Duration::from_secs(10);
@@ -58,11 +58,11 @@ fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let [ours, clock] = duel(quick, [ours, clock])?;
     add("idle poll", ours, "a look at the clock", clock);
 
-    let [ours, other] = duel(quick, [probed(&all)?, twin_probed(&all)])?;
-    add("probe answered", ours, TWIN, other);
+    let [ours, other] = duel(quick, [probed(&all)?, baseline_probed(&all)])?;
+    add("probe answered", ours, BASELINE, other);
 
-    let [ours, other] = duel(quick, [elects(&all)?, twin_elects(&all)])?;
-    add("election joined", ours, TWIN, other);
+    let [ours, other] = duel(quick, [elects(&all)?, baseline_elects(&all)])?;
+    add("election joined", ours, BASELINE, other);
     Ok(())
 }
 
@@ -83,16 +83,16 @@ fn probed(all: &[Member]) -> Result<Contender<'_>, Trouble> {
     }))
 }
 
-fn twin_probed(all: &[Member]) -> Contender<'_> {
-    let mut twin = Twin::new(all[all.len() - 1]);
-    twin.merge(all);
+fn baseline_probed(all: &[Member]) -> Contender<'_> {
+    let mut baseline = Baseline::new(all[all.len() - 1]);
+    baseline.merge(all);
     let mut now = 0;
     each(move |_| {
         now += 1;
-        let exchange = twin.open(now + 8_000);
-        twin.advance(exchange, now + 9_000);
-        twin.close(exchange);
-        twin.pass_time(now);
+        let exchange = baseline.open(now + 8_000);
+        baseline.advance(exchange, now + 9_000);
+        baseline.close(exchange);
+        baseline.pass_time(now);
     })
 }
 
@@ -118,28 +118,28 @@ fn elects(all: &[Member]) -> Result<Contender<'_>, Trouble> {
     }))
 }
 
-fn twin_elects(all: &[Member]) -> Contender<'_> {
-    let mut twin = Twin::new(all[all.len() / 2]);
-    twin.merge(all);
+fn baseline_elects(all: &[Member]) -> Contender<'_> {
+    let mut baseline = Baseline::new(all[all.len() / 2]);
+    baseline.merge(all);
     let mut now = 0;
     each(move |_| {
         now += 10_000;
-        twin.pass_time(now);
-        let asked = twin.open(now + 8_000);
-        twin.merge(all);
-        twin.advance(asked, now + 1_000);
-        twin.close(asked);
-        let opened = twin.greater().take(OPENED_MAX).count();
+        baseline.pass_time(now);
+        let asked = baseline.open(now + 8_000);
+        baseline.merge(all);
+        baseline.advance(asked, now + 1_000);
+        baseline.close(asked);
+        let opened = baseline.greater().take(OPENED_MAX).count();
         let asking: [u32; OPENED_MAX] = core::array::from_fn(|at| match at < opened {
-            true => twin.open(now + 1_000),
+            true => baseline.open(now + 1_000),
             false => 0,
         });
         for exchange in asking {
-            twin.advance(exchange, now + 1_000);
-            twin.advance(exchange, now + 5_000);
+            baseline.advance(exchange, now + 1_000);
+            baseline.advance(exchange, now + 5_000);
         }
-        let told = twin.open(now + 8_000);
-        twin.merge(all);
-        twin.advance(told, now + 50);
+        let announced = baseline.open(now + 8_000);
+        baseline.merge(all);
+        baseline.advance(announced, now + 50);
     })
 }

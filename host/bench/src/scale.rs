@@ -63,7 +63,7 @@ pub(crate) fn jobs(quick: bool) -> Vec<Job> {
         jobs.push(job(format!("a crash among {n}"), crash, *n));
     }
     for n in sizes(&[64, 100], &[64, 128, 256, 1_000, 4_000]) {
-        jobs.push(job(format!("news among {n}"), news, *n));
+        jobs.push(job(format!("spreading among {n}"), spreading, *n));
     }
     // Half a table, and up to a thousand tables.
     for n in sizes(&[8, 160], &[8, 16, 32, 160, 1_600, 16_000]) {
@@ -250,7 +250,7 @@ fn run_sum(scenario: &Scenario) -> Result<u64, Trouble> {
 
 /// From the first PROBE that fails until everybody follows the next leader: at best those who know
 /// double with each message.
-fn news(bench: &mut Bench, n: usize) -> Result<(), Trouble> {
+fn spreading(bench: &mut Bench, n: usize) -> Result<(), Trouble> {
     let mut ours = Vec::new();
     for seed in 0..runs(bench.quick, n) {
         let outcome = outcome(&crashes(n, CAPACITY, seed))?;

@@ -1,4 +1,4 @@
-//! A network without wires, that tells what it is given to tell.
+//! A network in memory whose inputs are given beforehand.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ pub(crate) const EXCHANGES: usize = 16;
 /// is [pushed](Self::push).
 #[derive(Debug, Default)]
 pub(crate) struct Script<'a> {
-    news: VecDeque<(Exchange, Incoming<'a>)>,
+    inputs: VecDeque<(Exchange, Incoming<'a>)>,
     next: u32,
     /// What the coordinator answers to JOIN; silence if it is `None`.
     listed: Option<Roster<'a>>,
@@ -27,8 +27,9 @@ impl<'a> Script<'a> {
     /// Somebody connects and sends `request`.
     pub(crate) fn push(&mut self, request: Request<'a>) {
         let exchange = self.fresh();
-        self.news.push_back((exchange, Incoming::Accepted));
-        self.news.push_back((exchange, Incoming::Request(request)));
+        self.inputs.push_back((exchange, Incoming::Accepted));
+        self.inputs
+            .push_back((exchange, Incoming::Request(request)));
     }
 
     fn fresh(&mut self) -> Exchange {
@@ -40,29 +41,29 @@ impl<'a> Script<'a> {
 impl Net for Script<'_> {
     fn open(&mut self, _: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let exchange = self.fresh();
-        self.news.push_back((exchange, Incoming::Sent));
+        self.inputs.push_back((exchange, Incoming::Sent));
         if let Request::Election(_) = request {
             let ok = Incoming::Reply(Reply::Ok(Roster::EMPTY));
-            self.news.push_back((exchange, ok));
+            self.inputs.push_back((exchange, ok));
         }
         if let (Request::Join(_), Some(listed)) = (request, self.listed) {
             let members = Incoming::Reply(Reply::Members(listed));
-            self.news.push_back((exchange, members));
+            self.inputs.push_back((exchange, members));
         }
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        self.news.pop_front()
+        self.inputs.pop_front()
     }
 
     fn reply(&mut self, on: Exchange, _: Reply<'_>) {
-        self.news.push_back((on, Incoming::Sent));
-        self.news.push_back((on, Incoming::Done));
+        self.inputs.push_back((on, Incoming::Sent));
+        self.inputs.push_back((on, Incoming::Done));
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.news.retain(|(other, _)| *other != exchange);
+        self.inputs.retain(|(other, _)| *other != exchange);
     }
 
     fn set_listening(&mut self, _: bool) {}

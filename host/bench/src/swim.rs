@@ -23,7 +23,7 @@ use crate::job::members;
 /// Messages take between these, as in the simulator by default, in microseconds.
 const DELAY: (u64, u64) = (500, 1_500);
 
-/// A member as foca knows it: what ours have, and a number that tells one life from the next.
+/// A member as foca knows it: what ours have, and a number for each start of its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Peer {
     days: u32,
@@ -93,7 +93,7 @@ enum Event {
     Timer(Timer<Peer>),
 }
 
-/// An event that is due, in microseconds, at an instance; `serial` tells apart what is due together.
+/// An event that is due, in microseconds, at an instance; `serial` orders what is due together.
 struct Due {
     at: u64,
     serial: u64,

@@ -1,8 +1,8 @@
-//! The table of members, seen from outside a node: what a list costs that it hears.
+//! The table of members, seen from outside a node: what receiving a list costs.
 //!
 //! The list comes with a COORDINATOR to a node that follows its greatest. What that costs with a
-//! list of the leader alone is taken off, so that what is left is the merge. A node hears of
-//! strangers with every other member of the list known and the others new.
+//! list of the leader alone is subtracted, so that what is left is the merge. Where members are unknown,
+//! the node knows every other one of the group and receives a list of those between.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -11,18 +11,18 @@ use std::time::Instant;
 
 use bully::{Member, Node, Request, Roster};
 
+use crate::baseline::Baseline;
 use crate::figure::{Section, Trouble, cost};
 use crate::heap;
 use crate::job::{Bench, Job, members};
 use crate::measure::{Contender, duel, each};
 use crate::script::{EXCHANGES, Scripted};
-use crate::twin::Twin;
 
 const COUNTS: [usize; 7] = [16, 64, 256, 1_024, 4_096, 16_384, 65_536];
 
-const TWIN: &str = "BTreeMap";
+const BASELINE: &str = "BTreeMap";
 
-/// How many members there are in all tables together that wait for their turn to hear of strangers.
+/// How many members there are in all tables together that wait for their turn to receive a list.
 const WAITING: usize = 65_536;
 
 /// How long after a COORDINATOR its exchange is closed, and a little more.
@@ -65,41 +65,41 @@ fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let me = all[count / 2];
     let quick = bench.quick;
     let mut add = |name, ours, other, unit| {
-        bench.add((Section::Table, name, count), ours, (TWIN, other), unit);
+        bench.add((Section::Table, name, count), ours, (BASELINE, other), unit);
     };
     let per_member = |nanos: f64| nanos / count as f64;
     let unit = cost("ns/member");
 
-    let (known, leader_only) = (hearing(&all, me), hearing_only(&all, me));
-    let mut twin = Twin::new(me);
-    twin.merge(&all);
+    let (known, leader_only) = (receiving(&all, me), receiving_leader(&all, me));
+    let mut baseline = Baseline::new(me);
+    baseline.merge(&all);
     let other = each(|_| {
-        black_box(twin.merge(&all));
+        black_box(baseline.merge(&all));
     });
     let [known, leader_only, other] = duel(quick, [known, leader_only, other])?;
     let ours = per_member((known - leader_only).max(0.0));
     add("merge known", ours, per_member(other), unit);
 
-    let strangers: Vec<_> = all.iter().copied().skip(1).step_by(2).collect();
-    let acquainted: Vec<_> = all.iter().copied().step_by(2).collect();
-    let ours = meeting(count, me, &acquainted, &strangers);
-    let leader = meeting(count, me, &acquainted, &acquainted[acquainted.len() - 1..]);
-    let other = twin_meeting(me, &acquainted, &strangers);
+    let unknown: Vec<_> = all.iter().copied().skip(1).step_by(2).collect();
+    let known: Vec<_> = all.iter().copied().step_by(2).collect();
+    let ours = learning(count, me, &known, &unknown);
+    let leader = learning(count, me, &known, &known[known.len() - 1..]);
+    let other = baseline_learning(me, &known, &unknown);
     let [ours, leader, other] = duel(quick, [ours, leader, other])?;
-    let each_stranger = |nanos: f64| nanos / strangers.len() as f64;
-    let ours = each_stranger((ours - leader).max(0.0));
-    add("merge unknown", ours, each_stranger(other), unit);
+    let each_unknown = |nanos: f64| nanos / unknown.len() as f64;
+    let ours = each_unknown((ours - leader).max(0.0));
+    add("merge unknown", ours, each_unknown(other), unit);
 
     let scripted = Scripted::following(&all, me);
     let roster = scripted.node.roster();
     let step = stride(count);
     let ours = each(|time| {
-        let sought = &all[(time as usize).wrapping_mul(step) % count];
-        black_box(roster.members().binary_search(sought).is_ok());
+        let searched = &all[(time as usize).wrapping_mul(step) % count];
+        black_box(roster.members().binary_search(searched).is_ok());
     });
     let other = each(|time| {
-        let sought = &all[(time as usize).wrapping_mul(step) % count];
-        black_box(twin.members.get(sought));
+        let searched = &all[(time as usize).wrapping_mul(step) % count];
+        black_box(baseline.members.get(searched));
     });
     let [ours, other] = duel(quick, [ours, other])?;
     add("look-up", ours, other, cost("ns"));
@@ -108,7 +108,7 @@ fn run(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
 
 fn memory(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let all = members(count);
-    let mut grown = Twin::new(all[count / 2]);
+    let mut grown = Baseline::new(all[count / 2]);
     let used = heap::measure(|| {
         grown.merge(&all);
     })?;
@@ -116,7 +116,7 @@ fn memory(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     bench.add(
         (Section::Table, "memory", count),
         bytes_per_member(count),
-        (TWIN, other),
+        (BASELINE, other),
         cost("bytes/member"),
     );
     Ok(())
@@ -136,35 +136,35 @@ fn bytes_per_member(count: usize) -> f64 {
     (size - size_of::<Node<4, EXCHANGES>>()) as f64 / (count - 4) as f64
 }
 
-/// A node that knows everyone hears of everyone.
-fn hearing<'a>(all: &'a [Member], me: Member) -> Contender<'a> {
-    hearing_of(all, me, all)
+/// A node that knows everyone receives a list of all.
+fn receiving<'a>(all: &'a [Member], me: Member) -> Contender<'a> {
+    receiving_list(all, me, all)
 }
 
-/// A node that knows everyone hears of its leader.
-fn hearing_only<'a>(all: &'a [Member], me: Member) -> Contender<'a> {
-    hearing_of(all, me, &all[all.len() - 1..])
+/// A node that knows everyone receives a list of its leader alone.
+fn receiving_leader<'a>(all: &'a [Member], me: Member) -> Contender<'a> {
+    receiving_list(all, me, &all[all.len() - 1..])
 }
 
-fn hearing_of<'a>(all: &'a [Member], me: Member, heard: &'a [Member]) -> Contender<'a> {
+fn receiving_list<'a>(all: &'a [Member], me: Member, list: &'a [Member]) -> Contender<'a> {
     let mut scripted = Scripted::following(all, me);
-    let heard = Roster::new(heard).unwrap_or(Roster::EMPTY);
+    let list = Roster::new(list).unwrap_or(Roster::EMPTY);
     each(move |_| {
-        scripted.net.push(Request::Coordinator(heard));
+        scripted.net.push(Request::Coordinator(list));
         scripted.turn();
         scripted.pass(AFTERWARDS);
     })
 }
 
-/// Nodes that know the acquainted hear of `heard`, each once.
-fn meeting<'a>(
+/// Nodes that know `known` receive `list`, each once.
+fn learning<'a>(
     count: usize,
     me: Member,
-    acquainted: &'a [Member],
-    heard: &'a [Member],
+    known: &'a [Member],
+    list: &'a [Member],
 ) -> Contender<'a> {
-    let heard = Roster::new(heard).unwrap_or(Roster::EMPTY);
-    let known = Roster::new(acquainted).unwrap_or(Roster::EMPTY);
+    let list = Roster::new(list).unwrap_or(Roster::EMPTY);
+    let known = Roster::new(known).unwrap_or(Roster::EMPTY);
     in_batches(
         WAITING / count,
         move || {
@@ -175,26 +175,22 @@ fn meeting<'a>(
             scripted
         },
         move |scripted| {
-            scripted.net.push(Request::Coordinator(heard));
+            scripted.net.push(Request::Coordinator(list));
             scripted.turn();
         },
     )
 }
 
-fn twin_meeting<'a>(
-    me: Member,
-    acquainted: &'a [Member],
-    strangers: &'a [Member],
-) -> Contender<'a> {
+fn baseline_learning<'a>(me: Member, known: &'a [Member], unknown: &'a [Member]) -> Contender<'a> {
     in_batches(
-        WAITING / acquainted.len(),
+        WAITING / known.len(),
         move || {
-            let mut twin = Twin::new(me);
-            twin.merge(acquainted);
-            twin
+            let mut baseline = Baseline::new(me);
+            baseline.merge(known);
+            baseline
         },
-        move |twin| {
-            black_box(twin.merge(strangers));
+        move |baseline| {
+            black_box(baseline.merge(unknown));
         },
     )
 }

@@ -38,7 +38,7 @@ pub enum Extra {
 pub(crate) enum Judge {
     /// By a run of its own.
     Run(fn(&mut Stage<'_>) -> Result<(), Stop>),
-    /// The same; what it is told is tried in every form of OK before it counts as a fault.
+    /// The same; every form of OK is tried before it counts as a fault.
     RunInEachForm(fn(&mut Stage<'_>) -> Result<(), Stop>),
     /// By what was observed in all runs of the others.
     Observed(fn(&Observed) -> Judgement),
@@ -47,7 +47,7 @@ pub(crate) enum Judge {
 /// The verdict of a check without a run of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Judgement {
-    /// 1 all points, 0.5 a part, 0 none; `None`: cannot be told.
+    /// 1 all points, 0.5 a part, 0 none; `None`: undecided.
     pub(crate) share: Option<f64>,
     pub(crate) expected: String,
     pub(crate) seen: String,

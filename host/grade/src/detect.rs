@@ -75,14 +75,14 @@ fn attempt(
         cancelled,
         until: Instant::now() + options.limit,
     };
-    let told = |fits, what: String| Detected {
+    let detected = |fits, what: String| Detected {
         command: command.clone(),
         fits,
         what,
     };
     let mut stage = match Stage::new(setting) {
         Ok(stage) => stage,
-        Err(error) => return told(false, error.to_string()),
+        Err(error) => return detected(false, error.to_string()),
     };
     let outcome = stage
         .start(0)
@@ -90,11 +90,11 @@ fn attempt(
     if let Some(joined) = stage.joined.first() {
         let pid = joined.entry.pid;
         let right_id = pid.id == setting.su_id;
-        let right_days = !command.tells_date() || pid.days.abs_diff(DAYS) <= 1;
+        let right_days = !command.passes_date() || pid.days.abs_diff(DAYS) <= 1;
         let as_whom = format!("joins as ({}, {})", pid.days, pid.id);
         return match right_id && right_days {
-            true => told(true, as_whom),
-            false => told(
+            true => detected(true, as_whom),
+            false => detected(
                 false,
                 format!("{as_whom}, not ({DAYS}, {}) as given", setting.su_id),
             ),
@@ -110,5 +110,5 @@ fn attempt(
         (None, Err(crate::fault::Stop::Ended(how))) => format!("ends {how}"),
         (None, _) => "does not join".to_owned(),
     };
-    told(false, what)
+    detected(false, what)
 }

@@ -23,7 +23,7 @@ pub(crate) enum Stop {
     Fault(Fault),
     /// The program ended by itself.
     Ended(String),
-    /// The program runs, and refuses connections at the address it told.
+    /// The program runs, and refuses connections at the address it sent in JOIN.
     Away,
     /// What the check is about could not be brought about.
     Undecided(String),

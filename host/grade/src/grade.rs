@@ -31,7 +31,7 @@ impl core::fmt::Display for UnknownCheck {
 
 impl core::error::Error for UnknownCheck {}
 
-/// What is told while it goes on.
+/// What is reported while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// These checks are running now.
@@ -63,7 +63,7 @@ pub fn selected(
     Ok(CHECKS.iter().filter(chosen).collect())
 }
 
-/// Grades a program, and tells `progress` after each check.
+/// Grades a program, and calls `progress` after each check.
 ///
 /// # Errors
 ///

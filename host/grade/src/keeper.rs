@@ -41,7 +41,7 @@ const FILE_MAX: u64 = 1 << 30;
 /// counts them (not for root). Above any program that [`Bounds::processes`] lets live.
 const TASKS_MAX: u64 = 2_000;
 
-/// What the keeper tells the grader, a line each.
+/// What the keeper reports to the grader, a line each.
 pub(crate) const ENDED: &str = "ended ";
 /// The program used too much of something and was killed.
 pub(crate) const OVER: &str = "over ";
@@ -68,7 +68,7 @@ pub fn keep(bounds: Bounds, launch: &[OsString], command: &[String]) -> ExitCode
     let main = match started {
         Ok(child) => Pid::from_child(&child),
         Err(error) => {
-            tell(&format!("{FAILED}{error}"));
+            report(&format!("{FAILED}{error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -110,8 +110,8 @@ pub fn launch(bounds: Bounds, command: &[String]) -> ExitCode {
     })
 }
 
-/// Tells the grader something. There is nobody else to tell if it is gone.
-fn tell(line: &str) {
+/// Writes a line for the grader. If the grader is gone there is no other way to report it.
+fn report(line: &str) {
     let _ = rustix::io::write(rustix::stdio::stdin(), format!("{line}\n").as_bytes());
 }
 
@@ -153,20 +153,20 @@ fn watch(bounds: Bounds, main: Pid) {
             continue;
         };
         kill(main, Signal::KILL);
-        tell(&format!("{OVER}{over}"));
+        report(&format!("{OVER}{over}"));
         return;
     }
 }
 
-/// Collects processes that have ended; tells how the program itself has.
+/// Collects processes that have ended; reports how the program itself has.
 fn reap(main: Pid) {
     while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if pid != main {
             continue;
         }
         match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => tell(&format!("{ENDED}with exit status {code}")),
-            (_, Some(signal)) => tell(&format!("{ENDED}by signal {signal}")),
+            (Some(code), _) => report(&format!("{ENDED}with exit status {code}")),
+            (_, Some(signal)) => report(&format!("{ENDED}by signal {signal}")),
             _ => {}
         }
     }

@@ -40,7 +40,7 @@ pub(crate) struct Link {
 
 /// What came of looking at a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum LinkEvent {
     /// Nothing.
     None,
     /// All that was to be sent has been.
@@ -131,22 +131,22 @@ impl Link {
     }
 
     /// Sends and reads what can be at once, `at` being now.
-    pub(crate) fn turn(&mut self, at: Duration) -> News {
+    pub(crate) fn turn(&mut self, at: Duration) -> LinkEvent {
         let Some(stream) = &mut self.stream else {
-            return News::None;
+            return LinkEvent::None;
         };
         if self.refused {
             self.stream = None;
-            return News::Refused;
+            return LinkEvent::Refused;
         }
         if !self.connected {
             match stream.take_error() {
                 Ok(None) if stream.peer_addr().is_ok() => self.connected = true,
-                Ok(None) => return News::None,
+                Ok(None) => return LinkEvent::None,
                 _ => {
                     self.stream = None;
                     self.refused = true;
-                    return News::Refused;
+                    return LinkEvent::Refused;
                 }
             }
         }
@@ -155,19 +155,19 @@ impl Link {
                 Ok(count) => {
                     self.unsent.drain(..count);
                     if self.unsent.is_empty() {
-                        return News::Sent;
+                        return LinkEvent::Sent;
                     }
                 }
                 Err(error) if is_later(&error) => {}
                 Err(_) => {
                     self.unsent.clear();
                     self.closed.get_or_insert(at);
-                    return News::Received;
+                    return LinkEvent::Received;
                 }
             }
         }
         if self.unread || self.spoilt || self.closed.is_some() {
-            return News::None;
+            return LinkEvent::None;
         }
         let mut piece = [0; 1 << 14];
         match stream.read(&mut piece) {
@@ -176,10 +176,10 @@ impl Link {
                 self.received.extend(piece.iter().take(count));
                 self.spoilt = self.received.len() > BYTES_MAX;
             }
-            Err(error) if is_later(&error) => return News::None,
+            Err(error) if is_later(&error) => return LinkEvent::None,
             Err(_) => self.closed = Some(at),
         }
-        News::Received
+        LinkEvent::Received
     }
 
     /// Ends our side, and goes on reading.
@@ -202,7 +202,7 @@ impl Link {
     }
 }
 
-/// What a connect that has begun reports; std has no stable name for it.
+/// What a connect under way reports; std has no stable name for it.
 const INPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
 fn is_later(error: &io::Error) -> bool {

@@ -31,7 +31,7 @@ pub struct Keeping {
 pub(crate) struct Program {
     keeper: Child,
     control: UnixStream,
-    told: Vec<u8>,
+    reported: Vec<u8>,
     outputs: [Output; 2],
     ended: Option<String>,
 }
@@ -87,7 +87,7 @@ impl Program {
         Ok(Self {
             keeper,
             control,
-            told: Vec::new(),
+            reported: Vec::new(),
             outputs,
             ended: None,
         })
@@ -114,17 +114,17 @@ impl Program {
         while self.ended.is_none() {
             match self.control.read(&mut piece) {
                 Ok(0) => self.ended = Some("with its keeper".to_owned()),
-                Ok(count) => self.told.extend(piece.iter().take(count)),
+                Ok(count) => self.reported.extend(piece.iter().take(count)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => self.ended = Some(error.to_string()),
             }
-            let told = String::from_utf8_lossy(&self.told).into_owned();
-            let mut lines = told
+            let reported = String::from_utf8_lossy(&self.reported).into_owned();
+            let mut lines = reported
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
-            // Being over its bounds is why it ended, whatever else is told.
-            let over = told
+            // Being over its bounds is why it ended, whatever else is reported.
+            let over = reported
                 .lines()
                 .find_map(|line| line.strip_prefix(keeper::OVER));
             self.ended = over

@@ -144,7 +144,7 @@ const LINES_MAX: usize = 20;
 
 /// The timeline of a run: the offending event and what led to it, at most [`LINES_MAX`] lines.
 ///
-/// `name` says how a party is called. Connections and their ends are left out where a message tells
+/// `name` says how a party is called. Connections and their ends are left out where a message says
 /// the same.
 pub(crate) fn timeline(
     seen: &[Seen],

@@ -137,7 +137,7 @@ impl<'a> Stage<'a> {
             birthday: self.setting.birthday,
         };
         let command = self.setting.template.fill(&filling);
-        self.tell(
+        self.record(
             Party::Program,
             Party::Program,
             What::Started(command.join(" ")),
@@ -183,7 +183,7 @@ impl<'a> Stage<'a> {
         )
     }
 
-    /// Waits until the election at the start is over with `leader` announced, and calm has come.
+    /// Waits until the election at the start is over with `leader` announced, and nothing is under way any more.
     pub(crate) fn settle(&mut self, leader: usize) -> Result<(), Stop> {
         let announced = |stage: &Self| {
             stage.seen.iter().any(|seen| {
@@ -195,10 +195,10 @@ impl<'a> Stage<'a> {
             self.announce(leader);
             self.wait(1.0, announced)?;
         }
-        self.pause(CALM)
+        self.pause(QUIET)
     }
 
-    /// Waits until the program has announced itself to `lower`, and calm has come.
+    /// Waits until the program has announced itself to `lower`, and nothing is under way any more.
     pub(crate) fn lead(&mut self, lower: usize) -> Result<(), Stop> {
         self.election(lower)?;
         self.within(
@@ -206,7 +206,7 @@ impl<'a> Stage<'a> {
             "COORDINATOR to the lower members, nobody being greater",
             |stage| stage.got(lower, Kind::Coordinator),
         )?;
-        self.pause(CALM)
+        self.pause(QUIET)
     }
 
     // Waiting
@@ -319,7 +319,7 @@ impl<'a> Stage<'a> {
                 if condition(self) {
                     return Ok(());
                 }
-                self.tell(Party::Program, Party::Program, What::Ended(how.clone()));
+                self.record(Party::Program, Party::Program, What::Ended(how.clone()));
                 Err(Stop::Ended(how))
             }
             None if refused && !self.tolerates_refusal => {
@@ -367,13 +367,13 @@ impl<'a> Stage<'a> {
         match Link::connecting(self.program_at(), party, bytes) {
             Ok(link) => self.links.push(link),
             Err(error) => {
-                // Nothing left to connect with: as if nobody were there, and it is told.
+                // Nothing left to connect with: as if nobody were there, and it is noted.
                 self.note(format!("the grader could not connect: {error}"));
                 self.links.push(Link::failed(party));
             }
         }
         let number = self.links.len() - 1;
-        self.tell_on(number, party, Party::Program, What::Sent(kind));
+        self.record_on(number, party, Party::Program, What::Sent(kind));
         number
     }
 
@@ -381,7 +381,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn close_listener(&mut self, peer: usize) {
         self.peers[peer].close();
         let what = What::Staged("closes its listening socket".to_owned());
-        self.tell(Party::Peer(peer), Party::Peer(peer), what);
+        self.record(Party::Peer(peer), Party::Peer(peer), what);
     }
 
     // What was seen
@@ -531,17 +531,17 @@ impl<'a> Stage<'a> {
         self.partly.push(what.into());
     }
 
-    pub(crate) fn tell(&mut self, from: Party, to: Party, what: What) {
+    pub(crate) fn record(&mut self, from: Party, to: Party, what: What) {
         let at = self.now();
-        self.record(at, from, to, None, what);
+        self.record_at(at, from, to, None, what);
     }
 
-    pub(crate) fn tell_on(&mut self, link: usize, from: Party, to: Party, what: What) {
+    pub(crate) fn record_on(&mut self, link: usize, from: Party, to: Party, what: What) {
         let at = self.now();
-        self.record(at, from, to, Some(link), what);
+        self.record_at(at, from, to, Some(link), what);
     }
 
-    fn record(&mut self, at: Duration, from: Party, to: Party, link: Option<usize>, what: What) {
+    fn record_at(&mut self, at: Duration, from: Party, to: Party, link: Option<usize>, what: What) {
         if self.seen.len() < SEEN_MAX {
             self.seen.push(Seen {
                 at,
@@ -580,8 +580,8 @@ const JOIN_LIMITS: Limits = within(2.0, 10.0);
 const ELECTS_WITHIN: f64 = 2.5;
 
 /// How long nothing happens before the next stimulus, in seconds: longer than the 300 ms in which
-/// a follower that has just heard COORDINATOR may answer OK without an election of its own.
-const CALM: f64 = 0.6;
+/// a follower that has just received COORDINATOR may answer OK without an election of its own.
+const QUIET: f64 = 0.6;
 
 /// How many events are kept. A program that storms is seen to storm by then.
 const SEEN_MAX: usize = 20_000;

@@ -25,7 +25,7 @@ pub enum TemplateError {
     Empty,
     /// The text between braces is no placeholder.
     Unknown(String),
-    /// Nothing tells the program where the coordinator listens.
+    /// Nothing in it says where the coordinator listens.
     NoPort,
 }
 
@@ -125,8 +125,8 @@ impl Template {
             .any(|word| placeholders(word).any(|found| found == name))
     }
 
-    /// Whether the days to the birthday are told to the program at all.
-    pub(crate) fn tells_date(&self) -> bool {
+    /// Returns `true` if the program gets the days to the birthday at all.
+    pub(crate) fn passes_date(&self) -> bool {
         PLACEHOLDERS[3..11].iter().any(|name| self.has(name))
     }
 

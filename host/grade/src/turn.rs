@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fault::Stop;
-use crate::link::{Link, News};
+use crate::link::{Link, LinkEvent};
 use crate::peer::Listens;
 use crate::program::Program;
 use crate::seen::{Party, What};
@@ -96,7 +96,7 @@ impl Stage<'_> {
             for link in accepted(listener, party, unread) {
                 self.links.push(link);
                 let number = self.links.len() - 1;
-                self.tell_on(number, Party::Program, party, What::Connected);
+                self.record_on(number, Party::Program, party, What::Connected);
             }
         }
     }
@@ -107,10 +107,10 @@ impl Stage<'_> {
         let link = &mut self.links[number];
         let (party, was_closed) = (link.ours, link.closed.is_some());
         match link.turn(at) {
-            News::None => {}
-            News::Refused => self.tell_on(number, Party::Program, party, What::Refused),
-            News::Sent => self.sent(number),
-            News::Received => {
+            LinkEvent::None => {}
+            LinkEvent::Refused => self.record_on(number, Party::Program, party, What::Refused),
+            LinkEvent::Sent => self.sent(number),
+            LinkEvent::Received => {
                 self.take_in(number);
                 if !was_closed && self.links[number].closed.is_some() {
                     self.closed(number);
@@ -159,7 +159,7 @@ impl Stage<'_> {
             _ => "",
         };
         let party = link.ours;
-        self.tell_on(number, Party::Program, party, What::Closed(missing));
+        self.record_on(number, Party::Program, party, What::Closed(missing));
         // An answer may still be due to one that has closed only its sending side.
         self.agenda.push((at + LEFT_OPEN, Action::Close(number)));
     }
@@ -180,13 +180,13 @@ impl Stage<'_> {
                     link.spoilt = true;
                     // What stands after a message belongs to nobody.
                     if !is_rest {
-                        self.tell_on(number, Party::Program, party, What::Unreadable(why, bytes));
+                        self.record_on(number, Party::Program, party, What::Unreadable(why, bytes));
                     }
                     return;
                 }
                 Reading::Whole(message, length) => {
                     let bytes: Vec<u8> = link.received.drain(..length).collect();
-                    // After the end of a message stands what some programs tell their own kind.
+                    // After the end of a message stands what some programs send to their own kind.
                     if link.messages > 0 && message.kind == Kind::Other {
                         continue;
                     }
@@ -194,7 +194,7 @@ impl Stage<'_> {
                     link.spoilt |= link.messages >= MESSAGES_MAX;
                     let is_first = link.messages == 1;
                     let what = What::Message(message.clone(), bytes);
-                    self.tell_on(number, Party::Program, party, what);
+                    self.record_on(number, Party::Program, party, what);
                     if is_first {
                         self.respond(number, &message);
                     }
@@ -280,7 +280,7 @@ impl Stage<'_> {
                     let bytes = codec.write(what, &members, self.setting.dialect);
                     self.links[number].send(&bytes);
                     let party = self.links[number].ours;
-                    self.tell_on(number, party, Party::Program, What::Sent(what.kind()));
+                    self.record_on(number, party, Party::Program, What::Sent(what.kind()));
                     self.look_at(number);
                 }
                 Action::Answer(..) => {}

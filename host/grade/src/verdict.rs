@@ -32,7 +32,7 @@ pub enum Verdict {
     Part,
     /// None.
     Fail,
-    /// It could not be told, through no fault that was seen.
+    /// It could not be decided, through no fault that was seen.
     Unclear,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) control: Option<&'a Template>,
     /// How many runs there are at most, disturbed ones not counted.
     pub(crate) repeat: u32,
-    /// Somebody was reached at the address the program told.
+    /// Somebody was reached at the address the program sent in JOIN.
     pub(crate) reachable: bool,
     /// Where to leave what happened; `None`: nowhere.
     pub(crate) keep: Option<&'a Path>,
@@ -340,7 +340,7 @@ fn words(stop: &Stop) -> (String, String) {
             format!("it ended {how}"),
         ),
         Stop::Away => (
-            "connections accepted at the address it told".to_owned(),
+            "connections accepted at the address it sent in JOIN".to_owned(),
             "it runs and refuses connections; if it pretends to fail, switch that off here"
                 .to_owned(),
         ),

@@ -146,7 +146,7 @@ impl Outgoing {
 
 /// Turns messages into bytes and back.
 pub trait Codec: Sync {
-    /// Tells what a connection's bytes so far are. `answer` is whether they answer an ELECTION or
+    /// Returns what a connection's bytes so far are. `answer` is whether they answer an ELECTION or
     /// PROBE of ours.
     fn read(&self, bytes: &[u8], answer: bool) -> Reading;
 

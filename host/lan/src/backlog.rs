@@ -40,7 +40,7 @@ pub(crate) struct Backlog<'a, D> {
     ip: Ipv4Addr,
     port: u16,
     gate: Gate,
-    /// When the last of them was let in, or nobody waited.
+    /// When the last of them was accepted, or nobody waited.
     since: Instant,
     /// How many came while so many waited already.
     pub(crate) left_out: u32,
@@ -71,7 +71,7 @@ impl<'a, D> Backlog<'a, D> {
         }
     }
 
-    /// Tells what is to become of who connects to `ip`, the interface's address, from now on.
+    /// Decides what becomes of whoever connects to `ip`, the interface's address, from now on.
     pub(crate) fn set_gate(&mut self, gate: Gate, ip: Ipv4Addr) {
         self.gate = gate;
         self.ip = ip;
@@ -85,7 +85,7 @@ impl<'a, D> Backlog<'a, D> {
         !self.waiting.is_empty()
     }
 
-    /// Since when somebody waits and nobody of them was let in.
+    /// Since when somebody waits and none of them was accepted.
     pub(crate) fn waiting_since(&self) -> Option<Instant> {
         self.has_waiting().then_some(self.since)
     }

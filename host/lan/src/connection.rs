@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     Reported,
     /// All is sent; the peer may take its time to close.
     Draining,
-    /// The core is to be told that it is over.
+    /// Its end is to be reported to the core.
     Ending(Option<Gone>),
     /// Over, and the core knows; it has yet to close it.
     Over,

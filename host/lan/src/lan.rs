@@ -22,7 +22,7 @@ const FRAMES_MAX: usize = 32;
 /// The ports that connections are made from, by RFC 6335.
 pub(crate) const EPHEMERAL: u16 = 49_152;
 
-/// What a [`Lan`] is told before it listens.
+/// What a [`Lan`] needs before it listens.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The port to listen at.
@@ -133,7 +133,7 @@ impl<'a, D: Device> Lan<'a, D> {
         self.give_out();
     }
 
-    /// Gives out what there is, and takes in nothing: that would be news which nobody fetches.
+    /// Gives out what there is, and takes in nothing: that would be input which nobody fetches.
     pub fn flush(&mut self, now: Instant) {
         self.now = now;
         self.refill_listeners();

@@ -1,4 +1,4 @@
-//! What the core asks of a network, and what it is told.
+//! What the core asks of a network, and what is reported to it.
 
 use bully::{Addr, Exchange, Full, Incoming, Net, Refusal, Reply, Request, Roster};
 use bully_pickle::{Ipv4, Table as _, port};

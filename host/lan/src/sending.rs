@@ -91,7 +91,7 @@ impl<D: Device> Lan<'_, D> {
                 let with_members = forms.ok_form() == OkForm::Members;
                 Key::of(Kind::Ok, list, with_members, forms)
             }
-            // A member gives no list of its own; what it refuses is told each in its own words.
+            // A member gives no list of its own; each refusal has its own text.
             Reply::Members(_) | Reply::Refused(_) => None,
         };
         let Shared {

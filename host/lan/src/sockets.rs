@@ -66,7 +66,7 @@ impl<'a, D: Device> Lan<'a, D> {
             let is_closed = matches!(state, State::Closed | State::TimeWait);
             match self.stage(at) {
                 Stage::Lingering if is_closed => self.set_stage(at, Stage::Idle),
-                // It was reset before the core heard of it.
+                // It was reset before it was reported to the core.
                 Stage::Listening if is_closed && !self.has_received(at) => {
                     self.set_stage(at, Stage::Idle);
                 }
@@ -94,7 +94,7 @@ impl<'a, D: Device> Lan<'a, D> {
         let ip = self.interface.ipv4_addr();
         self.device
             .set_gate(gate, ip.unwrap_or(Ipv4Addr::UNSPECIFIED));
-        // They are let in by the next turn.
+        // The next turn accepts them.
         self.pending |= gate == Gate::Open && self.device.has_waiting();
     }
 
@@ -169,7 +169,7 @@ impl<'a, D: Device> Lan<'a, D> {
         Some(at)
     }
 
-    /// Resets a connection. The peer is told at once: the socket's next use would forget to.
+    /// Resets a connection. The reset is sent at once: the socket's next use would forget to.
     pub(crate) fn abort(&mut self, at: usize) {
         self.release(at);
         self.set_stage(at, Stage::Idle);

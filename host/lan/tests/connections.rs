@@ -183,7 +183,7 @@ impl Pair {
         self.hub.borrow_mut().send(PEER, bytes);
     }
 
-    /// Sends a segment as it is told.
+    /// Sends a segment as it is given.
     fn send(&mut self, end: &End, control: TcpControl, acknowledges: bool, payload: &[u8]) {
         let segment = TcpRepr {
             src_port: end.port,
@@ -262,19 +262,19 @@ impl Pair {
     }
 
     /// What comes on a connection within a second, each byte once.
-    fn hear(&mut self, end: &mut End) -> Vec<u8> {
-        let mut heard = Vec::new();
+    fn receive_all(&mut self, end: &mut End) -> Vec<u8> {
+        let mut received = Vec::new();
         for _ in 0..1_000 {
             for segment in self.run(1) {
                 let is_next = segment.to == end.port && segment.sequence == end.expects;
                 if is_next && !segment.payload.is_empty() {
                     end.expects += segment.payload.len();
-                    heard.extend(segment.payload);
+                    received.extend(segment.payload);
                     self.acknowledge(end);
                 }
             }
         }
-        heard
+        received
     }
 
     /// Sends PROBE as it should be: it is answered with OK.
@@ -282,8 +282,8 @@ impl Pair {
         let mut end = self.connect();
         self.acknowledge(&end);
         self.say(&mut end, PROBE);
-        let heard = self.hear(&mut end);
-        assert!(heard.windows(2).any(|two| two == b"OK"), "{heard:?}");
+        let received = self.receive_all(&mut end);
+        assert!(received.windows(2).any(|two| two == b"OK"), "{received:?}");
         self.break_off(&mut end, Break::End);
         self.run(10);
         self.acknowledge(&End {
@@ -330,7 +330,10 @@ fn a_peer_that_breaks_off_at_any_stage_of_its_message_leaves_nothing_behind() {
                     pair.say(&mut end, second);
                 }
                 if stage >= 4 {
-                    assert!(!pair.hear(&mut end).is_empty(), "{how:?} at stage {stage}");
+                    assert!(
+                        !pair.receive_all(&mut end).is_empty(),
+                        "{how:?} at stage {stage}"
+                    );
                 }
                 pair.break_off(&mut end, how);
                 pair.run(20);
@@ -371,9 +374,9 @@ fn a_message_whose_segments_come_in_any_order_and_twice_is_answered_once() {
             }
         }
         end.sequence = begin + PROBE.len();
-        let heard = pair.hear(&mut end);
-        let count = heard.windows(2).filter(|two| *two == b"OK").count();
-        assert_eq!(count, 1, "{order:?}: {heard:?}");
+        let received = pair.receive_all(&mut end);
+        let count = received.windows(2).filter(|two| *two == b"OK").count();
+        assert_eq!(count, 1, "{order:?}: {received:?}");
         pair.break_off(&mut end, Break::End);
         pair.has_recovered();
     }

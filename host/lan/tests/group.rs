@@ -119,7 +119,7 @@ impl Group {
         self.programs[at] = Program::Killed(Box::new(interface), port);
     }
 
-    /// Cuts the power: nobody is told.
+    /// Cuts the power: nothing is sent.
     fn power_off(&mut self, at: usize) {
         self.programs[at] = Program::Off;
         self.hub.borrow_mut().plugged[at] = false;

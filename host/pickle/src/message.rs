@@ -51,7 +51,7 @@ pub enum Heard {
     Coordinator(Listed),
     /// Asks whether we are there.
     Probe(Listed),
-    /// Whole and readable, but not for us. [`detail`] tells what it was.
+    /// Whole and readable, but not for us. [`detail`] says what it was.
     Unfit(Refusal),
 }
 
@@ -74,11 +74,11 @@ pub enum Answer<'r> {
     /// The coordinator's reason not to let us in, as it is, at most
     /// [`Limits::text`](crate::Limits::text) long.
     Text(&'r str),
-    /// Nothing that answers us. [`describe`] tells what it was.
+    /// Nothing that answers us. [`describe`] says what it was.
     Unfit,
 }
 
-/// Tells which message `reader` holds, and puts its members into `members`.
+/// Returns which message `reader` holds, and puts its members into `members`.
 ///
 /// `members` is cleared first, and holds each key of the message's dict once, the last one set, in
 /// no particular order; what it has no capacity for is left out. Hosts that were not known take a
@@ -115,7 +115,7 @@ pub fn request<S: Storage>(
     }
 }
 
-/// Tells what `reader` holds as an answer, and puts its members into `members` as [`request`] does.
+/// Returns what `reader` holds as an answer, and puts its members into `members` as [`request`] does.
 ///
 /// After a JOIN a dict is the members and a text is the reason for there being none. After an
 /// ELECTION or PROBE any text says that somebody is there, were it a complaint: that is all that
@@ -149,7 +149,7 @@ pub fn answer<'r, S: Storage>(
     }
 }
 
-/// Tells which program of our own kind sent a message, from the bytes that came along with it after
+/// Returns which program of our own kind sent a message, from the bytes that came along with it after
 /// its end: one more pickle, `('BULLY', 1, days, id, large + 2 * leads)`.
 ///
 /// Anything else is ignored, also a longer or a later version of it. Bytes beyond the first 64 are
@@ -177,7 +177,7 @@ pub fn origin<S: Storage>(after: &[u8], reader: &mut Reader<S>) -> Option<Origin
     })
 }
 
-/// The name of the pickle that tells who sent a message, and the version of its form.
+/// The name of the pickle that says who sent a message, and the version of its form.
 pub(crate) const ORIGIN: &str = "BULLY";
 pub(crate) const ORIGIN_VERSION: u32 = 1;
 

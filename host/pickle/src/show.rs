@@ -9,10 +9,10 @@ use crate::data::Data;
 use crate::storage::sealed::Storage;
 use crate::value::{Value, Word};
 
-/// Why a message is not served, as it is told to whoever sent it and in the log.
+/// Why a message is not served, as the answer to whoever sent it and the log have it.
 ///
 /// The published coordinator's own words where it has some, since programs and people know them.
-/// `detail` is what [`detail`](crate::message::detail) tells; for [`Refusal::Other`] it is the whole
+/// `detail` is what [`detail`](crate::message::detail) returns; for [`Refusal::Other`] it is the whole
 /// text.
 pub fn refusal_text(refusal: Refusal, detail: Option<&dyn Display>) -> impl Display {
     RefusalText { refusal, detail }

@@ -120,7 +120,7 @@ pub fn request(out: &mut impl Output, request: &Request<'_>, forms: &Forms, name
 /// Appends `reply` to `out`, as it goes over the wire; after an OK its [`Origin`] as [`request`]
 /// does.
 ///
-/// `detail` completes the text of a refusal: [`detail`](crate::message::detail) tells it. Who sent
+/// `detail` completes the text of a refusal: [`detail`](crate::message::detail) returns it. Who sent
 /// something that is no pickle is answered in plain text, as the published coordinator does; all
 /// else is pickled.
 pub fn reply(

@@ -142,7 +142,7 @@ pub(crate) struct Cursor {
     list: Vec<Member>,
     /// What was looked at and not taken.
     next: Option<Entry>,
-    /// The first record of a poll is told in two: that it begins, and then what it is.
+    /// The first record of a poll is read in two steps: that it begins, and then what it is.
     second: Option<u8>,
 }
 

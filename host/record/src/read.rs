@@ -7,7 +7,7 @@ use bully::record::{MAGIC, VERSION};
 
 use crate::cursor::{Numbers, Unread};
 
-/// What a node was told, in one bank or in several that continue each other.
+/// The input of a node, in one bank or in several that continue each other.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The banks, the oldest first.

@@ -11,7 +11,7 @@ use crate::node::{AnyRecordable, restored};
 use crate::player::{Divergence, Observer, Player, Stopped, is_continued, marked};
 use crate::read::{Bank, Recording};
 
-/// The shipped node, told again what it was told when it was recorded.
+/// The shipped node, with the input that was recorded.
 pub struct Replay {
     banks: std::vec::IntoIter<Bank>,
     cursor: Cursor,
@@ -29,7 +29,7 @@ pub struct Replay {
 pub enum Step {
     /// The node was polled at this time, and reported this.
     Polled(Instant, Option<Event>),
-    /// The node was told to leave.
+    /// The node was asked to leave.
     Resigned(Instant),
 }
 

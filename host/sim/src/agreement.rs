@@ -27,7 +27,7 @@ impl Scenario {
     /// lost before all this adds a PROBE to a lesser leader and the election that follows.
     ///
     /// Where tables are smaller than the group, a member may follow one that does not lead and that
-    /// nobody can tell of it: that one stops answering PROBEs after 15 s, and then all of the above
+    /// nobody can know it: that one stops answering PROBEs after 15 s, and then all of the above
     /// holds once more for the members around it.
     pub fn settles_within(&self) -> Duration {
         let config = Config::new(Member {
@@ -49,7 +49,7 @@ impl Scenario {
 const UNANSWERED: Duration = Duration::from_secs(15);
 
 /// After so long a member that has started or come back is known to all that have a place for it: it
-/// has joined, and whoever waited in vain for an answer from before has stopped.
+/// has joined, and whoever waited for an answer from before has stopped.
 pub(crate) const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// After so long a PROBE from before has been answered, or given up: 1.5 s and a second one of 1.1 s, each

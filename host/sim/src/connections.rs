@@ -189,7 +189,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Closes one end; the other end is told, if it is still there.
+    /// Closes one end; the other end learns of it, if it is still there.
     fn close(&mut self, id: ConnId, side: Side, input: Input) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
@@ -212,7 +212,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Breaks all connections of a process that ends; if its host vanishes, nobody is told.
+    /// Breaks all connections of a process that ends; if its host vanishes, nothing is sent.
     pub(crate) fn break_all(&mut self, number: usize, how: Failure) {
         self.drop_backlog(number, how == Failure::Ends);
         let Some(slot) = self.slots.get_mut(number) else {
@@ -368,7 +368,7 @@ impl Simulation<'_> {
         Some(end.process)
     }
 
-    /// Notes the first message that tells of a return or of a healing.
+    /// Notes the first message that says that somebody is back or a partition has healed.
     fn note_contact(&mut self, conn: &Conn) {
         if conn.from == 0 || conn.to == 0 {
             return;

@@ -64,7 +64,7 @@ impl Message {
     }
 }
 
-/// What a process is told of an exchange.
+/// What is reported to a process of an exchange.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     Accepted,

@@ -150,7 +150,7 @@ pub(crate) struct Record {
     pub(crate) was_at_rest: bool,
 }
 
-/// A message that tells of a return or of a healing.
+/// A message that says that somebody is back or a partition has healed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contact {
     /// From or to this member.

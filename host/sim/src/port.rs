@@ -11,7 +11,7 @@ use crate::versions::Versions;
 /// The network as one process sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Port {
-    /// Exchanges in use; `true` once nothing more may be told.
+    /// Exchanges in use; `true` once nothing more may be reported.
     exchanges: Vec<Option<bool>>,
     in_use: usize,
     exchanges_max: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Port {
     sent: [Option<Rc<[Member]>>; 2],
     /// The coordinator's list.
     versions: Versions,
-    /// A lab program's: its messages do not tell which program sent them.
+    /// A lab program's: its messages do not say which program sent them.
     plain: bool,
 }
 

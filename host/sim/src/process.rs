@@ -123,7 +123,7 @@ fn members(scenario: &Scenario, whom: &[Who], draws: &mut StdRng) -> Vec<usize> 
     members
 }
 
-/// What a member is told before it starts.
+/// What a member needs before it starts.
 pub(crate) fn config(scenario: &Scenario, number: usize, slot: &ProcessSlot, seed: u64) -> Config {
     let me = Member {
         pid: slot.pid,

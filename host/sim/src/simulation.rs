@@ -514,14 +514,14 @@ impl<'a> Simulation<'a> {
         these.sort_unstable();
     }
 
-    /// Tells the observer, if there is one.
+    /// Calls the observer, if there is one.
     pub(crate) fn tell(&mut self, number: usize, event: impl FnOnce() -> TraceEvent) {
         if let Some(observer) = &mut self.observer {
             observer(self.now, number, &event());
         }
     }
 
-    /// Tells a member's own state, by the lab's names, when it has changed.
+    /// Reports a member's own state, by the lab's names, when it has changed.
     fn tell_state(&mut self, number: usize) {
         let Some(slot) = self.slots.get_mut(number) else {
             return;

@@ -1,4 +1,4 @@
-//! What an observer of a run is told.
+//! What an observer of a run sees.
 
 use core::fmt;
 
@@ -8,10 +8,10 @@ use crate::identity::number;
 use crate::network::Fate;
 use crate::scenario::Kind;
 
-/// Who is told of everything that happens: the time, the number of the process to which it happens
+/// Who sees everything that happens: the time, the number of the process to which it happens
 /// (0: the coordinator), and what it is.
 ///
-/// A message is told of when it is sent, with what becomes of it, and when it arrives; a connection
+/// A message is seen when it is sent, with what becomes of it, and when it arrives; a connection
 /// that is refused, when its opener learns of it. What belongs together has the same
 /// [`exchange`](TraceMessage::exchange).
 pub type Observer<'a> = &'a mut dyn FnMut(Instant, usize, &TraceEvent);

@@ -243,11 +243,11 @@ impl One {
 
     fn sent(&self) -> Sent {
         let counters = self.node.counters();
-        let (sent, heard) = (counters.sent, counters.received);
-        let begun = sent.join + sent.election + sent.coordinator;
+        let (sent, received) = (counters.sent, counters.received);
+        let started = sent.join + sent.election + sent.coordinator;
         Sent {
-            messages: begun + sent.ok.saturating_sub(heard.probe),
-            exchanges: begun + sent.probe,
+            messages: started + sent.ok.saturating_sub(received.probe),
+            exchanges: started + sent.probe,
         }
     }
 }

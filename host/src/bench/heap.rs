@@ -152,15 +152,15 @@ fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
 /// What it takes to read one list, from nothing.
 fn list(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     let message = election(&members(count));
-    let mut heard = None;
+    let mut message_read = None;
     let ours = heap::measure(|| {
         let mut reader = Reader::new(Limits::default());
         let whole = reader.push(&message);
         let (mut names, mut members) = (Names::new(), Vec::new());
         let request = message::request(&reader, &mut names, &mut members);
-        heard = whole.is_ok().then_some((request, members.len()));
+        message_read = whole.is_ok().then_some((request, members.len()));
     })?;
-    if !matches!(heard, Some((Heard::Election(_), listed)) if listed == count) {
+    if !matches!(message_read, Some((Heard::Election(_), listed)) if listed == count) {
         return Err(Trouble("our own message is not understood".to_owned()));
     }
     let mut understood = Ok(());
@@ -178,7 +178,7 @@ fn list(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// A message of the greatest size that is let in, up to the last byte but two: as many values as it
+/// A message of the greatest size that is accepted, up to the last byte but two: as many values as it
 /// may have, and then long texts, no two the same.
 fn greatest() -> Vec<u8> {
     const MARK: u8 = b'(';
@@ -255,13 +255,13 @@ fn pour(poll: &mut Poll, tcp: &mut Tcp, clients: &mut [(TcpStream, &[u8])]) -> R
         }
         let soon = poll.clock().now() + Duration::from_millis(20);
         let until = if tcp.pending() { Instant::ZERO } else { soon };
-        let mut news = tcp.pending();
+        let mut has_input = tcp.pending();
         poll.wait(Some(until), |ready| {
-            news = true;
+            has_input = true;
             tcp.ready(ready);
         })?;
         // Nothing comes any more though all has been given.
-        if !news && !poured && clients.iter().all(|(_, rest)| rest.is_empty()) {
+        if !has_input && !poured && clients.iter().all(|(_, rest)| rest.is_empty()) {
             return Ok(());
         }
     }

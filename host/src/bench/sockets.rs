@@ -80,7 +80,7 @@ fn exchanges(bench: &mut Bench, at_once: usize) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Two `Tcp`s that talk to each other.
+/// Two `Tcp`s that exchange messages.
 struct Pair {
     poll: Poll,
     client: Tcp,

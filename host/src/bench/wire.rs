@@ -166,10 +166,10 @@ fn reading(messages: &[Vec<u8>], count: usize) -> Result<Contender<'_>, Trouble>
     let mut read = move |message: &[u8]| {
         reader.clear();
         let whole = reader.push(message).is_ok();
-        let heard = message::request(&reader, &mut names, &mut members);
+        let parsed = message::request(&reader, &mut names, &mut members);
         let roster = Roster::sorted(&mut members);
-        let heard = whole && matches!(heard, Heard::Election(_));
-        if heard { roster.len() } else { 0 }
+        let whole = whole && matches!(parsed, Heard::Election(_));
+        if whole { roster.len() } else { 0 }
     };
     if messages.iter().any(|message| read(message) != count) {
         return Err(Trouble("our own message is not understood".to_owned()));

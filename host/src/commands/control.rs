@@ -31,7 +31,7 @@ pub(crate) struct ControlArgs {
 pub(super) struct Controlled(#[cfg(unix)] Option<Control>);
 
 impl ControlArgs {
-    /// Opens the socket; its clients are told what `log` records.
+    /// Opens the socket; its clients receive what `log` records.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ fn failure(address: &Address, error: &io::Error) -> Failure {
 
 #[cfg(unix)]
 impl Controlled {
-    /// To be called in each turn. Calls `snapshot` if somebody has asked; it is told whether the table
+    /// To be called in each turn. Calls `snapshot` if somebody has asked; it gets whether the table
     /// is wanted.
     pub(super) fn turn(&self, snapshot: impl FnOnce(bool) -> Snapshot) {
         if let Some(control) = &self.0 {

@@ -104,7 +104,7 @@ enum Chosen {
     Id(u32),
 }
 
-/// Draws what the logs tell.
+/// Draws the run that the logs have.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(output) = &args.output
         && args.files.contains(output)

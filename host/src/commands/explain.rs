@@ -35,7 +35,7 @@ Examples:
 Exit status: 0 explained, 1 explained, but the logs contradict each other, 2 wrong usage,
 3 there is nothing to explain.";
 
-/// Tells what happened.
+/// Writes what happened.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let run = logs::run(&logs::read(&args.files)?);
     let selection = Wanted {
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     .select(&run);
     if selection.points.is_empty() {
-        return Ok(logs::nothing("tell"));
+        return Ok(logs::nothing("explain"));
     }
     let mut out = Output::default();
     out.write(&explain(&run, &selection));

@@ -150,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         let due = [Some(bridge.poll_at()), line.until()];
         let due = due.into_iter().flatten().min();
-        // While the line is behind, the network's news are left where they are.
+        // While the line is behind, the network's input is left where it is.
         let due = if bridge.is_backed_up() {
             due
         } else {

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Draws what was kept of each check, beside it. A picture that cannot be written is no verdict, but told.
+/// Draws what was kept of each check, beside it. A picture that cannot be written changes no verdict; it is reported.
 fn draw_kept(folder: &Path) {
     for check in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let file = check.path().join("events.jsonl");

@@ -47,7 +47,7 @@ enum Driven {
     Recorded(Box<dyn Recorded>),
 }
 
-/// What is recorded of the log beside what the member is told.
+/// What is recorded of the log beside the input of the member.
 struct Notes {
     writer: NoteWriter,
     /// What was logged before the recording began.
@@ -274,7 +274,7 @@ impl LocalMember {
     fn note_leader(&mut self, now: Instant) {
         let (phase, leader) = (self.node.phase(), self.node.leader());
         let received = self.node.counters().received;
-        // What an OK answers is not told, but whoever follows asks nobody but its leader.
+        // An OK does not say what it answers, but whoever follows asks nobody but its leader.
         let signs = received.coordinator + received.ok;
         if (phase, leader) != (self.stands.0, self.stands.1) {
             self.stands = (phase, leader, now);

@@ -41,7 +41,7 @@ use stop::Stop;
 
 use crate::log::{End, Log};
 
-/// Where `bully gcd` listens unless told otherwise. Fixed, so that the commands in a README, on a
+/// Where `bully gcd` listens by default. Fixed, so that the commands in a README, on a
 /// blackboard and in two shells fit together; below the ranges from which systems hand out ports
 /// to clients (from 32768 on Linux), so that none of those takes it by chance.
 pub(crate) const GCD_PORT: u16 = 23_600;
@@ -67,7 +67,7 @@ fn look_up(host: &str) -> io::Result<IpAddr> {
 
 /// Writes what is no data, for the person at the terminal.
 fn remark(text: &str) {
-    // Nobody listens if this fails, and there is nobody else to tell.
+    // Nobody listens if this fails, and there is no other way to report it.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

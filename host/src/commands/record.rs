@@ -1,4 +1,4 @@
-//! `--record`: what members are told, as files for `bully replay`.
+//! `--record`: the input of members, as files for `bully replay`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use bully_record::{FileSink, Recorded, recorded};
 use super::Failure;
 use super::capacity::Capacities;
 
-/// How many bytes a recording takes at most, its older half included, unless told otherwise: a day of
-/// a calm group, an hour of one of thirty that feign failures.
+/// How many bytes a recording takes at most, its older half included, by default: a day of
+/// a quiet group, an hour of one of thirty that feign failures.
 pub(crate) const LEN_MAX: &str = "16MB";
 
 /// The least that a recording may be limited to: a table of a thousand members is 30 KB.

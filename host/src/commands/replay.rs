@@ -130,7 +130,7 @@ type Lines = Vec<(i64, String)>;
 
 impl Args {
     /// The recordings, each with a name for messages; what follows an .old file belongs to it. The
-    /// user has been told of those that cannot be read.
+    /// user has had a message about those that cannot be read.
     fn recordings(&self) -> Result<Vec<Read>, Failure> {
         let mut recordings: Vec<Read> = Vec::new();
         for file in &self.files {

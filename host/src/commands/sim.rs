@@ -215,7 +215,7 @@ Examples:
   bully sim --partition '2|3@5s..9s'         two leaders, and what becomes of them
   bully sim --members 300 --capacity 16,64 --crash 10%@5s..30s --seeds 1..100
   bully sim --random --seeds 1..10000 --failed
-  bully sim --random --seed 7 --record run   what each member is told, for bully replay run/*.byr
+  bully sim --random --seed 7 --record run   the input of each member, for bully replay run/*.byr
 
 A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
 with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:

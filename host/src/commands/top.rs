@@ -117,7 +117,7 @@ fn watch(address: &Address) -> Result<(), Failure> {
         latest: parse(first).map_err(|error| unreachable(&error))?,
         before: None,
         asked: Instant::now(),
-        news: follow(address),
+        lines: follow(address),
         events: VecDeque::new(),
         trouble: None,
     };
@@ -234,7 +234,7 @@ struct Live {
     latest: Snapshot,
     before: Option<Snapshot>,
     asked: Instant,
-    news: Receiver<String>,
+    lines: Receiver<String>,
     events: VecDeque<String>,
     trouble: Option<String>,
 }
@@ -252,7 +252,7 @@ impl Live {
     }
 
     fn board(&mut self) -> Board {
-        for line in self.news.try_iter() {
+        for line in self.lines.try_iter() {
             let Ok(line) = Line::parse(&line) else {
                 continue;
             };
@@ -366,7 +366,7 @@ fn row(view: &View) -> Row {
 
 /// Fetches a running program's events in a thread of its own; without them the rest goes on.
 fn follow(address: &Address) -> Receiver<String> {
-    let (to, news) = channel();
+    let (to, lines) = channel();
     let address = address.clone();
     thread::spawn(move || {
         let Ok(mut client) = Client::connect(&address, None) else {
@@ -391,7 +391,7 @@ fn follow(address: &Address) -> Receiver<String> {
             }
         }
     });
-    news
+    lines
 }
 
 /// Runs `show` on the terminal, and gives the terminal back however that ends.

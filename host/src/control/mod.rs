@@ -1,9 +1,9 @@
-//! The control socket: what others may ask a running program, and what they are told.
+//! The control socket: what others may ask a running program, and what it answers.
 //!
 //! `protocol.md` describes the lines. A thread of its own serves the clients, so that none of them is
 //! ever waited for: `server` asks the program's loop for a snapshot when there is a question, and the
 //! loop hands one over when it comes by. `address` is where that is, `client` the other end, and
-//! `snapshot` what is told.
+//! `snapshot` what is answered.
 
 mod address;
 mod client;

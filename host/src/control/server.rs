@@ -62,7 +62,7 @@ const UNREAD_MAX: usize = 1 << 20;
 /// A snapshot that is not older is good for another question.
 const FRESH: Duration = Duration::from_millis(20);
 
-/// How long the loop may take for a snapshot before a client is told that it hangs.
+/// How long the loop may take for a snapshot before a client gets the answer that it hangs.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long nobody is accepted after the system would not.
@@ -108,7 +108,7 @@ impl Control {
     }
 
     /// To be called once in each turn of the program's loop. Calls `snapshot` if somebody has asked;
-    /// it is told whether the table is wanted.
+    /// it gets whether the table is wanted.
     pub(crate) fn turn(&self, snapshot: impl FnOnce(bool) -> Snapshot) {
         let shared = &self.mailbox.0;
         if shared.wanted.swap(false, Ordering::SeqCst) {
@@ -139,7 +139,7 @@ impl Drop for Control {
 
 impl Mailbox {
     fn ring(&self) {
-        // A bell that is full has not been heard yet, and will be.
+        // A full pipe wakes the other thread all the same.
         let _ = (&self.0.bell).write(&[1]);
     }
 
@@ -256,7 +256,7 @@ impl Server {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::IN, client.is_read());
             flags.set(PollFlags::OUT, !client.output.is_empty());
-            // Of one for which nothing is awaited, not even its end is news.
+            // Of one for which nothing is awaited, not even its end is reported.
             if !flags.is_empty() {
                 fds.push(PollFd::from_borrowed_fd(client.stream.as_fd(), flags));
             }

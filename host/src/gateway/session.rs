@@ -59,7 +59,7 @@ pub enum Lost {
 /// What a byte from the line, or silence on it, led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A session has begun.
+    /// A session has started.
     Ready(Ready),
     /// The chip speaks another version than [`VERSION`].
     OtherVersion(u8),

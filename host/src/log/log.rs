@@ -42,7 +42,7 @@ const STATUS_EACH: Duration = Duration::from_secs(1);
 /// How long a reader may take for the next piece when the program ends by itself.
 const READER_WITHIN: Duration = Duration::from_millis(300);
 
-/// How long readers may take for all that is left when it was told to end: it is to be gone within
+/// How long readers may take for all that is left when the program is to end: it is to be gone within
 /// 500 ms, and a leader may need most of that to hand over.
 const READERS_WITHIN_AT_ONCE: Duration = Duration::from_millis(80);
 
@@ -183,7 +183,7 @@ impl Log {
         }
     }
 
-    /// Tells the user something that is no event.
+    /// Writes something for the user that is no event.
     pub(crate) fn remark(&mut self, text: &str) {
         let (on, off) = self.paint(Tone::Faint);
         self.writer.push(Stream::Err, &format!("{on}{text}{off}\n"));

@@ -19,7 +19,7 @@ pub(crate) struct Message {
     #[serde(skip)]
     pub(crate) node: Option<Pid>,
     pub(crate) dir: Direction,
-    /// `None` if nobody can tell, for it did not come whole.
+    /// `None` if it is unknown, for it did not come whole.
     pub(crate) kind: Option<Kind>,
     pub(crate) conn: Option<Conn>,
     /// Who is at the other end, if that is known for certain.

@@ -1,4 +1,4 @@
-//! Tells connections of one process apart that use the same two ports one after the other.
+//! Distinguishes connections of one process that use the same two ports one after the other.
 //!
 //! Systems use a pair of ports again within seconds. Two processes cannot do better than to show the
 //! ports, and the time; where both ends are in one process, a number is added to all but the first.

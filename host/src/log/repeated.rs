@@ -19,7 +19,7 @@ use crate::net::Seen;
 /// A recorded run, and the log of it as it is repeated.
 pub(crate) struct Repeated {
     replay: Replay,
-    told: Told,
+    collected: Collector,
     me: Pid,
     directory: Option<HostPort>,
     /// Unix time at the node's origin in microseconds; 0: not known.
@@ -58,7 +58,7 @@ impl Repeated {
         // Every node says who it is.
         let (me, directory) = who.unwrap_or((Pid { days: 0, id: 0 }, None));
         Self {
-            told: Told {
+            collected: Collector {
                 trace: Trace::repeated(me, directory),
                 reader: NoteReader::default(),
                 noted: Vec::new(),
@@ -102,26 +102,26 @@ impl Repeated {
     pub(crate) fn step(&mut self) -> Result<Option<Vec<Entry>>, Problem> {
         let node = self.replay.node();
         let before = node.state();
-        self.told.trace.learn(node.roster());
-        let step = self.replay.step(&mut self.told)?;
+        self.collected.trace.learn(node.roster());
+        let step = self.replay.step(&mut self.collected)?;
         let mut whats = Vec::new();
-        let seen = self.told.trace.take();
-        if !self.told.has_notes {
+        let seen = self.collected.trace.take();
+        if !self.collected.has_notes {
             let seen = seen.into_iter();
             whats.extend(seen.map(|message| (message.at, What::Event(Event::Message(message)))));
         }
         if let Some(Step::Polled(at, event)) = step {
             let state = self.replay.node().state();
             let waits = state == State::WaitingForVictor && state != before;
-            if waits && !self.told.has_notes {
+            if waits && !self.collected.has_notes {
                 whats.push((at, What::Event(Event::Waiting)));
             }
             let event = event.and_then(|event| self.event(&event));
             // The notes have their own words for what the member reports in none of the log's.
-            let event = event.filter(|event| !self.told.has_notes || is_reported(event));
+            let event = event.filter(|event| !self.collected.has_notes || is_reported(event));
             self.reported.extend(event.map(|event| (at, event)));
         }
-        for (at, noted) in self.told.noted.drain(..) {
+        for (at, noted) in self.collected.noted.drain(..) {
             match noted {
                 Noted::Reported(_) => {
                     let reported = self.reported.pop_front();
@@ -132,7 +132,7 @@ impl Repeated {
             }
         }
         // Without notes it is in the log at once; with them what is left at the end was cut off.
-        if !self.told.has_notes || step.is_none() {
+        if !self.collected.has_notes || step.is_none() {
             let reported = self.reported.drain(..);
             whats.extend(reported.map(|(at, event)| (at, What::Event(event))));
         }
@@ -211,24 +211,24 @@ impl Entry {
     }
 }
 
-/// Where that is, as far as a recording tells: a name that was no address is not in it.
+/// Where that is, as far as a recording says: a name that was no address is not in it.
 pub(crate) fn host_port(addr: Addr) -> HostPort {
     HostPort(Names::new().host(addr).into(), names::port(addr))
 }
 
 /// Messages as they are repeated, and notes. Without notes, what only the network knew is not known:
 /// connections and numbers of bytes.
-struct Told {
+struct Collector {
     trace: Trace,
     reader: NoteReader,
     noted: Vec<(Instant, Noted)>,
-    /// The recording has notes, which tell of messages too.
+    /// The recording has notes, which are about messages too.
     has_notes: bool,
     /// The time of the poll.
     at: Instant,
 }
 
-impl Observer for Told {
+impl Observer for Collector {
     fn bank(&mut self) {
         self.reader = NoteReader::default();
     }

@@ -133,7 +133,7 @@ mod tests {
         assert!(counts(&repeats.due(at(30))).is_empty());
         assert!(!repeats.is_new(at(40), "a", "x"));
         assert_eq!(counts(&repeats.all()), [(Some("a"), 1)]);
-        // A minute later it is news again.
+        // A minute later it is reported again.
         assert!(repeats.is_new(at(101), "a", "x"));
     }
 

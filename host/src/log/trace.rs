@@ -32,7 +32,7 @@ pub(crate) struct Trace {
     known: HashMap<Addr, Option<Pid>>,
     /// Who has answered from there, and said so.
     met: HashMap<Addr, Pid>,
-    exchanges: HashMap<Exchange, Talk>,
+    exchanges: HashMap<Exchange, Entry>,
     records: Vec<Message>,
 }
 
@@ -46,7 +46,7 @@ enum Time {
 
 /// An exchange.
 #[derive(Debug)]
-struct Talk {
+struct Entry {
     /// Where we connected to; `None` if they connected to us.
     to: Option<Addr>,
     conn: Option<Conn>,
@@ -174,8 +174,8 @@ impl Trace {
         self.reject_backlog(tcp);
         for exchange in self.open() {
             let received = tcp.received(exchange);
-            if let Some(mut talk) = self.exchanges.remove(&exchange) {
-                self.end(&mut talk, Problem::Stopped, received);
+            if let Some(mut entry) = self.exchanges.remove(&exchange) {
+                self.end(&mut entry, Problem::Stopped, received);
             }
         }
     }
@@ -189,8 +189,8 @@ impl Trace {
     /// Ends the connections that wait to be accepted, as closing the listener does.
     fn reject_backlog(&mut self, tcp: &mut Tcp) {
         for ends in tcp.reject_backlog() {
-            let mut talk = self.accepted(Some(ends));
-            self.end(&mut talk, Problem::Stopped, 0);
+            let mut entry = self.accepted(Some(ends));
+            self.end(&mut entry, Problem::Stopped, 0);
         }
     }
 
@@ -208,7 +208,7 @@ impl Trace {
             self.me = Some(member.pid);
         }
         let content = Content::of_request(request, bytes);
-        let talk = Talk {
+        let entry = Entry {
             to: Some(to),
             conn,
             peer: self.who(to),
@@ -216,29 +216,29 @@ impl Trace {
             request: content.kind.clone(),
             stage: Stage::Sending(content),
         };
-        self.exchanges.insert(exchange, talk);
+        self.exchanges.insert(exchange, entry);
     }
 
     /// Takes note of an answer: `bytes` are under way.
     pub(crate) fn replied(&mut self, on: Exchange, reply: &Reply<'_>, bytes: u64) {
-        if let Some(talk) = self.exchanges.get_mut(&on) {
-            talk.stage = Stage::Answering(Content::of_reply(reply, bytes));
+        if let Some(entry) = self.exchanges.get_mut(&on) {
+            entry.stage = Stage::Answering(Content::of_reply(reply, bytes));
         }
     }
 
     /// Takes note that an answer cannot be sent any more.
     fn unsent(&mut self, on: Exchange) {
-        if let Some(mut talk) = self.exchanges.remove(&on) {
-            self.end(&mut talk, Problem::Closed, 0);
-            self.exchanges.insert(on, talk);
+        if let Some(mut entry) = self.exchanges.remove(&on) {
+            self.end(&mut entry, Problem::Closed, 0);
+            self.exchanges.insert(on, entry);
         }
     }
 
     /// Takes note that the core has closed an exchange, on which so many bytes were received.
     pub(crate) fn closed(&mut self, exchange: Exchange, received: u64) {
-        if let Some(mut talk) = self.exchanges.remove(&exchange) {
-            let why = self.why_closed(&talk, self.now());
-            self.end(&mut talk, why, received);
+        if let Some(mut entry) = self.exchanges.remove(&exchange) {
+            let why = self.why_closed(&entry, self.now());
+            self.end(&mut entry, why, received);
         }
     }
 
@@ -247,9 +247,9 @@ impl Trace {
         ends.map(|ends| Conn::Tcp(ends, number(ends)))
     }
 
-    fn accepted(&self, ends: Option<Ends>) -> Talk {
+    fn accepted(&self, ends: Option<Ends>) -> Entry {
         let number = |ends| self.ports.as_ref().and_then(|ports| ports.accept(ends));
-        Talk {
+        Entry {
             to: None,
             conn: ends.map(|ends| Conn::Tcp(ends, number(ends))),
             peer: None,
@@ -266,12 +266,12 @@ impl Trace {
     }
 
     /// Takes note of who sent `list`, if it says so.
-    fn meet(&mut self, talk: &mut Talk, list: Option<Roster<'_>>) {
+    fn meet(&mut self, entry: &mut Entry, list: Option<Roster<'_>>) {
         let Some(origin) = list.and_then(|list| list.origin()) else {
             return;
         };
-        talk.peer = Some(origin.pid);
-        let at = talk.to.or_else(|| {
+        entry.peer = Some(origin.pid);
+        let at = entry.to.or_else(|| {
             let mut listed = list?.members().iter();
             let sender = listed.find(|member| member.pid == origin.pid)?;
             Some(sender.addr)
@@ -283,13 +283,13 @@ impl Trace {
 
     fn record(
         &mut self,
-        talk: &Talk,
+        entry: &Entry,
         dir: Direction,
         at: Instant,
         content: Content,
         error: Option<Problem>,
     ) {
-        let party = match talk.to {
+        let party = match entry.to {
             None => Party::Caller,
             to if to == self.directory => Party::Coordinator,
             // Its owner knows the spelling of a host; here the number has to do.
@@ -301,71 +301,71 @@ impl Trace {
             dir,
             kind: content.kind,
             // Whoever is refused has no connection.
-            conn: talk.conn.filter(|_| error != Some(Problem::Refused)),
-            peer: talk.peer,
+            conn: entry.conn.filter(|_| error != Some(Problem::Refused)),
+            peer: entry.peer,
             leader: content.leader,
             members: content.members,
             bytes: content.bytes,
             error,
-            request: talk.request.clone(),
+            request: entry.request.clone(),
             party,
             alone: self.ports.is_none(),
-            waited: at.since(talk.since),
+            waited: at.since(entry.since),
         });
     }
 
     /// Records what does not happen on an exchange that ends for the reason `why`.
-    fn end(&mut self, talk: &mut Talk, why: Problem, received: u64) {
+    fn end(&mut self, entry: &mut Entry, why: Problem, received: u64) {
         let at = self.now();
-        match core::mem::replace(&mut talk.stage, Stage::Over) {
+        match core::mem::replace(&mut entry.stage, Stage::Over) {
             Stage::Sending(content) | Stage::Answering(content) => {
-                self.record(talk, Direction::Send, at, content, Some(why));
+                self.record(entry, Direction::Send, at, content, Some(why));
             }
             Stage::Awaiting => {
                 let content = Content {
-                    kind: Some(match talk.request {
+                    kind: Some(match entry.request {
                         Some(Kind::Join) => Kind::Members,
                         _ => Kind::Ok,
                     }),
                     bytes: received,
                     ..Content::default()
                 };
-                self.record(talk, Direction::Recv, at, content, Some(why));
+                self.record(entry, Direction::Recv, at, content, Some(why));
             }
             Stage::Reading => {
                 let content = Content {
                     bytes: received,
                     ..Content::default()
                 };
-                self.record(talk, Direction::Recv, at, content, Some(why));
+                self.record(entry, Direction::Recv, at, content, Some(why));
             }
             Stage::Over => {}
         }
     }
 
     /// Records that a message was sent whole; its last piece, after `at`.
-    fn sent(&mut self, talk: &mut Talk, at: Instant) {
-        let answered = talk.request != Some(Kind::Coordinator);
-        match core::mem::replace(&mut talk.stage, Stage::Over) {
+    fn sent(&mut self, entry: &mut Entry, at: Instant) {
+        let answered = entry.request != Some(Kind::Coordinator);
+        match core::mem::replace(&mut entry.stage, Stage::Over) {
             Stage::Sending(content) => {
-                self.record(talk, Direction::Send, at, content, None);
+                self.record(entry, Direction::Send, at, content, None);
                 if answered {
-                    talk.stage = Stage::Awaiting;
+                    entry.stage = Stage::Awaiting;
                 }
             }
-            Stage::Answering(content) => self.record(talk, Direction::Send, at, content, None),
-            before => talk.stage = before,
+            Stage::Answering(content) => self.record(entry, Direction::Send, at, content, None),
+            before => entry.stage = before,
         }
     }
 
     /// Records that a message came whole.
-    fn received(&mut self, talk: &mut Talk, content: Content, error: Option<Problem>) {
-        if talk.to.is_none() {
-            talk.request = content.kind.clone();
+    fn received(&mut self, entry: &mut Entry, content: Content, error: Option<Problem>) {
+        if entry.to.is_none() {
+            entry.request = content.kind.clone();
         }
-        talk.stage = Stage::Over;
+        entry.stage = Stage::Over;
         let at = self.now();
-        self.record(talk, Direction::Recv, at, content, error);
+        self.record(entry, Direction::Recv, at, content, error);
     }
 
     /// Takes note of what the network reports. Whatever it did for it, it did after `before`.
@@ -377,29 +377,29 @@ impl Trace {
         before: Instant,
     ) {
         if let Incoming::Accepted = incoming {
-            let talk = self.accepted(seen.ends);
-            self.exchanges.insert(exchange, talk);
+            let entry = self.accepted(seen.ends);
+            self.exchanges.insert(exchange, entry);
             return;
         }
-        let Some(mut talk) = self.exchanges.remove(&exchange) else {
+        let Some(mut entry) = self.exchanges.remove(&exchange) else {
             return;
         };
         let bytes = seen.received;
         match incoming {
             Incoming::Accepted => {}
-            Incoming::Sent => self.sent(&mut talk, before),
+            Incoming::Sent => self.sent(&mut entry, before),
             Incoming::Request(request) => {
                 let list = match request {
                     Request::Join(member) => {
-                        talk.peer = Some(member.pid);
+                        entry.peer = Some(member.pid);
                         None
                     }
                     Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => {
                         Some(*list)
                     }
                 };
-                self.meet(&mut talk, list);
-                self.received(&mut talk, Content::of_request(request, bytes), None);
+                self.meet(&mut entry, list);
+                self.received(&mut entry, Content::of_request(request, bytes), None);
             }
             Incoming::Unfit(refusal) => {
                 let content = Content {
@@ -414,38 +414,38 @@ impl Trace {
                     Refusal::NotAMessage => Problem::Malformed,
                     _ => Problem::Rejected,
                 };
-                self.received(&mut talk, content, Some(error));
+                self.received(&mut entry, content, Some(error));
             }
             Incoming::Reply(reply) => {
                 let list = match reply {
                     Reply::Ok(list) => Some(*list),
                     Reply::Members(_) | Reply::Refused(_) => None,
                 };
-                self.meet(&mut talk, list);
-                self.received(&mut talk, Content::of_reply(reply, bytes), None);
+                self.meet(&mut entry, list);
+                self.received(&mut entry, Content::of_reply(reply, bytes), None);
             }
-            Incoming::Done => self.end(&mut talk, Problem::Closed, bytes),
+            Incoming::Done => self.end(&mut entry, Problem::Closed, bytes),
             Incoming::Gone(gone) => {
                 let why = match gone {
                     Gone::Refused => Problem::Refused,
                     Gone::Reset => Problem::Reset,
                     Gone::Malformed => Problem::Malformed,
                 };
-                self.end(&mut talk, why, bytes);
+                self.end(&mut entry, why, bytes);
             }
         }
-        self.exchanges.insert(exchange, talk);
+        self.exchanges.insert(exchange, entry);
     }
 
     /// Why the core ends an exchange in this state by itself.
-    fn why_closed(&self, talk: &Talk, at: Instant) -> Problem {
-        let limit = match (&talk.stage, &talk.request) {
+    fn why_closed(&self, entry: &Entry, at: Instant) -> Problem {
+        let limit = match (&entry.stage, &entry.request) {
             (Stage::Reading, _) => self.config.message_within,
             (_, Some(Kind::Join)) => self.config.join_within,
             (_, Some(Kind::Probe)) => self.config.probe_within,
             _ => self.config.ok_within,
         };
-        if at.since(talk.since) < limit {
+        if at.since(entry.since) < limit {
             Problem::GivenUp
         } else {
             Problem::TimedOut
@@ -495,14 +495,14 @@ impl Traced<'_> {
     /// Sends what is left to send on `exchange`, if that is possible at once.
     fn finish_sending(&mut self, exchange: Exchange) {
         let at = self.trace.now();
-        let Some(mut talk) = self.trace.exchanges.remove(&exchange) else {
+        let Some(mut entry) = self.trace.exchanges.remove(&exchange) else {
             return;
         };
-        let sending = matches!(talk.stage, Stage::Sending(_) | Stage::Answering(_));
+        let sending = matches!(entry.stage, Stage::Sending(_) | Stage::Answering(_));
         if sending && self.tcp.finish_sending(exchange) {
-            self.trace.sent(&mut talk, at);
+            self.trace.sent(&mut entry, at);
         }
-        self.trace.exchanges.insert(exchange, talk);
+        self.trace.exchanges.insert(exchange, entry);
     }
 }
 

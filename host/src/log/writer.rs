@@ -109,7 +109,7 @@ struct Queue {
     written: u64,
     /// No line comes any more.
     finishing: bool,
-    /// The user was told that it cannot be written.
+    /// The user has had a message that it cannot be written.
     reported: bool,
     end: Option<End>,
 }
@@ -405,7 +405,7 @@ mod tests {
     type Step = io::Result<()>;
     type Text = Arc<Mutex<Vec<u8>>>;
 
-    /// A stream that takes a piece each time it is let, or fails as it is told.
+    /// A stream that takes a piece each time it is let, or fails when it is set to.
     struct Gate {
         steps: Receiver<Step>,
         text: Text,

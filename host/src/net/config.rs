@@ -1,17 +1,17 @@
-//! What a `Tcp` may be told before it listens.
+//! The options of a `Tcp`.
 
 use core::net::SocketAddr;
 
 use crate::pickle::message::Keyed;
 use crate::pickle::writer::Forms;
 
-/// What a [`Tcp`](super::Tcp) may be told before it listens.
+/// The options of a [`Tcp`](super::Tcp).
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
     /// Where to listen; port 0 takes any that is free. A loopback address keeps it from connecting
     /// to any other.
     pub bind: SocketAddr,
-    /// The host to tell others instead of the one in `bind`.
+    /// The host to send to others instead of the one in `bind`.
     pub advertise: Option<String>,
     /// How many exchanges the core has slots for.
     pub exchanges: usize,

@@ -46,7 +46,7 @@ enum Stage {
     Delivered { answer: bool },
     /// Ours, and no answer is due: the peer may take its time to close.
     Draining,
-    /// The core is to be told that it is over.
+    /// Its end is to be reported to the core.
     Ending(Option<Gone>),
     /// Over, and the core knows; it has yet to close it.
     Over,
@@ -112,7 +112,7 @@ impl Connection {
         Self::new(Some(stream), Stage::Reading, peer, false)
     }
 
-    /// A connection to `peer` that has been begun, to send `out` and then, if `answer_due`, to read
+    /// A connection to `peer` under way, to send `out` and then, if `answer_due`, to read
     /// an answer.
     pub(super) fn initiated(
         stream: Registered<TcpStream>,
@@ -204,7 +204,7 @@ impl Connection {
         self.stage = Stage::Ending(None);
     }
 
-    /// The core has been told the last there is to tell.
+    /// The last of it has been reported to the core.
     pub(super) fn over(&mut self) {
         self.stage = Stage::Over;
     }
@@ -280,7 +280,7 @@ impl Connection {
         stream.is_some_and(|stream| matches!(stream.get().peek(&mut [0]), Ok(1..)))
     }
 
-    /// Gives its descriptor back. The core is told that it is over, unless it knows.
+    /// Gives its descriptor back. Its end is reported to the core, unless the core closed it.
     pub(super) fn cut(&mut self) {
         self.stream = None;
         self.out = None;
@@ -354,7 +354,7 @@ impl Connection {
         self.received
     }
 
-    /// Our own end of it; `None` if there is none, or the system does not tell.
+    /// Our own end of it; `None` if there is none, or the system does not say.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         self.stream.as_ref()?.get().local_addr().ok()
     }

@@ -454,7 +454,7 @@ impl<T> Connections<T> {
         }
     }
 
-    /// Takes the descriptor of a connection back, and has its owner told if the core has not closed
+    /// Takes the descriptor of a connection back, and reports it to its owner if the core has not closed
     /// it. Returns `false` if it is needed more than it seemed to be.
     fn evict(&mut self, slot: usize) -> bool {
         let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {

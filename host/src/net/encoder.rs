@@ -9,7 +9,7 @@ use crate::pickle::message::{Due, Keyed};
 use crate::pickle::writer::{self, Forms, OkForm, ProbeForm};
 
 /// Encodes for one user, and keeps the last message of each kind that is the same to everyone: a
-/// leader tells a thousand members of itself in the bytes of one message, which takes 120,000
+/// leader announces itself to a thousand members in the bytes of one message, which takes 120,000
 /// instructions to encode (`bully-counts`). A message of `bully lab --members 1000 --for 8s` takes
 /// 9.4 µs in user mode, and 14.0 µs if each is encoded anew.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Encoder {
             self.forms.keyed = self.keyed.unwrap_or(self.forms.keyed);
         } else if let (None, Some(keyed)) = (self.keyed, keyed) {
             // Until the coordinator has shown its way, that of the last list received: the first
-            // member of a group may be told of nobody.
+            // member of a group may receive an empty list.
             self.forms.keyed = keyed;
         }
     }

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::watch::Note;
 use crate::names::{self, Names};
 
-/// The hosts that one user has heard of, and the rules by which it connects to them.
+/// The hosts that one user knows of, and the rules by which it connects to them.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     names: Names,
@@ -30,10 +30,10 @@ pub(super) struct Unreachable {
     pub(super) note: Option<Note>,
 }
 
-/// How many unreachable members are told apart.
+/// How many unreachable members are distinguished.
 const REPORTED_MAX: usize = 1_024;
 
-/// What a member is told whose listen address nobody else can reach.
+/// What is answered to a member whose listen address nobody else can reach.
 const ELSEWHERE: &str = "Unreachable listen address: it means another machine to every other \
                          member; listen at an address of your network";
 

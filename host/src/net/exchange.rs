@@ -21,7 +21,7 @@ pub(super) struct Exchanged {
     queued: bool,
 }
 
-/// What the core is told of an exchange; a list of members is apart.
+/// What is reported to the core of an exchange; a list of members is apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Report {
     Accepted,

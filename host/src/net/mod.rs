@@ -16,10 +16,10 @@
 //!    enters the poller (`source`), and [`Poll::wait`] names its owner when there is more to do.
 //! 5. At the other end the poller names the `listener`, which takes the connection from the backlog;
 //!    it is in another slot of another table, or of the same one in a process with several members.
-//!    The core is told with [`recv`](bully::Net::recv) that somebody has connected.
+//!    [`recv`](bully::Net::recv) reports to the core that somebody has connected.
 //! 6. The bytes that are read become a message (`inbox`): recognised, if a message of the same bytes
 //!    came lately, or read as a pickle. What it comes to, by what was due, is decided in `exchange`: a
-//!    request, an answer, a refusal to be told, or the end. `Tcp` reports it to the core, and what a
+//!    request, an answer, a refusal to be reported, or the end. `Tcp` reports it to the core, and what a
 //!    person should know of it as a [`Note`] (`watch`).
 //! 7. The core calls [`reply`](bully::Net::reply); the answer goes back as the message came.
 //! 8. The core closes the exchange at either end. A peer of our own kind, which says so, is done then.

@@ -67,7 +67,7 @@ pub struct Serial {
     state: State,
     /// The line took less than it was offered.
     full: bool,
-    /// Why there is no line, as far as that has not been told.
+    /// Why there is no line, as far as that has not been reported.
     news: Option<LineEvent>,
     told: Option<LineEvent>,
     again_at: Instant,
@@ -100,7 +100,7 @@ impl Serial {
         }
     }
 
-    /// Opens the line if it is not there and it is time to; what is to be told of it, if anything.
+    /// Opens the line if it is not there and it is time to; Returns what is to be reported of it, if anything.
     pub fn turn(&mut self, now: Instant) -> Option<LineEvent> {
         if matches!(self.state, State::Absent) && now >= self.again_at {
             self.again_at = now + AGAIN;
@@ -141,7 +141,7 @@ impl Serial {
                     self.enter(State::Open(stream));
                 }
             }
-            // The next readiness tells.
+            // The next readiness shows it.
             Ok(false) => {}
             Err(error) => self.lose(&error),
         }
@@ -189,7 +189,7 @@ impl Serial {
         self.news = Some(LineEvent::Lost(error.to_string()));
     }
 
-    /// Asks to be told when there is more to do.
+    /// Asks for readiness when there is more to do.
     fn watch(&mut self) {
         let interest = if self.full {
             Interest::Both

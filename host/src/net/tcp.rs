@@ -112,17 +112,17 @@ impl Tcp {
         Ok(tcp)
     }
 
-    /// Where others are told to connect.
+    /// Where others are to connect.
     pub fn addr(&self) -> Addr {
         self.addr
     }
 
-    /// The hosts heard of.
+    /// The known hosts.
     pub fn names(&self) -> &Names {
         self.endpoints.names()
     }
 
-    /// The hosts heard of, to add what is known beforehand.
+    /// The known hosts, to add what is known beforehand.
     pub fn names_mut(&mut self) -> &mut Names {
         self.endpoints.names_mut()
     }
@@ -171,7 +171,7 @@ impl Tcp {
     }
 
     /// The ends of the connection of an open exchange; `None` if there is none, or the system does
-    /// not tell. Costs a system call.
+    /// not say. Costs a system call.
     pub fn ends(&self, exchange: Exchange) -> Option<Ends> {
         let shared = self.shared.borrow();
         let entry = shared.connections().get(exchange.0 as usize)?;

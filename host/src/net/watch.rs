@@ -1,4 +1,4 @@
-//! What a person who watches a `Tcp` can see beside what the core is told.
+//! What a person who watches a `Tcp` can see beside what is reported to the core.
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use super::connection::Connection;
 pub enum Note {
     /// What a peer sent was not accepted.
     Rejected {
-        /// Who sent it, as far as their address tells.
+        /// Who sent it, as far as their address says.
         peer: SocketAddr,
         /// What was wrong with it.
         why: String,
@@ -62,7 +62,7 @@ pub struct Ends {
 /// What a watcher can see beside what is reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The ends of a connection that was accepted, if the system tells.
+    /// The ends of a connection that was accepted, if the system says.
     pub ends: Option<Ends>,
     /// How many bytes have been received on it so far.
     pub received: u64,
@@ -89,7 +89,7 @@ impl Notes {
 }
 
 impl Ends {
-    /// The two ends of `connection`; `None` if it has not come to be, or the system does not tell.
+    /// The two ends of `connection`; `None` if it has not come to be, or the system does not say.
     pub(super) fn of(connection: &Connection) -> Option<Self> {
         let (local, peer) = (connection.local_addr()?, connection.peer());
         let (initiator, listener) = if connection.is_initiated() {

@@ -60,7 +60,7 @@ struct Story<'a> {
     /// The sentences that were quoted, in the order of their numbers.
     quoted: Vec<&'static str>,
     text: String,
-    /// Members that follow the same leader, one after the other, and are told of in one sentence.
+    /// Members that follow the same leader, one after the other, and share one sentence.
     followers: Option<Followers>,
 }
 

@@ -94,7 +94,7 @@ pub enum What {
 pub struct Message {
     /// At which end.
     pub dir: Direction,
-    /// Its name; `None` if nobody can tell.
+    /// Its name; `None` if it is unknown.
     pub kind: Option<Kind>,
     /// Which connection it was on; `None`: there was none.
     pub conn: Option<Conn>,

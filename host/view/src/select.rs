@@ -35,7 +35,7 @@ pub struct Selection {
     pub left_out: Vec<String>,
 }
 
-/// How many messages a picture shows unless told otherwise: some 3 MB.
+/// How many messages a picture shows by default: some 3 MB.
 pub const MESSAGES_MAX: usize = 10_000;
 
 /// How many members a picture shows: more are wider than anybody scrolls.

@@ -27,7 +27,7 @@ const LENGTH: core::ops::RangeInclusive<f64> = 0.85..=4.4;
 /// The longest time up to a failure, with some allowance, in seconds.
 const UNTIL_MAX: f64 = 10.8;
 
-/// How many failures are watched.
+/// How many failures are observed.
 const FAILURES: usize = 3;
 
 /// How long it is looked at by PROBE until an answer must have come; one that answers none is looked
@@ -134,7 +134,7 @@ fn await_recovery(
     let was_silent = stage.links.last().is_some_and(|link| !link.refused);
     while stage.now() < until {
         look(stage, watch, &mut looks)?;
-        // It may be up for less time than there is between two looks; its election tells.
+        // It may be up for less time than there is between two looks; its election shows it.
         let shortest = failed + Duration::from_secs_f64(*LENGTH.start());
         let elects = |seen: &&Seen| {
             let kinds = [Kind::Join, Kind::Election, Kind::Coordinator];

@@ -23,8 +23,8 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.join()?;
     const EXPECTED: &str = "COORDINATOR to all four lower members";
     let told_since = |stage: &Stage<'_>, since| {
-        let told = |peer: &usize| stage.got_since(*peer, Kind::Coordinator, since);
-        lower.iter().all(told)
+        let announced = |peer: &usize| stage.got_since(*peer, Kind::Coordinator, since);
+        lower.iter().all(announced)
     };
     if !stage.wait(LIMITS.fail, |stage| told_since(stage, Duration::ZERO))? {
         // One that starts no election by itself is asked for two: the first COORDINATOR might be

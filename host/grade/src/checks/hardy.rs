@@ -56,7 +56,7 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
         while let Some(((trouble, name), others)) = rest.split_first() {
             let harm = befall(&mut inner, lower, *trouble)?;
             if harm.is_some() && tries_left > 0 && is_back(&mut inner, lower)? {
-                // It may have pretended to fail just then; the same again tells.
+                // It may have pretended to fail just then; so the same is tried again.
                 tries_left -= 1;
                 continue;
             }

@@ -18,7 +18,7 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.tolerates_refusal = true;
     stage.join()?;
 
-    let told = stage.joined[0].entry.clone();
+    let joined = stage.joined[0].entry.clone();
     let mut link = 0;
     let mut is_reached = false;
     // It may open its listener only after it has joined.
@@ -32,8 +32,8 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     }
     if !is_reached {
         return Err(wrong(
-            "a listening socket at the address told in JOIN",
-            format!("nobody listens at ('{}', {})", told.host, told.port),
+            "a listening socket at the address sent in JOIN",
+            format!("nobody listens at ('{}', {})", joined.host, joined.port),
             None,
         ));
     }
@@ -41,23 +41,23 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
 
     let template = stage.setting.template;
     let (su_id, days) = (stage.setting.su_id, stage.setting.days);
-    if template.has("su_id") && told.pid.id != su_id {
+    if template.has("su_id") && joined.pid.id != su_id {
         stage.partly(format!(
             "the SU ID is {}, not {su_id} as given",
-            told.pid.id
+            joined.pid.id
         ));
     }
-    if template.tells_date() && told.pid.days.abs_diff(days) > 1 {
+    if template.passes_date() && joined.pid.days.abs_diff(days) > 1 {
         stage.partly(format!(
             "the days to the birthday are {}, not {days} as given",
-            told.pid.days
+            joined.pid.days
         ));
     }
     if stage.joined.len() > 1 {
         stage.partly(format!("{} JOINs for one start", stage.joined.len()));
     }
-    if !["127.0.0.1", "localhost"].contains(&told.host.as_str()) {
-        stage.note(format!("its host is told as '{}'", told.host));
+    if !["127.0.0.1", "localhost"].contains(&joined.host.as_str()) {
+        stage.note(format!("its host is sent as '{}'", joined.host));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) const CHECK: Check = Check {
     judge: Judge::Observed(judge),
 };
 
-/// A calm time in which connections and words can be watched: it follows, it leads, and nothing more
+/// A quiet time in which connections and messages can be observed: it follows, it leads, and nothing more
 /// happens until every connection that is to be closed has been.
 pub(crate) fn watch(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let lower = stage.peer(Rank::Lower, LIVE)?;
@@ -25,11 +25,11 @@ pub(crate) fn watch(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.close_listener(leader);
     stage.send(lower, Outgoing::Election);
     stage.wait(4.0, |stage| stage.got(lower, Kind::Coordinator))?;
-    stage.pause(WATCHED)
+    stage.pause(OBSERVED)
 }
 
 /// Longer than a connection may stay open after its exchange, in seconds.
-const WATCHED: f64 = 2.8;
+const OBSERVED: f64 = 2.8;
 
 fn judge(observed: &Observed) -> Judgement {
     let expected = "one message on each connection, closed by the program after it".to_owned();

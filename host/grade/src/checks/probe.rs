@@ -27,8 +27,8 @@ const SPREAD: f64 = 0.3;
 /// between PROBEs is measured across that. How much longer a pause may be that ends so, in seconds.
 const FAILED: f64 = 4.5;
 
-/// For how long PROBEs are watched at most, in seconds: at worst a program is up for a third of it.
-const WATCHED: f64 = 60.0;
+/// For how long PROBEs are observed at most, in seconds: at worst a program is up for a third of it.
+const OBSERVED: f64 = 60.0;
 
 fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.peers(2, Rank::Lower, LIVE)?;
@@ -46,7 +46,7 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
         let idle = (stage.now() - pauses.active).as_secs_f64();
         pauses.gaps.len() >= GAPS || idle > GAP.end() + FAILED
     };
-    stage.wait(WATCHED, is_decided)?;
+    stage.wait(OBSERVED, is_decided)?;
     let pauses = Pauses::of(stage, leader, settled);
     let Pauses {
         gaps, count, last, ..

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(crate) const CHECK: Check = Check {
     id: "restart",
-    title: "told OK it announces nothing, and starts over when no COORDINATOR comes",
+    title: "after an OK it announces nothing, and it starts over when no COORDINATOR comes",
     row: "Re-initiates when no COORDINATOR comes",
     points: 5.0,
     extra: None,
@@ -13,7 +13,7 @@ pub(crate) const CHECK: Check = Check {
     judge: Judge::RunInEachForm(run),
 };
 
-/// How long an OK may be on its way until it counts as told.
+/// How long an OK may be on its way until it counts as received.
 const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// Two ELECTIONs further apart than this are two rounds.
@@ -23,11 +23,12 @@ fn run(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let lower = stage.peers(2, Rank::Lower, LIVE)?;
     let greater = stage.peer(Rank::Greater, LIVE)?;
     stage.never(
-        "no COORDINATOR from a program that was told OK",
+        "no COORDINATOR from a program that was sent OK",
         |stage, seen| {
             seen.kind() == Some(Kind::Coordinator)
-                && stage.seen.iter().any(|told| {
-                    matches!(told.what, What::Sent(Kind::Ok)) && told.at + ON_ITS_WAY < seen.at
+                && stage.seen.iter().any(|sent_ok| {
+                    matches!(sent_ok.what, What::Sent(Kind::Ok))
+                        && sent_ok.at + ON_ITS_WAY < seen.at
                 })
         },
     );

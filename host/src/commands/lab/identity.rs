@@ -4,7 +4,7 @@ use bully::Pid;
 
 use super::super::birthday::DAYS_MAX;
 
-/// The SU ID of the first member unless told.
+/// The SU ID of the first member by default.
 pub(super) const ID_FIRST: u32 = 1_000_001;
 
 /// The greatest SU ID there is.

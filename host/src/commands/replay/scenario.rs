@@ -19,7 +19,7 @@ struct Life {
     resigned: bool,
 }
 
-/// What all recordings tell together.
+/// What all recordings say together.
 #[derive(Default)]
 pub(super) struct Group {
     lives: Vec<Life>,

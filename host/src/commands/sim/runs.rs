@@ -1,4 +1,4 @@
-//! Many runs on all cores, told in the order of their seeds.
+//! Many runs on all cores, reported in the order of their seeds.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -28,7 +28,7 @@ struct Thread {
     handle: Option<JoinHandle<()>>,
 }
 
-/// What there is to tell.
+/// What there is to report.
 #[derive(Debug)]
 pub(super) enum Next {
     /// The next run, in the order of the seeds.
@@ -116,7 +116,7 @@ fn work(scenario: &Scenarios, seeds: impl Iterator<Item = u64>, to: &SyncSender<
     }
 }
 
-/// The most memory this process ever had, in bytes; `None` where the system does not tell.
+/// The most memory this process ever had, in bytes; `None` where the system does not say.
 pub(super) fn peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

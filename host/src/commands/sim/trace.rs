@@ -82,13 +82,13 @@ pub(super) fn run(scenario: &Scenario, observer: Option<Observer<'_>>, build: Bu
     let measure = |name: &str, members: &[bully::Member]| wire.bytes(name, members);
     let watched = observer.is_some();
     let mut observer = observer;
-    let mut tell = |at: bully::Instant, member: usize, event: &TraceEvent| {
+    let mut observe = |at: bully::Instant, member: usize, event: &TraceEvent| {
         if let Some(observer) = &mut observer {
             observer(at, member, event);
         }
     };
-    let tell: Option<Observer<'_>> = if watched { Some(&mut tell) } else { None };
-    let result = run_built(scenario, &measure, tell, build);
+    let observe: Option<Observer<'_>> = if watched { Some(&mut observe) } else { None };
+    let result = run_built(scenario, &measure, observe, build);
     Run {
         seed: scenario.seed,
         result,

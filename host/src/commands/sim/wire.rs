@@ -7,7 +7,7 @@ use bully::{Member, Reply, Request, Roster};
 use crate::names::Names;
 use crate::pickle::writer::{self, Forms};
 
-/// Tells how many bytes the [`writer`] makes of a message, without writing all of it each time.
+/// Returns how many bytes the [`writer`] makes of a message, without writing all of it each time.
 ///
 /// The lists are long and the messages many: a group of a thousand would spend most of its time
 /// pickling. But a list is as long as its parts, for each member adds the same wherever it stands,

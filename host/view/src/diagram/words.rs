@@ -3,13 +3,13 @@
 use crate::line::{Line, What};
 use crate::run::{Fate, Message, Run, Who, seconds_text, span_text};
 
-/// Returns an event as a sentence without its subject; `None` for a message, and for what is no news.
+/// Returns an event as a sentence without its subject; `None` for a message, and for what is not reported.
 pub fn sentence(line: &Line) -> Option<String> {
     let own = line.node.map(Who::Member);
     describe(own, &line.what).map(|(long, _)| long)
 }
 
-/// Returns an event of `who` as a sentence without its subject; `None` for what is no news.
+/// Returns an event of `who` as a sentence without its subject; `None` for what is not reported.
 pub(crate) fn sentence_of(who: Option<Who>, what: &What) -> Option<String> {
     describe(who, what).map(|(long, _)| long)
 }
@@ -20,7 +20,7 @@ pub(super) fn who(run: &Run, lane: Option<usize>) -> String {
 }
 
 /// Returns an event in a few words, and in one or two for where there is little space; `None` for one
-/// that is no news.
+/// that is not reported.
 pub(super) fn event(run: &Run, lane: Option<usize>, what: &What) -> Option<(String, &'static str)> {
     describe(lane.map(|lane| run.who(lane)), what)
 }

@@ -1,4 +1,4 @@
-//! Why a message was sent, as far as its sender's log tells.
+//! Why a message was sent, as far as its sender's log says.
 
 use super::model::{PointWhat, Run};
 use crate::line::{Kind, What};

@@ -51,10 +51,10 @@ struct Talk {
 /// used again. Less is a clock that was set.
 const SET_BACK_MAX: i64 = 10_000_000;
 
-/// What tells connections apart: those of different simulations have the same numbers.
+/// What distinguishes connections: those of different simulations have the same numbers.
 type Key<'a> = (Option<usize>, &'a Conn);
 
-/// Who listens where, as far as the records tell.
+/// Who listens where, as far as the records say.
 pub(super) type Listeners = HashMap<String, Who>;
 
 impl<'a> Ends<'a> {
@@ -72,7 +72,7 @@ impl<'a> Ends<'a> {
         }
     }
 
-    /// Returns what the clocks of two logs tell of each other: for messages from one to another,
+    /// Returns how the clocks of two logs differ: for messages from one to another,
     /// whose connection nobody confuses, the logs and by how much the receiver's clock was later.
     pub(super) fn delays(&self) -> impl Iterator<Item = (usize, usize, i64)> {
         let mut talks = BTreeMap::<(Key<'_>, bool), Vec<&Record<'_>>>::new();

@@ -37,7 +37,7 @@ pub struct Clock {
 pub struct Lane {
     /// Who.
     pub who: Who,
-    /// Its own log is among those that were read; if not, only its peers tell of it.
+    /// Its own log is among those that were read; if not, it is known from its peers only.
     pub is_logged: bool,
 }
 
@@ -77,7 +77,7 @@ pub enum PointWhat {
 /// A message, from what was seen of it at both ends.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its name; `None` if nobody can tell.
+    /// Its name; `None` if it is unknown.
     pub kind: Option<Kind>,
     /// Its connection.
     pub conn: Option<Conn>,

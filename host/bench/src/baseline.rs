@@ -7,7 +7,7 @@ use bully::Member;
 
 /// Members in a map, open exchanges in another, their deadlines in a set.
 #[derive(Debug)]
-pub(crate) struct Twin {
+pub(crate) struct Baseline {
     me: Member,
     /// What is known of each, as a number.
     pub(crate) members: BTreeMap<Member, u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Twin {
     next: u32,
 }
 
-impl Twin {
+impl Baseline {
     pub(crate) fn new(me: Member) -> Self {
         Self {
             me,
@@ -27,10 +27,10 @@ impl Twin {
         }
     }
 
-    /// Takes in everyone in `heard`; the greatest that was new.
-    pub(crate) fn merge(&mut self, heard: &[Member]) -> Option<Member> {
+    /// Adds everyone in `list`, and returns the greatest that was new.
+    pub(crate) fn merge(&mut self, list: &[Member]) -> Option<Member> {
         let mut greatest_added = None;
-        for member in heard {
+        for member in list {
             if member.pid != self.me.pid && member.addr != self.me.addr {
                 self.members.entry(*member).or_insert_with(|| {
                     greatest_added = Some(*member);
