@@ -140,10 +140,10 @@ mod tests {
 
     #[test]
     fn between_is_the_product_by_its_upper_word() {
-        let (mut rng, mut twin) = (Rng::new(3), Rng::new(3));
+        let (mut rng, mut same) = (Rng::new(3), Rng::new(3));
         for width in [1, 2, 9_999, 0x1234_5678, u32::MAX - 1, u32::MAX] {
             for _ in 0..1_000 {
-                let product = u128::from(twin.next_u64()) * (u128::from(width) + 1);
+                let product = u128::from(same.next_u64()) * (u128::from(width) + 1);
                 let drawn = rng.between(Span::ZERO, Span::from_micros(width));
                 assert_eq!(u128::from(drawn.as_micros()), product >> 64);
             }

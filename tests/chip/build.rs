@@ -1,4 +1,4 @@
-//! The target tells the board: its memory map goes where the linker looks for it.
+//! The target decides the board: its memory map goes where the linker looks for it.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -1,6 +1,6 @@
 """The emulated boards: what has to be installed, how their firmware is built, how they are started.
 
-The boards, and how QEMU is told of them, stand in .cargo/config.toml as cargo's runners.
+The boards, and their options for QEMU, stand in .cargo/config.toml as cargo's runners.
 """
 
 import os

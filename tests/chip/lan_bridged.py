@@ -175,7 +175,7 @@ def elects(group):
 
 
 def vanishes(group):
-    """The leader loses its power: nobody is told, and the other chip leads."""
+    """The leader loses its power: nothing is sent, and the other chip leads."""
     settle(PEERS[-1], *group.peers)
     with group.chip(CHIP_SECOND, 101) as second:
         with group.chip(CHIP_GREATEST, 102) as first:
@@ -196,10 +196,10 @@ def is_flooded(group):
         command = group.bridge.command(sys.executable, *flood)
         done = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
         ends = json.loads(done.stdout)
-        told = f'of {FLOOD} connections at once {", ".join(f"{name} {count}" for name, count in ends.items())}'
-        check(ends['refused'] == 0 and ends['answered'] == FLOOD, told)
+        ends_text = f'of {FLOOD} connections at once {", ".join(f"{name} {count}" for name, count in ends.items())}'
+        check(ends['refused'] == 0 and ends['answered'] == FLOOD, ends_text)
         agree(CHIP_GREATEST, chip, *group.peers)
-        group.seen(f'{told} s; the chip leads')
+        group.seen(f'{ends_text} s; the chip leads')
 
 
 def loses_leader(group):
@@ -218,7 +218,7 @@ def loses_leader(group):
             killed = time.time()
             group.peers[-1].kill()
             agree(next_leader, *everybody)
-            # Nobody may have been refused if an election had begun just then.
+            # Nobody may have been refused if an election had started just then.
             noticed = first_refused(everybody, killed) or killed
             led = [at for at in chip.times_of(f'Leader {{ leader: Pid {{ days: {next_leader[0]},') if at > killed]
             took = led[0] - noticed

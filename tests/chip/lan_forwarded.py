@@ -1,6 +1,6 @@
 """A chip behind QEMU's user networking, whose port is forwarded from loopback: no privileges needed.
 
-It reaches 127.0.0.1 at 10.0.2.2 and tells the others 127.0.0.1.
+It reaches 127.0.0.1 at 10.0.2.2 and gives 127.0.0.1 to the others.
 """
 
 import contextlib

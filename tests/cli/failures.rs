@@ -50,7 +50,7 @@ fn an_address_of_another_machine_cannot_be_bound() {
 }
 
 #[test]
-fn a_coordinators_host_that_nobody_knows_is_told() {
+fn a_coordinators_host_that_nobody_knows_is_an_error() {
     let left = Program::run(&["node", "no-such-host.invalid", "23600", "1234567", "04-01"]);
     assert_failed(&left, &["no-such-host.invalid", "localhost"]);
 }
@@ -125,7 +125,7 @@ fn a_web_server_taken_for_the_coordinator_is_no_coordinator() {
 }
 
 #[test]
-fn who_is_refused_is_told_what_to_do_about_it() {
+fn who_is_refused_gets_a_tip_what_to_do() {
     let gcd = |args: &[&str]| {
         let gcd = Program::start(&[&["gcd", "0", "--log", "json"], args].concat());
         let port = gcd.port().to_string();
@@ -204,7 +204,7 @@ fn coordinator(answer: &'static [u8]) -> u16 {
 }
 
 #[test]
-fn a_coordinators_refusal_is_told_in_its_own_words() {
+fn a_coordinators_refusal_is_logged_as_it_came() {
     for (answer, words) in [
         // As gcd2.py does it, by a pickled text.
         (

@@ -64,9 +64,9 @@ fn join_is_answered_with_everybody_who_ever_joined() {
     }
 }
 
-/// Two programs with one process id both led for ever, and neither was told.
+/// Two programs with one process id both led for ever, and neither noticed.
 #[test]
-fn two_programs_with_one_pid_are_told_of_each_other() {
+fn two_programs_with_one_pid_get_an_event_about_each_other() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let port = gcd.port().to_string();
     let node = ["node", "localhost", &port, "1234567", "--days", "9"];
@@ -77,19 +77,19 @@ fn two_programs_with_one_pid_are_told_of_each_other() {
     let second = Program::start(&node);
     let second_port = second.port();
     // At once: by its first JOIN.
-    let told = second.await_event("pid_in_use");
-    assert_eq!(told["node"], json!([9, 1_234_567]));
-    assert_eq!(told["address"], json!(["127.0.0.1", first_port]));
+    let reported = second.await_event("pid_in_use");
+    assert_eq!(reported["node"], json!([9, 1_234_567]));
+    assert_eq!(reported["address"], json!(["127.0.0.1", first_port]));
     let moved = gcd.await_event("moved");
     assert_eq!(moved["member"], json!([9, 1_234_567]));
     assert_eq!(moved["before"], json!(["127.0.0.1", first_port]));
     // By its next JOIN: a leader asks every ten seconds.
-    let told = first.await_event("pid_in_use");
-    assert_eq!(told["address"], json!(["127.0.0.1", second_port]));
+    let reported = first.await_event("pid_in_use");
+    assert_eq!(reported["address"], json!(["127.0.0.1", second_port]));
 }
 
 #[test]
-fn it_is_keyed_by_address_unless_told() {
+fn it_is_keyed_by_address_by_default() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let answer = ask(gcd.port(), &join(5, 1_234_567, "127.0.0.1", 40_001));
     assert_eq!(unpickled(&answer), "{('127.0.0.1', 40001): (5, 1234567)}");
@@ -226,7 +226,7 @@ fn a_process_id_that_moves_is_reported_with_what_may_be_wrong() {
 }
 
 #[test]
-fn it_listens_where_it_is_told() {
+fn it_listens_at_the_given_port() {
     for (bind, host) in [
         ("127.0.0.2", "127.0.0.2"),
         ("localhost", "127.0.0.1"),

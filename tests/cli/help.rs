@@ -306,7 +306,7 @@ const ALL: &[&str] = &[
 ];
 
 #[test]
-fn every_flag_is_told_with_its_default() {
+fn every_flag_is_shown_with_its_default() {
     let commands = [
         ("node", NODE),
         ("gcd", GCD),

@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::program::{Left, Program, free_port};
 use crate::schema::Schema;
 
-/// Checks the form of every line, and returns how often each of `events` was told.
+/// Checks the form of every line, and returns how often each of `events` was logged.
 fn check<const N: usize>(left: &Left, events: [&str; N]) -> [usize; N] {
     let schema = Schema::new();
-    let mut told = [0; N];
+    let mut counts = [0; N];
     let mut latest = 0.0;
     for text in &left.out {
         let line = schema.check(text);
@@ -48,11 +48,11 @@ fn check<const N: usize>(left: &Left, events: [&str; N]) -> [usize; N] {
             }
             _ => {}
         }
-        for (event, count) in events.iter().zip(&mut told) {
+        for (event, count) in events.iter().zip(&mut counts) {
             *count += usize::from(line["event"] == **event);
         }
     }
-    told
+    counts
 }
 
 fn is_pid(value: &Value) -> bool {
@@ -72,7 +72,7 @@ fn a_groups_log_has_the_promised_form() {
     let left = Program::run(&args);
     assert_eq!(left.code, Some(0), "{left:?}");
     assert_eq!(left.err, "");
-    let told = check(
+    let counts = check(
         &left,
         [
             "listening",
@@ -83,9 +83,9 @@ fn a_groups_log_has_the_promised_form() {
             "summary",
         ],
     );
-    assert_eq!(told[..2], [5, 5]);
-    assert!(told[2] >= 5 && told[3] >= 5, "{told:?}");
-    assert_eq!(told[4..], [5, 1]);
+    assert_eq!(counts[..2], [5, 5]);
+    assert!(counts[2] >= 5 && counts[3] >= 5, "{counts:?}");
+    assert_eq!(counts[4..], [5, 1]);
 
     let lines = left.json();
     let summary = lines.last().expect("a last line");
@@ -117,7 +117,7 @@ fn a_groups_log_has_the_promised_form() {
 }
 
 #[test]
-fn failures_are_told_when_they_are_feigned() {
+fn failures_are_logged_when_they_are_feigned() {
     let args = [
         "lab",
         "--members",
@@ -163,14 +163,14 @@ fn a_lone_nodes_log_has_the_promised_form() {
         "400ms",
     ];
     let left = Program::run(&[&args[..], &["--log", "json", "--seed", "1"]].concat());
-    let told = check(&left, ["listening", "rejected", "stopped", "joined"]);
-    assert_eq!([told[0], told[2], told[3]], [1, 1, 0]);
-    assert!(told[1] >= 1);
+    let counts = check(&left, ["listening", "rejected", "stopped", "joined"]);
+    assert_eq!([counts[0], counts[2], counts[3]], [1, 1, 0]);
+    assert!(counts[1] >= 1);
     assert_eq!(left.json()[0]["node"], serde_json::json!([9, 1_234_567]));
 }
 
 #[test]
-fn a_drawn_seed_is_told_beside_the_data() {
+fn a_drawn_seed_is_written_beside_the_data() {
     let left = Program::run(&["lab", "--for", "10ms", "--log", "json"]);
     let seed = left.err.strip_prefix("seed ").expect("the seed");
     let seed = seed.split(' ').next().expect("a number");

@@ -42,7 +42,7 @@ fn two_labs_with_one_coordinator_are_one_group() {
             }
         }
     }
-    // Until both labs have been told to end: what the second makes of the end of the first is
+    // Until both labs have been asked to end: what the second makes of the end of the first is
     // another matter.
     for lab in labs {
         lab.signal(Signal::TERM);
@@ -54,7 +54,7 @@ fn two_labs_with_one_coordinator_are_one_group() {
 }
 
 #[test]
-fn members_that_are_refused_are_told_why() {
+fn members_that_are_refused_log_why() {
     let gcd = Program::start(&["gcd", "0", "--capacity", "1", "--log", "json"]);
     let port = gcd.port().to_string();
     let args = ["lab", "--members", "3", "--gcd", "localhost", &port];
@@ -68,7 +68,7 @@ fn members_that_are_refused_are_told_why() {
 }
 
 #[test]
-fn a_coordinator_that_is_not_there_is_told() {
+fn a_coordinator_that_is_not_there_is_reported() {
     let port = free_port().to_string();
     let args = [
         "lab",
@@ -108,7 +108,7 @@ fn thirty_members_and_a_strict_few_are_quiet() {
         .values()
         .map(|count| count.as_u64().expect("a count"));
     let all: u64 = counts.sum();
-    // Each of them joins, and is told who leads.
+    // Each of them joins, and learns who leads.
     assert!((2 * 30 - 1..3_000).contains(&all), "{summary}");
     let left = Program::run(&[
         "lab",

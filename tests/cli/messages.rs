@@ -189,7 +189,7 @@ fn a_log_names_who_is_at_an_address_now() {
     assert!(named.iter().all(|peer| *peer == new), "{named:?}");
 }
 
-/// Two process ids at one address: nobody can tell who it is, unless it says so.
+/// Two process ids at one address: nobody knows who it is, unless it says so.
 #[test]
 fn nobody_is_named_where_two_are_listed_at_one_address() {
     use std::io::{Read as _, Write as _};

@@ -183,7 +183,7 @@ fn probe_decides_what_the_leader_is_asked() {
 }
 
 #[test]
-fn join_tells_who_and_where_as_advertised() {
+fn join_says_who_and_where_as_advertised() {
     for (flags, host) in [
         (&[][..], "127.0.0.1"),
         (&["--advertise", "localhost"], "localhost"),

@@ -191,7 +191,7 @@ fn a_joiner_of_a_settled_group_costs_what_the_rules_allow() {
 }
 
 #[test]
-fn a_trace_tells_what_happens_to_whom() {
+fn a_trace_says_what_happens_to_whom() {
     let left = sim("--members 3 --seed 2 --crash leader@1s --trace");
     assert_eq!(left.code, Some(0), "{left:?}");
     let all = left.out.join("\n");
@@ -216,7 +216,7 @@ fn a_trace_tells_what_happens_to_whom() {
 }
 
 #[test]
-fn who_does_not_agree_is_told_and_how_to_see_it() {
+fn who_does_not_agree_is_named_and_how_to_see_it() {
     // Cut in two to the end, both sides have a leader.
     let args = "--members 4 --partition 2|3@0s..10s --for 9s";
     let left = sim(&format!("{args} --seeds 1..7"));
@@ -276,7 +276,7 @@ fn a_reader_who_leaves_ends_it() {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
-/// Starts a command on a terminal of its own, and tells the last it saw there: up to a text, or
+/// Starts a command on a terminal of its own, and returns the last it saw there: up to a text, or
 /// after three seconds of a command that writes.
 const UP_TO_THE_BAR: &str = r#"
 import os, pty, signal, sys, time
@@ -356,7 +356,7 @@ fn a_run_lasts_as_long_as_agreement_may_take() {
 }
 
 #[test]
-fn what_is_not_checked_is_told() {
+fn what_is_not_checked_is_named() {
     for (args, what) in [
         ("--strict --for 2s", "to the letter none are promised"),
         ("--for 2s", "faults never ended for as long as settling"),
@@ -368,9 +368,9 @@ fn what_is_not_checked_is_told() {
         ("--cut 1-2@0s..100s", "not everybody reached everybody"),
     ] {
         let left = sim(&format!("--seed 1 {args}"));
-        let told = left.out.iter().filter(|line| line.contains("not checked"));
-        let told: Vec<_> = told.filter(|line| line.contains(what)).collect();
-        assert_eq!(told.len(), 1, "{left:?}");
+        let lines = left.out.iter().filter(|line| line.contains("not checked"));
+        let lines: Vec<_> = lines.filter(|line| line.contains(what)).collect();
+        assert_eq!(lines.len(), 1, "{left:?}");
     }
     let left = sim("--seed 1 --crash leader@3s");
     assert!(!left.out.join("\n").contains("not checked"), "{left:?}");

@@ -104,7 +104,7 @@ fn leads_on(log: &str) {
 }
 
 #[test]
-fn a_leader_whose_log_is_not_read_leads_on_and_ends_when_told() {
+fn a_leader_whose_log_is_not_read_leads_on_and_ends_when_asked() {
     for log in ["json", "text"] {
         leads_on(log);
     }

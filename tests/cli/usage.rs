@@ -426,7 +426,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
 ];
 
 #[test]
-fn what_is_wrong_is_told_and_what_to_do() {
+fn what_is_wrong_is_said_and_what_to_do() {
     for (args, expected) in WRONG {
         let left = Program::run(args);
         assert_eq!(left.code, Some(2), "{args:?}: {left:?}");
@@ -439,7 +439,7 @@ fn what_is_wrong_is_told_and_what_to_do() {
                 left.err
             );
         }
-        let does_tell = left.err.contains("tip: ") || left.err.contains("--help");
-        assert!(does_tell, "{args:?}: {}", left.err);
+        let does_report = left.err.contains("tip: ") || left.err.contains("--help");
+        assert!(does_report, "{args:?}: {}", left.err);
     }
 }

@@ -20,11 +20,11 @@ fn the_least_has_fewer_days_then_the_smaller_id() {
     // Of two with the same birthday only the greater id is asked.
     let mut me = config(100);
     me.me.pid.id = 5_000_000;
-    let mut twins = members([1, 2]);
-    twins[0].pid = pid(100, 4_999_999);
-    twins[1].pid = pid(100, 5_000_001);
-    let mut lab = Lab::joined(me, &twins);
-    lab.expect_elections(&twins[1..]);
+    let mut rivals = members([1, 2]);
+    rivals[0].pid = pid(100, 4_999_999);
+    rivals[1].pid = pid(100, 5_000_001);
+    let mut lab = Lab::joined(me, &rivals);
+    lab.expect_elections(&rivals[1..]);
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn joins_then_starts_an_election() {
 #[test]
 fn election_goes_to_every_greater_member_and_only_those_with_everyone_in_the_list() {
     // The coordinator's reply leaves the newcomer out, as the assignment has it, or not.
-    for told in [members([1, 3, 7, 8, 9]), members([1, 3, 5, 7, 8, 9])] {
-        let mut lab = Lab::joined(config(5), &told);
+    for list in [members([1, 3, 7, 8, 9]), members([1, 3, 5, 7, 8, 9])] {
+        let mut lab = Lab::joined(config(5), &list);
         let list = lab.expect_elections(&members([7, 8, 9]));
         assert_eq!(list, members([1, 3, 5, 7, 8, 9]));
     }
@@ -66,7 +66,7 @@ fn election_is_answered_ok_at_once() {
 fn election_s_list_is_merged_before_the_election_it_starts() {
     let mut lab = follower(5, &members([3, 9]));
     lab.election(&members([2, 3, 7, 12]));
-    // Those it told of are asked too, and told of.
+    // Those it named are asked too, and are in the list.
     let list = lab.expect_elections(&members([7, 9, 12]));
     assert_eq!(list, members([2, 3, 5, 7, 9, 12]));
 }
@@ -109,7 +109,7 @@ fn not_in_an_election_an_election_starts_one() {
 }
 
 #[test]
-fn the_greatest_of_all_wins_at_once_and_tells_everyone() {
+fn the_greatest_of_all_wins_at_once_and_announces_itself_to_everyone() {
     let mut lab = Lab::joined(config(9), &members([3, 5, 7]));
     lab.expect_leader(pid(9));
     assert_eq!(
@@ -134,7 +134,7 @@ fn none_of_the_greater_answers_in_time_so_i_win() {
     assert_eq!(lab.node.phase(), Phase::Electing);
     lab.wait(1);
     lab.expect_leader(pid(5));
-    // Everyone is told, those who did not answer too; the greater ones are not in the list.
+    // It is announced to everyone, those who did not answer too; the greater ones are not in the list.
     let payload = lab.expect_coordinators(&members([3, 7, 8]));
     assert_eq!(payload, members([3, 5]));
 }
@@ -172,12 +172,12 @@ fn coordinator_ends_the_election_merges_the_list_and_names_the_leader() {
 }
 
 #[test]
-fn the_outcome_of_every_election_is_told_though_the_leader_is_the_same() {
+fn the_outcome_of_every_election_is_reported_though_the_leader_is_the_same() {
     let mut lab = follower(5, &members([3, 9]));
     for _ in 0..2 {
         lab.election(&members([3]));
         lab.coordinator(&members([3, 5, 9]));
-        let told = [
+        let reported = [
             Event::Election {
                 cause: Cause::Asked,
             },
@@ -186,8 +186,8 @@ fn the_outcome_of_every_election_is_told_though_the_leader_is_the_same() {
                 reason: Reason::Announced,
             },
         ];
-        assert_eq!(lab.take_events(), told);
-        // Said again without an election it is no news.
+        assert_eq!(lab.take_events(), reported);
+        // Said again without an election it is not reported.
         lab.coordinator(&members([3, 5, 9]));
         assert_eq!(lab.take_events(), []);
         lab.wait(400);
@@ -197,10 +197,10 @@ fn the_outcome_of_every_election_is_told_though_the_leader_is_the_same() {
 #[test]
 fn coordinator_is_not_answered() {
     let mut lab = follower(5, &members([3, 9]));
-    let heard = lab.coordinator(&members([3, 5, 9]));
+    let incoming = lab.coordinator(&members([3, 5, 9]));
     lab.wait(1_000);
-    assert_eq!(lab.answer_on(heard), None);
-    assert!(lab.closed_at(heard).is_some());
+    assert_eq!(lab.answer_on(incoming), None);
+    assert!(lab.closed_at(incoming).is_some());
 }
 
 /// The gaps in milliseconds between PROBEs to a leader that answers.
@@ -303,7 +303,7 @@ fn sockets_are_not_used_again() {
     lab.members(&members([3, 7, 9]));
     lab.wait(200);
     lab.coordinator(&members([3, 7, 9]));
-    let heard = [lab.election(&members([3])), lab.probe()];
+    let incoming = [lab.election(&members([3])), lab.probe()];
     lab.wait(60_000);
     let sent = [Kind::Join, Kind::Election, Kind::Probe].map(|kind| lab.all(kind));
     assert!(sent.iter().all(|sent| !sent.is_empty()));
@@ -318,14 +318,14 @@ fn sockets_are_not_used_again() {
         .filter(|exchange| lab.closed_at(**exchange).is_none());
     assert!(open.count() <= 1);
     assert!(
-        heard
+        incoming
             .iter()
             .all(|exchange| lab.closed_at(*exchange).is_some())
     );
     assert!(lab.open_exchanges() <= 1);
 }
 
-/// A node that plays dead in this way, with nobody around it.
+/// A node that feigns failure in this way, with nobody around it.
 fn feigning(seed: u64, mode: FeignMode) -> Lab {
     let mut me = config(9);
     me.seed = seed;
@@ -386,7 +386,7 @@ fn spread(drawn: &[Duration], low: u64, high: u64) {
     }
 }
 
-/// Waits until the node plays dead.
+/// Waits until the node feigns failure.
 fn until_failed(lab: &mut Lab) {
     assert!(lab.wait_for(10_100, |lab| lab.node.phase() == Phase::Failed));
     lab.forget();
@@ -460,8 +460,8 @@ fn what_is_received_in_a_feigned_failure_is_neither_counted_nor_believed() {
     let mut lab = feigning(3, FeignMode::Ignore);
     until_failed(&mut lab);
     let (before, known) = (lab.node.counters().received, lab.roster());
-    let stranger = member(40);
-    let announced = lab.coordinator(&[member(3), stranger]);
+    let unknown = member(40);
+    let announced = lab.coordinator(&[member(3), unknown]);
     lab.election(&[member(4), member(9)]);
     lab.probe();
     assert_eq!(lab.node.counters().received, before);
@@ -475,7 +475,7 @@ fn what_is_received_in_a_feigned_failure_is_neither_counted_nor_believed() {
     assert!(
         lab.all(Kind::Election)
             .iter()
-            .all(|sent| sent.to != stranger.addr)
+            .all(|sent| sent.to != unknown.addr)
     );
     assert_ne!(lab.leader(), Some(40));
 }
@@ -517,7 +517,7 @@ fn recovery_answers_nobody_twice() {
     lab.wait(5_000);
 }
 
-/// The lab's own program tells incoming states by their names: all but those that send.
+/// The lab's own program logs incoming states by their names: all but those that send.
 #[test]
 fn states_have_the_lab_s_names_and_its_sense_of_incoming() {
     let all = [

@@ -7,15 +7,15 @@ use bully::{
     Addr, Checked, Event, Exchange, Full, Gone, Incoming, Member, Net, Origin, Refusal, Reply,
     Request, Roster,
 };
-use bully_tests::owned::{Answer, Message, News};
+use bully_tests::owned::{Answer, Input, Message};
 use bully_tests::people::{DIRECTORY, member, members, pid};
 
 /// A network that reports what it is given to, and opens exchanges by the number it is given.
 #[derive(Default)]
 struct Played {
     next: u32,
-    input: Vec<(Exchange, News)>,
-    lent: Option<News>,
+    input: Vec<(Exchange, Input)>,
+    lent: Option<Input>,
 }
 
 impl Net for Played {
@@ -24,8 +24,8 @@ impl Net for Played {
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let (exchange, news) = self.input.pop()?;
-        Some((exchange, self.lent.insert(news).lend()))
+        let (exchange, input) = self.input.pop()?;
+        Some((exchange, self.lent.insert(input).lend()))
     }
 
     fn reply(&mut self, _: Exchange, _: Reply<'_>) {}
@@ -45,7 +45,7 @@ const GREATER: Member = member(9);
 trait Steps {
     fn open_as(&mut self, number: u32, to: Addr, request: Request<'_>);
     fn ask(&mut self, number: u32, request: Request<'_>);
-    fn told(&mut self, number: u32, news: News);
+    fn report(&mut self, number: u32, input: Input);
     fn asked(&mut self, number: u32, message: Message);
 }
 
@@ -59,14 +59,14 @@ impl Steps for Net4 {
         self.open_as(number, GREATER.addr, request);
     }
 
-    fn told(&mut self, number: u32, news: News) {
-        self.inner_mut().input = vec![(Exchange(number), news)];
+    fn report(&mut self, number: u32, input: Input) {
+        self.inner_mut().input = vec![(Exchange(number), input)];
         assert!(self.recv().is_some());
     }
 
     fn asked(&mut self, number: u32, message: Message) {
-        self.told(number, News::Accepted);
-        self.told(number, News::Request(message));
+        self.report(number, Input::Accepted);
+        self.report(number, Input::Request(message));
     }
 }
 
@@ -83,8 +83,8 @@ const BY_THE_CORE: &[Case] = &[
     }),
     ("one more accepted and kept", "core, rule a", |net| {
         for number in 1..5 { net.ask(number, PROBE); }
-        net.told(7, News::Accepted);
-        net.told(1, News::Sent);
+        net.report(7, Input::Accepted);
+        net.report(1, Input::Sent);
     }),
     ("closes what is not open", "core, rule b", |net| net.close(Exchange(1))),
     ("closes twice", "core, rule b", |net| {
@@ -98,7 +98,7 @@ const BY_THE_CORE: &[Case] = &[
         net.reply(Exchange(1), OK);
     }),
     ("answers before the request", "core, rule c", |net| {
-        net.told(1, News::Accepted);
+        net.report(1, Input::Accepted);
         net.reply(Exchange(1), OK);
     }),
     ("answers twice", "core, rule c", |net| {
@@ -167,70 +167,70 @@ const BY_THE_CORE: &[Case] = &[
 const BY_THE_NETWORK: &[Case] = &[
     ("one number for two", "network, rule 3", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Accepted);
+        net.report(1, Input::Accepted);
     }),
     ("Sent twice", "network, rule 4", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Sent);
-        net.told(1, News::Sent);
+        net.report(1, Input::Sent);
+        net.report(1, Input::Sent);
     }),
     ("Sent after the answer", "network, rule 4", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Reply(Answer::Ok));
-        net.told(1, News::Sent);
+        net.report(1, Input::Reply(Answer::Ok));
+        net.report(1, Input::Sent);
     }),
     ("Sent before there is an answer", "network, rule 4", |net| {
         net.asked(1, Message::Probe);
-        net.told(1, News::Sent);
+        net.report(1, Input::Sent);
     }),
     ("a second request", "network, rule 4", |net| {
         net.asked(1, Message::Probe);
-        net.told(1, News::Request(Message::Probe));
+        net.report(1, Input::Request(Message::Probe));
     }),
     ("something else after the request", "network, rule 4", |net| {
         net.asked(1, Message::Probe);
-        net.told(1, News::Request(Message::Unfit(Refusal::NotAMessage)));
+        net.report(1, Input::Request(Message::Unfit(Refusal::NotAMessage)));
     }),
     ("a request in place of an answer", "network, rule 4", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Request(Message::Probe));
+        net.report(1, Input::Request(Message::Probe));
     }),
     ("an answer in place of a request", "network, rule 4", |net| {
-        net.told(1, News::Accepted);
-        net.told(1, News::Reply(Answer::Ok));
+        net.report(1, Input::Accepted);
+        net.report(1, Input::Reply(Answer::Ok));
     }),
     ("a second answer", "network, rule 4", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Reply(Answer::Ok));
-        net.told(1, News::Reply(Answer::Ok));
+        net.report(1, Input::Reply(Answer::Ok));
+        net.report(1, Input::Reply(Answer::Ok));
     }),
     ("an answer after the end", "network, rule 5", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Done);
-        net.told(1, News::Reply(Answer::Ok));
+        net.report(1, Input::Done);
+        net.report(1, Input::Reply(Answer::Ok));
     }),
     ("two ends", "network, rule 5", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Gone(Gone::Reset));
-        net.told(1, News::Done);
+        net.report(1, Input::Gone(Gone::Reset));
+        net.report(1, Input::Done);
     }),
     ("input of what is closed", "network, rule 6", |net| {
         net.ask(1, PROBE);
         net.close(Exchange(1));
-        net.told(1, News::Sent);
+        net.report(1, Input::Sent);
     }),
-    ("input of what never was", "network, rule 6", |net| net.told(1, News::Done)),
+    ("input of what never was", "network, rule 6", |net| net.report(1, Input::Done)),
     ("OK to COORDINATOR", "network, rule 7", |net| {
         net.ask(1, Request::Coordinator(Roster::new(&[ME]).unwrap()));
-        net.told(1, News::Reply(Answer::Ok));
+        net.report(1, Input::Reply(Answer::Ok));
     }),
     ("members for a PROBE", "network, rule 7", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Reply(Answer::Members(members([9]))));
+        net.report(1, Input::Reply(Answer::Members(members([9]))));
     }),
     ("PROBE is refused", "network, rule 7", |net| {
         net.ask(1, PROBE);
-        net.told(1, News::Reply(Answer::Refused(Refusal::Full)));
+        net.report(1, Input::Reply(Answer::Refused(Refusal::Full)));
     }),
 ];
 
@@ -274,17 +274,17 @@ fn what_the_rules_allow_passes() {
         let list = [ME, GREATER];
         let list = Roster::new(&list).unwrap().with_revision(1);
         net.ask(1, Request::Election(list));
-        net.told(1, News::Sent);
-        net.told(1, News::Reply(Answer::Ok));
-        net.told(1, News::Done);
+        net.report(1, Input::Sent);
+        net.report(1, Input::Reply(Answer::Ok));
+        net.report(1, Input::Done);
         net.ask(2, PROBE);
-        net.told(2, News::Reply(Answer::Ok));
+        net.report(2, Input::Reply(Answer::Ok));
         net.asked(3, Message::Probe);
-        net.told(3, News::Done);
+        net.report(3, Input::Done);
         net.reply(Exchange(3), OK);
-        net.told(4, News::Accepted);
+        net.report(4, Input::Accepted);
         // There is no slot for this one.
-        net.told(5, News::Accepted);
+        net.report(5, Input::Accepted);
         assert_eq!(net.open_exchanges(), 5);
         net.close(Exchange(5));
         for number in 1..5 {

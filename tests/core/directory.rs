@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bully::{Addr, Checked, Directory, DirectoryEvent, Exchange, Instant, Member, Pid, Refusal};
-use bully_tests::owned::{Answer, Message, News};
+use bully_tests::owned::{Answer, Input, Message};
 use bully_tests::people::{at, member, members};
 use bully_tests::script::{Habit, Wire};
 
@@ -41,14 +41,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
         }
     }
 
-    fn input(&mut self, exchange: Exchange, news: News) -> Vec<DirectoryEvent> {
-        self.net.inner_mut().tell(Duration::ZERO, exchange, news);
+    fn input(&mut self, exchange: Exchange, input: Input) -> Vec<DirectoryEvent> {
+        self.net.inner_mut().report(Duration::ZERO, exchange, input);
         self.poll()
     }
 
     fn connect(&mut self) -> Exchange {
         let exchange = self.net.inner_mut().number();
-        self.input(exchange, News::Accepted);
+        self.input(exchange, Input::Accepted);
         exchange
     }
 
@@ -72,7 +72,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
 
     fn request(&mut self, message: Message) -> (Answer, DirectoryEvent) {
         let exchange = self.connect();
-        let events = self.input(exchange, News::Request(message));
+        let events = self.input(exchange, Input::Request(message));
         let answer = self.answer(exchange).expect("nobody is left without");
         (answer, events[0])
     }
@@ -84,7 +84,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Gcd<MEMBERS, EXCHANGES> {
     /// Somebody asks to join; what came of it at once.
     fn ask(&mut self, member: Member) -> (Exchange, Vec<DirectoryEvent>) {
         let exchange = self.connect();
-        let events = self.input(exchange, News::Request(Message::Join(member)));
+        let events = self.input(exchange, Input::Request(Message::Join(member)));
         (exchange, events)
     }
 
@@ -170,7 +170,7 @@ fn a_member_that_comes_back_elsewhere_is_known_there_only() {
     assert_eq!(gcd.directory.roster().members(), [at(2, 9)]);
 }
 
-/// Two programs with one process id both led for ever, and neither was told.
+/// Two programs with one process id both led for ever, and neither noticed.
 #[test]
 fn who_joins_with_a_pid_that_is_listed_elsewhere_is_answered_with_both_addresses() {
     let mut gcd = Gcd::new();
@@ -178,7 +178,7 @@ fn who_joins_with_a_pid_that_is_listed_elsewhere_is_answered_with_both_addresses
     let both = vec![at(2, 9), member(2)];
     for now in [at(2, 9), member(2), at(2, 9)] {
         assert_eq!(gcd.join(now), Answer::Members(both.clone()));
-        // Others are told of one.
+        // Others get one of the two.
         assert_eq!(gcd.directory.roster().members(), [now]);
         assert_eq!(gcd.join(now), Answer::Members(vec![now]));
     }
@@ -378,7 +378,7 @@ fn all_exchanges_are_for_clients_as_long_as_there_are_slots_in_the_table() {
     let clients: Vec<_> = (0..16).map(|_| gcd.connect()).collect();
     assert_eq!(gcd.net.open_exchanges(), 16);
     for client in clients {
-        gcd.input(client, News::Request(Message::Join(member(5))));
+        gcd.input(client, Input::Request(Message::Join(member(5))));
         assert!(matches!(gcd.answer(client), Some(Answer::Members(_))));
     }
 }
@@ -406,8 +406,8 @@ fn deadlines_pass_in_a_flood_of_messages() {
     let mut polls = 0;
     for _ in 0..1_000 {
         let exchange = gcd.net.inner_mut().number();
-        for news in [News::Accepted, News::Request(Message::Probe)] {
-            gcd.net.inner_mut().tell(Duration::ZERO, exchange, news);
+        for input in [Input::Accepted, Input::Request(Message::Probe)] {
+            gcd.net.inner_mut().report(Duration::ZERO, exchange, input);
         }
     }
     while !gcd.net.inner().is_closed(silent) {
@@ -425,7 +425,7 @@ fn input_that_is_left_makes_the_next_poll_due_at_once() {
         let client = gcd.net.inner_mut().number();
         gcd.net
             .inner_mut()
-            .tell(Duration::ZERO, client, News::Accepted);
+            .report(Duration::ZERO, client, Input::Accepted);
     }
     assert_eq!(gcd.directory.poll(gcd.now, &mut gcd.net), None);
     assert_eq!(gcd.directory.poll_at(), Some(gcd.now));

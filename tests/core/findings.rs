@@ -6,7 +6,7 @@ use bully::{
     Addr, Cause, Config, Event, Exchange, Feign, FeignMode, Full, Incoming, Instant, Member, Net,
     Node, Phase, Reply, Request, Roster,
 };
-use bully_tests::owned::{Answer, Kind, Message, News};
+use bully_tests::owned::{Answer, Input, Kind, Message};
 use bully_tests::people::{DIRECTORY, at, config, member, members};
 use bully_tests::script::{Habit, Lab, Script, Wire, follower};
 
@@ -46,8 +46,11 @@ fn a_lesser_member_is_told_at_its_other_address_if_the_first_one_does_not_accept
             lab.election(&[at(3, live), member(9)]);
             lab.wait(2_000);
         }
-        let told = count(&lab, Kind::Coordinator, Addr(live));
-        assert!(told > 0, "dead at {dead}, live at {live}: it is not told");
+        let announced = count(&lab, Kind::Coordinator, Addr(live));
+        assert!(
+            announced > 0,
+            "dead at {dead}, live at {live}: it is not announced"
+        );
     }
 }
 
@@ -103,7 +106,7 @@ fn input_that_is_left_makes_the_next_poll_due_at_once() {
     for _ in 0..40 {
         lab.later(Message::Probe);
     }
-    // A caller that polls when it is told to, and no more often.
+    // A caller that polls when `poll_at` says, and no more often.
     let mut polls = 0;
     while lab.node.poll_at().is_none_or(|at| at <= lab.now()) || polls == 0 {
         lab.poll_once();
@@ -352,29 +355,29 @@ fn an_answer_to_an_announcement_is_not_taken_for_one_to_an_election() {
     net.habit(member(3).addr, Habit::Keeps);
     net.habit(member(9).addr, Habit::Silent);
     let mut now = Instant::ZERO;
-    let mut say = |net: &mut Wire, exchange, news: &[News]| {
+    let mut say = |net: &mut Wire, exchange, input: &[Input]| {
         now = now + Duration::from_millis(400);
-        for news in news {
-            net.tell(Duration::ZERO, exchange, news.clone());
+        for input in input {
+            net.report(Duration::ZERO, exchange, input.clone());
         }
         while node.poll(now, net).is_some() || net.pending() > 0 {}
         node.phase()
     };
     let asks = |list: &[Member]| {
         let election = Message::Election(list.to_vec());
-        [News::Accepted, News::Request(election)]
+        [Input::Accepted, Input::Request(election)]
     };
     let lesser = net.number();
     let phase = say(&mut net, lesser, &asks(&members([3])));
     assert_eq!(phase, Phase::Leading);
     say(&mut net, lesser, &[]);
-    let announced = net.opened().last().expect("3 is told").clone();
+    let announced = net.opened().last().expect("an announcement to 3").clone();
     assert_eq!(announced.message.kind(), Kind::Coordinator);
     let again = net.number();
     let phase = say(&mut net, again, &asks(&members([3, 9])));
     assert_eq!(phase, Phase::Electing);
     assert!(!net.is_closed(announced.exchange));
-    let phase = say(&mut net, announced.exchange, &[News::Reply(Answer::Ok)]);
+    let phase = say(&mut net, announced.exchange, &[Input::Reply(Answer::Ok)]);
     assert_ne!(phase, Phase::Waiting, "it waits for a lesser one to lead");
 }
 

@@ -10,10 +10,10 @@ use bully_tests::people::{config, member};
 fn a_leader_that_crashes_is_replaced_and_comes_back_elsewhere() {
     for seed in 0..10 {
         let mut group = Group::<32, 16>::new(seed);
-        let seats: Vec<usize> = (1..=10).map(|days| group.start(config(days))).collect();
+        let slots: Vec<usize> = (1..=10).map(|days| group.start(config(days))).collect();
         group.run(Duration::from_secs(5));
         assert!(group.settled(), "{:?}", group.leaders());
-        group.crash(seats[9]);
+        group.crash(slots[9]);
         group.run(Duration::from_secs(5));
         assert!(group.settled(), "{:?}", group.leaders());
         let mut back = config(10);
@@ -29,13 +29,13 @@ fn a_silent_host_at_the_top_delays_an_election_and_does_not_prevent_it() {
     for seed in 0..10 {
         let mut group = Group::<32, 16>::new(seed);
         let top = group.start(config(10));
-        let seats: Vec<usize> = (1..=9).map(|days| group.start(config(days))).collect();
+        let slots: Vec<usize> = (1..=9).map(|days| group.start(config(days))).collect();
         group.run(Duration::from_secs(8));
         group.crash(top);
         group.silent(member(10).addr);
         group.run(Duration::from_secs(10));
         assert!(group.settled(), "{:?}", group.leaders());
-        assert!(seats.iter().all(|seat| !group.events(*seat).is_empty()));
+        assert!(slots.iter().all(|slot| !group.events(*slot).is_empty()));
     }
 }
 
@@ -61,7 +61,7 @@ fn a_quiet_group_sends_probes_and_its_leader_now_and_then_a_join() {
     assert!((250..370).contains(&probes), "{probes}");
 }
 
-/// All play dead now and then. Among those who are up, two that lead find out soon.
+/// All feign failure now and then. Among those who are up, two that lead find out soon.
 #[test]
 fn members_that_play_dead_agree_again_and_again() {
     for mode in [FeignMode::Close, FeignMode::Ignore] {
@@ -104,13 +104,13 @@ fn members_that_play_dead_agree_again_and_again() {
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
         let mut group = Group::<16, 16>::new(seed);
-        let seats: Vec<usize> = (1..=8).map(|days| group.start(config(days))).collect();
+        let slots: Vec<usize> = (1..=8).map(|days| group.start(config(days))).collect();
         group.run(Duration::from_secs(5));
-        group.crash(seats[7]);
+        group.crash(slots[7]);
         group.run(Duration::from_secs(20));
-        seats
+        slots
             .into_iter()
-            .map(|seat| group.events(seat).to_vec())
+            .map(|slot| group.events(slot).to_vec())
             .collect::<Vec<_>>()
     };
     assert_eq!(run(4), run(4));

@@ -8,12 +8,12 @@ use bully::{
     Node, Phase, Refusal, Reply, Request,
 };
 use bully_tests::group::Dice;
-use bully_tests::owned::{Answer, Kind, Message, News};
+use bully_tests::owned::{Answer, Input, Kind, Message};
 use bully_tests::people::{at, config, member};
 
-/// What may still be told of an exchange.
+/// What may still be reported of an exchange.
 #[derive(Clone, Copy, Debug)]
-struct Talk {
+struct ExchangeState {
     /// What the node asked, if it did.
     ours: Option<Kind>,
     /// What was asked of the node.
@@ -24,15 +24,15 @@ struct Talk {
     over: bool,
 }
 
-/// The network: at most `budget` news are told until the driver allows more.
+/// The network: at most `budget` inputs are reported until the driver allows more.
 #[derive(Debug)]
 struct Hostile {
     dice: Dice,
     budget: u64,
     /// One in so many exchanges is refused for want of room.
     full_one_in: u64,
-    talks: BTreeMap<Exchange, Talk>,
-    telling: Option<News>,
+    states: BTreeMap<Exchange, ExchangeState>,
+    lent_input: Option<Input>,
     log: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl Hostile {
     fn number(&self) -> Exchange {
         let free = (0..)
             .map(Exchange)
-            .find(|number| !self.talks.contains_key(number));
+            .find(|number| !self.states.contains_key(number));
         free.expect("there are always numbers left")
     }
 
@@ -68,52 +68,52 @@ impl Hostile {
         }
     }
 
-    fn end(&mut self) -> News {
+    fn end(&mut self) -> Input {
         match self.dice.below(4) {
-            0 => News::Done,
-            1 => News::Gone(Gone::Refused),
-            2 => News::Gone(Gone::Reset),
-            _ => News::Gone(Gone::Malformed),
+            0 => Input::Done,
+            1 => Input::Gone(Gone::Refused),
+            2 => Input::Gone(Gone::Reset),
+            _ => Input::Gone(Gone::Malformed),
         }
     }
 
-    /// Something that may be told of this exchange.
-    fn next(&mut self, talk: Talk) -> Option<News> {
-        if talk.over {
+    /// Something that may be reported of this exchange.
+    fn next(&mut self, state: ExchangeState) -> Option<Input> {
+        if state.over {
             return None;
         }
         if self.dice.below(6) == 0 {
             return Some(self.end());
         }
-        match talk {
-            Talk {
+        match state {
+            ExchangeState {
                 ours: Some(_),
                 sent: false,
                 ..
-            } => Some(News::Sent),
-            Talk {
+            } => Some(Input::Sent),
+            ExchangeState {
                 ours: Some(kind),
                 replied: false,
                 ..
             } => match kind {
                 Kind::Join if self.dice.below(3) == 0 => {
-                    Some(News::Reply(Answer::Refused(Refusal::Full)))
+                    Some(Input::Reply(Answer::Refused(Refusal::Full)))
                 }
-                Kind::Join => Some(News::Reply(Answer::Members(self.members()))),
-                Kind::Election | Kind::Probe => Some(News::Reply(Answer::Ok)),
+                Kind::Join => Some(Input::Reply(Answer::Members(self.members()))),
+                Kind::Election | Kind::Probe => Some(Input::Reply(Answer::Ok)),
                 _ => None,
             },
-            Talk {
+            ExchangeState {
                 ours: None,
                 asked: false,
                 ..
-            } => Some(News::Request(self.message())),
-            Talk {
+            } => Some(Input::Request(self.message())),
+            ExchangeState {
                 ours: None,
                 replied: true,
                 sent: false,
                 ..
-            } => Some(News::Sent),
+            } => Some(Input::Sent),
             _ => None,
         }
     }
@@ -128,14 +128,14 @@ impl Net for Hostile {
         let exchange = self.number();
         let message = Message::from(request);
         let ours = Some(message.kind());
-        let talk = Talk {
+        let state = ExchangeState {
             ours,
             asked: false,
             sent: false,
             replied: false,
             over: false,
         };
-        self.talks.insert(exchange, talk);
+        self.states.insert(exchange, state);
         self.log
             .push(format!("{exchange:?} to {to:?}: {message:?}"));
         Ok(exchange)
@@ -146,44 +146,47 @@ impl Net for Hostile {
             self.budget -= 1;
             if self.dice.below(4) == 0 {
                 let exchange = self.number();
-                let talk = Talk {
+                let state = ExchangeState {
                     ours: None,
                     asked: false,
                     sent: false,
                     replied: false,
                     over: false,
                 };
-                self.talks.insert(exchange, talk);
+                self.states.insert(exchange, state);
                 return Some((exchange, Incoming::Accepted));
             }
-            let nth = self.dice.below(self.talks.len().max(1) as u64) as usize;
-            let Some((&exchange, &talk)) = self.talks.iter().nth(nth) else {
+            let nth = self.dice.below(self.states.len().max(1) as u64) as usize;
+            let Some((&exchange, &state)) = self.states.iter().nth(nth) else {
                 continue;
             };
-            let Some(news) = self.next(talk) else {
+            let Some(input) = self.next(state) else {
                 continue;
             };
-            let talk = self.talks.get_mut(&exchange)?;
-            match news {
-                News::Sent => talk.sent = true,
-                News::Request(_) => talk.asked = true,
-                News::Reply(_) => talk.replied = true,
-                News::Done | News::Gone(_) => talk.over = true,
-                News::Accepted => {}
+            let state = self.states.get_mut(&exchange)?;
+            match input {
+                Input::Sent => state.sent = true,
+                Input::Request(_) => state.asked = true,
+                Input::Reply(_) => state.replied = true,
+                Input::Done | Input::Gone(_) => state.over = true,
+                Input::Accepted => {}
             }
-            return Some((exchange, self.telling.insert(news).lend()));
+            return Some((exchange, self.lent_input.insert(input).lend()));
         }
         None
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
-        self.talks.get_mut(&on).expect("Checked has looked").replied = true;
+        self.states
+            .get_mut(&on)
+            .expect("Checked has looked")
+            .replied = true;
         self.log
             .push(format!("{on:?} answered {:?}", Answer::from(reply)));
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.talks.remove(&exchange);
+        self.states.remove(&exchange);
         self.log.push(format!("{exchange:?} closed"));
     }
 
@@ -234,8 +237,8 @@ impl Run {
             full_one_in: [5, 50, 5_000][dice.below(3) as usize],
             dice,
             budget: 0,
-            talks: BTreeMap::new(),
-            telling: None,
+            states: BTreeMap::new(),
+            lent_input: None,
             log: Vec::new(),
         };
         Self {
@@ -263,13 +266,13 @@ impl Run {
             self.silence(until);
             self.net.inner_mut().budget = 1 + pace.below(8);
             self.poll(self.now);
-            // What the node left unread is not news any more.
+            // What the node left unread does not come any more.
             self.net.inner_mut().budget = 0;
             self.poll(self.now);
         }
     }
 
-    /// No news until then.
+    /// No input until then.
     fn silence(&mut self, until: Instant) {
         let millisecond = Duration::from_millis(1);
         loop {
@@ -291,8 +294,8 @@ impl Run {
     }
 
     fn poll(&mut self, now: Instant) {
-        for told in 0.. {
-            assert!(told < 1_000, "one moment goes on for ever");
+        for count in 0.. {
+            assert!(count < 1_000, "one moment goes on for ever");
             let event = self.node.poll(now, &mut self.net);
             let did = self
                 .net

@@ -1,7 +1,7 @@
 //! JOIN: the first thing a node does, and what it does when that fails.
 
 use bully::{Cause, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
-use bully_tests::owned::{Answer, Kind, News};
+use bully_tests::owned::{Answer, Input, Kind};
 use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab};
 
@@ -37,16 +37,16 @@ fn pauses_grow_from_half_a_second_to_eight_while_the_coordinator_is_away() {
         backs_off(&pauses);
         assert_eq!(lab.node.phase(), Phase::Joining);
         jittered.push(pauses[4]);
-        // Told each time, with the pause that really follows.
-        let told = lab.take_events().into_iter().map(|event| match event {
+        // Reported each time, with the pause that really follows.
+        let reported = lab.take_events().into_iter().map(|event| match event {
             Event::JoinFailed {
                 failure: JoinFailure::Gone(Gone::Refused),
                 again_in,
             } => again_in,
             other => panic!("{other:?}"),
         });
-        let told: Vec<u128> = told.map(|pause| pause.as_millis()).collect();
-        assert_eq!(told[..pauses.len()], pauses);
+        let reported: Vec<u128> = reported.map(|pause| pause.as_millis()).collect();
+        assert_eq!(reported[..pauses.len()], pauses);
     }
     jittered.sort_unstable();
     jittered.dedup();
@@ -91,7 +91,7 @@ fn a_silent_coordinator_is_given_three_seconds_and_asked_again() {
     }
 }
 
-/// Two programs with one process id both led for ever, and neither was told.
+/// Two programs with one process id both led for ever, and neither noticed.
 #[test]
 fn a_pid_that_the_coordinator_lists_elsewhere_too_is_reported_once_for_each_address() {
     let in_use = |lab: &mut Lab| {
@@ -126,30 +126,30 @@ fn a_pid_that_the_coordinator_lists_elsewhere_too_is_reported_once_for_each_addr
 }
 
 #[test]
-fn every_failure_is_told_with_its_reason_and_tried_again() {
+fn every_failure_is_reported_with_its_reason_and_tried_again() {
     let cases = [
         (
-            News::Reply(Answer::Refused(Refusal::Pid)),
+            Input::Reply(Answer::Refused(Refusal::Pid)),
             JoinFailure::Refused(Refusal::Pid),
         ),
         (
-            News::Reply(Answer::Refused(Refusal::Other)),
+            Input::Reply(Answer::Refused(Refusal::Other)),
             JoinFailure::Refused(Refusal::Other),
         ),
-        (News::Gone(Gone::Reset), JoinFailure::Gone(Gone::Reset)),
+        (Input::Gone(Gone::Reset), JoinFailure::Gone(Gone::Reset)),
         (
-            News::Gone(Gone::Malformed),
+            Input::Gone(Gone::Malformed),
             JoinFailure::Gone(Gone::Malformed),
         ),
-        (News::Done, JoinFailure::Silent),
+        (Input::Done, JoinFailure::Silent),
     ];
-    for (news, expected) in cases {
+    for (input, expected) in cases {
         let mut lab = Lab::node(config(5));
         lab.expect_join();
         let join = lab.latest(Kind::Join).unwrap().exchange;
-        lab.tell(join, news);
+        lab.report(join, input);
         let [Event::JoinFailed { failure, again_in }] = lab.take_events()[..] else {
-            panic!("{expected:?} was not told");
+            panic!("{expected:?} was not reported");
         };
         assert_eq!(failure, expected);
         assert!(lab.closed_at(join).is_some());
@@ -200,7 +200,7 @@ fn to_the_letter_nobody_joins_twice() {
 }
 
 #[test]
-fn an_election_heard_while_joining_starts_one_and_the_join_goes_on() {
+fn an_election_received_while_joining_starts_one_and_the_join_goes_on() {
     let mut lab = Lab::node(config(5));
     lab.expect_join();
     lab.election(&members([3, 7]));
@@ -211,7 +211,7 @@ fn an_election_heard_while_joining_starts_one_and_the_join_goes_on() {
         }]
     );
     lab.expect_elections(&members([7]));
-    // What the coordinator tells in the middle of it: the greater one who is new is asked too.
+    // What the coordinator answers in the middle of it: the greater one who is new is asked too.
     lab.members(&members([2, 3, 7, 9]));
     assert_eq!(lab.take_events(), [Event::Joined { members: 5 }]);
     lab.expect_elections(&members([9]));
@@ -221,7 +221,7 @@ fn an_election_heard_while_joining_starts_one_and_the_join_goes_on() {
 }
 
 #[test]
-fn a_leader_heard_of_while_joining_is_followed_and_asked_again_after_the_join() {
+fn a_leader_named_while_joining_is_followed_and_asked_again_after_the_join() {
     let mut lab = Lab::node(config(5));
     lab.coordinator(&members([3, 7]));
     lab.expect_leader(pid(7));
@@ -279,7 +279,7 @@ fn messages_are_counted_by_their_names_both_ways() {
     );
 }
 
-/// It plays dead before it ever got an answer; back again, it goes on joining.
+/// It feigns failure before it ever got an answer; back again, it goes on joining.
 #[test]
 fn a_failure_in_the_middle_of_joining_is_followed_by_another_join() {
     for mode in [FeignMode::Close, FeignMode::Ignore] {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bully::{Event, Exchange, Instant, Phase};
-use bully_tests::owned::{Answer, Kind, Message, News};
+use bully_tests::owned::{Answer, Input, Kind, Message};
 use bully_tests::people::{DIRECTORY, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, Script, follower};
 
@@ -76,8 +76,8 @@ fn time_going_back_shortens_and_lengthens_nothing() {
     lab.wait(10_000);
     lab.habit(member(9).addr, Habit::Silent);
     lab.later(Message::Election(members([3])));
-    let begun = lab.now();
-    lab.poll_at(Instant::from_micros(begun.as_micros() - 9_000_000));
+    let started = lab.now();
+    lab.poll_at(Instant::from_micros(started.as_micros() - 9_000_000));
     assert_eq!(lab.node.phase(), Phase::Electing);
     lab.wait(999);
     assert_eq!(lab.node.phase(), Phase::Electing);
@@ -163,7 +163,7 @@ mod full {
         lab.full(true);
         lab.wait(5_000);
         for message in [Message::Probe, Message::Election(members([3]))] {
-            let asked = lab.hear(message);
+            let asked = lab.receive(message);
             assert_eq!(lab.answer_on(asked), Some((lab.now(), Answer::Ok)));
         }
     }
@@ -269,7 +269,7 @@ mod bounded {
             );
             polls += 1;
         }
-        assert!(polls >= before / 160, "{polls} polls for {before} news");
+        assert!(polls >= before / 160, "{polls} polls for {before} inputs");
     }
 
     #[test]
@@ -381,9 +381,9 @@ mod bounded {
                 .all(|held| lab.closed_at(*held).is_none())
         );
         assert!((40 - 16..40).contains(&open), "{open}");
-        // The latest is heard, whoever holds the others.
+        // The latest is accepted, whoever holds the others.
         let latest = *connected.last().expect("there are forty");
-        lab.tell(latest, News::Request(Message::Probe));
+        lab.report(latest, Input::Request(Message::Probe));
         assert!(lab.answer_on(latest).is_some());
     }
 
@@ -394,7 +394,7 @@ mod bounded {
             lab.habit(member(7).addr, habit.clone());
             lab.habit(member(6).addr, habit);
             lab.members(&members(1..=8));
-            // Everyone has been told in the very moment of victory.
+            // Everyone has received it in the very moment of victory.
             lab.expect_coordinators(&members(1..=8));
         }
     }

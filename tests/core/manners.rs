@@ -1,7 +1,7 @@
 //! The manners that real peers depend on, as far as they are the core's.
 
 use bully::{Addr, Cause, Config, Event, Feign, FeignMode, Gone, Loss, Phase};
-use bully_tests::owned::{Answer, Kind, Message, News};
+use bully_tests::owned::{Answer, Input, Kind, Message};
 use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, follower};
 
@@ -27,7 +27,7 @@ mod at_once {
         ];
         for lab in labs {
             for message in [Message::Probe, Message::Election(vec![]), Message::Probe] {
-                let asked = lab.hear(message);
+                let asked = lab.receive(message);
                 assert_eq!(lab.answer_on(asked), Some((lab.now(), Answer::Ok)));
             }
         }
@@ -53,8 +53,8 @@ mod at_once {
             let asked = lab.now();
             lab.election(&members([3]));
             lab.wait(1_500);
-            let told = lab.latest(Kind::Coordinator).expect("nobody answered");
-            assert!(told.at.since(asked).as_millis() < 1_500, "{habit:?}");
+            let announced = lab.latest(Kind::Coordinator).expect("nobody answered");
+            assert!(announced.at.since(asked).as_millis() < 1_500, "{habit:?}");
         }
     }
 
@@ -72,7 +72,7 @@ mod at_once {
         let late = lab.connect();
         assert!(lab.wait_for(5_000, |lab| lab.node.phase() == Phase::Failed));
         lab.wait(100);
-        lab.tell(late, News::Request(Message::Election(members([3]))));
+        lab.report(late, Input::Request(Message::Election(members([3]))));
         lab.wait(5_000);
         assert_ne!(lab.node.phase(), Phase::Failed);
         assert!(
@@ -119,24 +119,24 @@ fn a_sent_coordinator_is_closed_some_400_ms_later() {
     lab.habit(member(3).addr, Habit::Keeps);
     lab.wait(0);
     lab.members(&members([3]));
-    let told = lab.take(Kind::Coordinator).remove(0);
+    let announced = lab.take(Kind::Coordinator).remove(0);
     lab.wait(2_000);
     let after = lab
-        .closed_at(told.exchange)
+        .closed_at(announced.exchange)
         .unwrap()
-        .since(told.at)
+        .since(announced.at)
         .as_millis();
     assert!((300..500).contains(&after), "{after} ms");
 }
 
 /// 5: after COORDINATOR some tens of milliseconds, and not more.
 #[test]
-fn a_heard_coordinator_is_closed_soon_but_not_at_once() {
+fn the_exchange_of_a_coordinator_is_closed_soon_but_not_at_once() {
     let mut lab = follower(5, &members([3, 9]));
-    let heard = lab.coordinator(&members([3, 5, 9]));
+    let coordinator = lab.coordinator(&members([3, 5, 9]));
     let at = lab.now();
     lab.wait(1_000);
-    let after = lab.closed_at(heard).unwrap().since(at).as_millis();
+    let after = lab.closed_at(coordinator).unwrap().since(at).as_millis();
     assert!((10..100).contains(&after), "{after} ms");
 }
 
@@ -349,7 +349,7 @@ mod out_of_time {
     }
 
     /// It may be somebody lesser at the port of a greater one who is gone: so whoever did this
-    /// twice is passed over, and told who leads every ten seconds in case it leads after all.
+    /// twice is passed over, and receives COORDINATOR every ten seconds in case it leads after all.
     #[test]
     fn one_that_answers_and_never_announces_is_not_waited_for_a_third_time() {
         for directory in [None, Some(DIRECTORY)] {
@@ -368,11 +368,16 @@ mod out_of_time {
             lab.forget();
             lab.wait(21_001);
             lab.expect_leader(pid(5));
-            let told = lab.take(Kind::Coordinator).into_iter();
-            let told: Vec<_> = told.map(|told| (told.at.as_micros(), told.to)).collect();
+            let announced = lab.take(Kind::Coordinator).into_iter();
+            let announced: Vec<_> = announced
+                .map(|announced| (announced.at.as_micros(), announced.to))
+                .collect();
             let [low, high] = [3, 9].map(|days| member(days).addr);
             let expected = [7_000_000, 17_000_000, 27_000_000];
-            assert_eq!(told, expected.map(|at| [(at, high), (at, low)]).concat());
+            assert_eq!(
+                announced,
+                expected.map(|at| [(at, high), (at, low)]).concat()
+            );
         }
     }
 }

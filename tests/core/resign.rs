@@ -103,7 +103,7 @@ fn whoever_had_connected_before_is_still_answered() {
         (asker, Message::Election(members([3]))),
         (prober, Message::Probe),
     ] {
-        lab.tell(exchange, bully_tests::owned::News::Request(message));
+        lab.report(exchange, bully_tests::owned::Input::Request(message));
         let answer = lab.answer_on(exchange).map(|(_, answer)| answer);
         assert_eq!(answer, Some(Answer::Ok));
     }

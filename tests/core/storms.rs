@@ -21,8 +21,8 @@ fn announced(config: Config, millis: u64) -> Lab {
     lab
 }
 
-/// A follower of 9 that heard COORDINATOR `millis` ago.
-fn heard(config: Config, millis: u64) -> Lab {
+/// A follower of 9 that received COORDINATOR `millis` ago.
+fn follower(config: Config, millis: u64) -> Lab {
     let mut lab = Lab::asleep(config);
     for days in [7, 9] {
         // Not at once: both are asked before either answers.
@@ -69,8 +69,8 @@ mod rule_1_a_leader_that_has_announced {
             lab.wait(3);
         }
         // 3 s are ten windows; to two members each.
-        let told = lab.take(Kind::Coordinator).len();
-        assert!((2 * 9..=2 * 11).contains(&told), "{told}");
+        let announced = lab.take(Kind::Coordinator).len();
+        assert!((2 * 9..=2 * 11).contains(&announced), "{announced}");
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod rule_1_a_leader_that_has_announced {
         }
     }
 
-    /// Ten members never take a connection, and one keeps asking: the rest must still be told.
+    /// Ten members never take a connection, and one keeps asking: the rest must still receive it.
     #[test]
     fn announcing_again_does_not_cut_the_announcement_short() {
         let days: Vec<u32> = (1..=30).collect();
@@ -110,11 +110,13 @@ mod rule_1_a_leader_that_has_announced {
             lab.election(&members([1]));
             lab.wait(100);
         }
-        let told = lab.all(Kind::Coordinator);
+        let announced = lab.all(Kind::Coordinator);
         assert!(
-            told.iter().any(|told| told.to == member(1).addr),
+            announced
+                .iter()
+                .any(|announced| announced.to == member(1).addr),
             "{} sent",
-            told.len()
+            announced.len()
         );
     }
 }
@@ -124,7 +126,7 @@ mod rule_2_a_follower_that_has_heard {
 
     #[test]
     fn answers_and_probes_the_leader_once_instead_of_electing() {
-        let mut lab = heard(config(5), 100);
+        let mut lab = follower(config(5), 100);
         for _ in 0..10 {
             let asked = lab.election(&members([3]));
             assert!(lab.answer_on(asked).is_some());
@@ -140,7 +142,7 @@ mod rule_2_a_follower_that_has_heard {
 
     #[test]
     fn probes_a_leader_that_answers_once_a_window_too() {
-        let mut lab = heard(config(5), 100);
+        let mut lab = follower(config(5), 100);
         lab.habit(member(9).addr, Habit::Answers);
         for _ in 0..10 {
             // Each time the last PROBE is answered.
@@ -156,7 +158,7 @@ mod rule_2_a_follower_that_has_heard {
 
     #[test]
     fn elects_if_the_leader_is_gone() {
-        let mut lab = heard(config(5), 100);
+        let mut lab = follower(config(5), 100);
         lab.habit(member(9).addr, Habit::Refuses);
         lab.election(&members([3]));
         let events = lab.take_events();
@@ -166,14 +168,14 @@ mod rule_2_a_follower_that_has_heard {
 
     #[test]
     fn elects_as_ever_outside_the_window() {
-        let mut lab = heard(config(5), W);
+        let mut lab = follower(config(5), W);
         lab.election(&members([3]));
         lab.expect_elections(&members([7, 9]));
     }
 
     #[test]
     fn strict_elects_at_once() {
-        let mut lab = heard(strict(5), 0);
+        let mut lab = follower(strict(5), 0);
         lab.election(&members([3]));
         lab.expect_elections(&members([7, 9]));
     }
@@ -182,7 +184,7 @@ mod rule_2_a_follower_that_has_heard {
 mod rule_3_a_sender {
     use super::*;
 
-    /// Room for three of one direction; everyone greater is silent until told otherwise.
+    /// Room for three of one direction; everyone greater is silent until changed.
     fn crowded(config: Config) -> Script<16, 4> {
         Script::joined(config, &members(1..=12))
     }
@@ -238,7 +240,7 @@ mod rule_4_a_lesser_coordinator {
 
     #[test]
     fn is_a_claim_that_the_greater_one_s_answer_drops() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.coordinator(&members([3, 5, 7]));
         lab.expect_leader(pid(9));
         let probes = lab.take_all();
@@ -254,7 +256,7 @@ mod rule_4_a_lesser_coordinator {
 
     #[test]
     fn is_forgotten_when_it_was_dropped() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.coordinator(&members([3, 5, 7]));
         lab.wait(4_000);
         lab.forget();
@@ -267,7 +269,7 @@ mod rule_4_a_lesser_coordinator {
     /// Even one below me: the greater one's answer is enough.
     #[test]
     fn is_dropped_without_an_election_though_it_is_below_me() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.coordinator(&members([1, 3]));
         let probes = lab.take_all();
         assert_eq!(probes.len(), 1);
@@ -282,7 +284,7 @@ mod rule_4_a_lesser_coordinator {
 
     #[test]
     fn below_me_makes_me_elect_if_the_greater_one_is_gone() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.habit(member(9).addr, Habit::Refuses);
         lab.coordinator(&members([1, 3]));
         lab.expect_elections(&members([7, 9]));
@@ -291,7 +293,7 @@ mod rule_4_a_lesser_coordinator {
     #[test]
     fn is_believed_if_the_greater_one_is_gone() {
         for habit in [Habit::Refuses, Habit::Resets, Habit::Hangs] {
-            let mut lab = heard(config(5), 2 * W);
+            let mut lab = follower(config(5), 2 * W);
             lab.habit(member(9).addr, habit);
             lab.coordinator(&members([3, 5, 7]));
             lab.wait(1_500);
@@ -302,7 +304,7 @@ mod rule_4_a_lesser_coordinator {
 
     #[test]
     fn is_forgotten_over_the_next_one() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.habit(member(9).addr, Habit::Hangs);
         lab.coordinator(&members([3, 5, 7]));
         lab.coordinator(&members([3, 5, 7, 8]));
@@ -312,14 +314,14 @@ mod rule_4_a_lesser_coordinator {
 
     #[test]
     fn is_believed_at_once_by_the_strict() {
-        let mut lab = heard(strict(5), 2 * W);
+        let mut lab = follower(strict(5), 2 * W);
         lab.coordinator(&members([3, 5, 7]));
         lab.expect_leader(pid(7));
     }
 
     #[test]
     fn a_greater_coordinator_needs_no_proof() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         lab.coordinator(&members([3, 5, 7, 9, 12]));
         lab.expect_leader(pid(12));
     }
@@ -330,7 +332,7 @@ mod rule_5_a_member_probed_though_it_does_not_lead {
 
     #[test]
     fn answers_and_elects_at_most_once_per_window() {
-        let mut lab = heard(config(5), 2 * W);
+        let mut lab = follower(config(5), 2 * W);
         for _ in 0..10 {
             let probed = lab.probe();
             assert!(lab.answer_on(probed).is_some());
@@ -364,7 +366,7 @@ mod rule_5_a_member_probed_though_it_does_not_lead {
 
     #[test]
     fn strict_only_answers() {
-        let mut lab = heard(strict(5), 2 * W);
+        let mut lab = follower(strict(5), 2 * W);
         let probed = lab.probe();
         assert!(lab.answer_on(probed).is_some());
         lab.expect_nothing();

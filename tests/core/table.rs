@@ -14,9 +14,9 @@ fn tells_how_many_found_no_capacity_and_only_then() {
         let lab = &mut Script::<8, 8>::joined(config(1), &members(2..2 + others));
         assert_eq!(lab.roster().len(), 8);
         let mut events = lab.take_events().into_iter().filter(full);
-        let told = events.next();
+        let reported = events.next();
         assert_eq!(
-            told,
+            reported,
             (left_out > 0).then_some(Event::RosterFull { left_out }),
             "{others}"
         );
@@ -80,7 +80,7 @@ fn keeps_the_leader_though_a_dead_one_is_announced() {
     lab.expect_leader(pid(2));
 }
 
-/// It was told twice, and one of the places is mine: the port I have was its own.
+/// It was listed twice, and one of the places is mine: the port I have was its own.
 #[test]
 fn takes_in_a_leader_that_is_announced_at_my_address_too() {
     let mut lab = Script::<4, 8>::joined(config(1), &members([7, 8, 9]));
@@ -124,8 +124,8 @@ fn any_list_is_put_in_order() {
         let mut raw: Vec<Member> = (0..len)
             .map(|_| at(dice.below(40) as u32, dice.below(3)))
             .collect();
-        let twin: BTreeSet<Member> = raw.iter().copied().collect();
+        let sorted_set: BTreeSet<Member> = raw.iter().copied().collect();
         let sorted = Roster::sorted(&mut raw);
-        assert!(sorted.members().iter().eq(&twin), "{sorted:?}");
+        assert!(sorted.members().iter().eq(&sorted_set), "{sorted:?}");
     }
 }

@@ -15,9 +15,9 @@ use crate::stage::{EXCHANGES, Stage, Wire, list};
 /// One case.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Sets the stage for so many calls; then each does the work once, and tells what came of it.
+    /// Sets the stage for so many calls; then each does the work once, and returns what came of it.
     pub(crate) set: fn(calls: usize) -> Work,
-    /// What each call must tell.
+    /// What each call must return.
     pub(crate) outcome: usize,
 }
 
@@ -56,7 +56,7 @@ pub(crate) const CASES: [Case; 17] = [
     ),
     case("encode ELECTION of 1000 by pid", |_| encode(Keyed::Pid), 1),
     case("merge a known list of 1000", |_| merge_known(), MANY),
-    case("merge 500 strangers into 500", merge_unknown, MANY),
+    case("merge 500 unknown into 500", merge_unknown, MANY),
     case("poll 1000 members, idle", |_| idle(), 0),
     case("poll 1000 members, PROBE answered", |_| probed(), 1),
     case(
@@ -130,9 +130,9 @@ fn decode(keyed: Keyed) -> Work {
         messages.swap(0, 1);
         reader.clear();
         let whole = reader.push(&messages[0]).is_ok();
-        let heard = message::request(&reader, &mut names, &mut members);
+        let received = message::request(&reader, &mut names, &mut members);
         let roster = Roster::sorted(&mut members);
-        let understood = whole && matches!(heard, message::Heard::Election(_));
+        let understood = whole && matches!(received, message::Heard::Election(_));
         if understood { roster.len() } else { 0 }
     })
 }
@@ -147,8 +147,8 @@ fn decode_join() -> Work {
     Box::new(move || {
         reader.clear();
         let whole = reader.push(&bytes).is_ok();
-        let heard = message::request(&reader, &mut names, &mut members);
-        usize::from(whole && heard == message::Heard::Join(me))
+        let received = message::request(&reader, &mut names, &mut members);
+        usize::from(whole && received == message::Heard::Join(me))
     })
 }
 
@@ -162,24 +162,24 @@ fn encode(keyed: Keyed) -> Work {
     })
 }
 
-/// One in the middle hears COORDINATOR with the list of all, whom it knows.
+/// One in the middle receives COORDINATOR with the list of all, whom it knows.
 fn merge_known() -> Work {
     let all = members(MANY);
     let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]);
     Box::new(move || {
-        stage.hear(Request::Coordinator(list(all)));
+        stage.receive(Request::Coordinator(list(all)));
         stage.pass();
         stage.node.roster().len()
     })
 }
 
-/// One that knows every other member hears COORDINATOR with the list of those between them, who are
+/// One that knows every other member receives COORDINATOR with the list of those between them, who are
 /// lesser than its leader.
 fn merge_unknown(calls: usize) -> Work {
     let all = members(MANY);
     let known: Vec<_> = all.iter().copied().skip(1).step_by(2).collect();
-    let strangers: Vec<_> = all.iter().copied().step_by(2).collect();
-    let (known, strangers): (&[_], &[_]) = (known.leak(), strangers.leak());
+    let unknown: Vec<_> = all.iter().copied().step_by(2).collect();
+    let (known, unknown): (&[_], &[_]) = (known.leak(), unknown.leak());
     let me = known[MANY / 4];
     let mut stages: Vec<_> = (0..calls)
         .map(|_| Stage::<1_024>::trusting(known, me))
@@ -188,7 +188,7 @@ fn merge_unknown(calls: usize) -> Work {
     Box::new(move || {
         let stage = &mut stages[at];
         at += 1;
-        stage.hear(Request::Coordinator(list(strangers)));
+        stage.receive(Request::Coordinator(list(unknown)));
         stage.node.roster().len()
     })
 }
@@ -208,35 +208,35 @@ fn probed() -> Work {
     let mut leader = Stage::<1_024>::settled(all, all[MANY - 1]);
     Box::new(move || {
         leader.net.answered = 0;
-        leader.hear(Request::Probe(Roster::EMPTY));
+        leader.receive(Request::Probe(Roster::EMPTY));
         leader.net.answered
     })
 }
 
-/// One in the middle hears ELECTION, answers it, asks as many of those above it as it has
-/// connections for, is answered, and hears who leads.
+/// One in the middle receives ELECTION, answers it, asks as many of those above it as it has
+/// connections for, is answered, and receives COORDINATOR.
 fn elects() -> Work {
     let all = members(MANY);
     let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]);
     Box::new(move || {
         (stage.net.answered, stage.net.opened) = (0, 0);
-        stage.hear(Request::Election(list(all)));
-        stage.hear(Request::Coordinator(list(all)));
+        stage.receive(Request::Election(list(all)));
+        stage.receive(Request::Coordinator(list(all)));
         stage.pass();
         stage.net.answered + stage.net.opened
     })
 }
 
-/// The greatest hears ELECTION, wins at once, and tells everyone.
+/// The greatest receives ELECTION, wins at once, and announces itself to everyone.
 fn broadcast() -> Work {
     let all = members(AUDIENCE + 1);
     let mut leader = Stage::<128>::settled(all, all[AUDIENCE]);
     Box::new(move || {
         leader.net.opened = 0;
-        leader.hear(Request::Election(list(all)));
-        let told = leader.net.opened;
+        leader.receive(Request::Election(list(all)));
+        let announced = leader.net.opened;
         leader.pass();
-        told
+        announced
     })
 }
 
@@ -340,11 +340,11 @@ impl Pair {
         }
     }
 
-    /// The client sends this and is answered OK; how many members the server hears of.
+    /// The client sends this and is answered OK; how many members the server receives.
     fn exchange(&mut self, request: Request<'_>) -> usize {
         let to = self.server.addr();
         self.client.open(to, request).expect("there is room");
-        let (mut heard, mut answered) = (0, false);
+        let (mut received, mut answered) = (0, false);
         let (mut client_over, mut server_over) = (false, false);
         while !(client_over && server_over) {
             while let Some((exchange, incoming)) = self.client.recv() {
@@ -358,8 +358,8 @@ impl Pair {
             }
             while let Some((exchange, incoming)) = self.server.recv() {
                 match incoming {
-                    Incoming::Request(Request::Election(roster)) => heard = roster.len(),
-                    Incoming::Request(_) => heard = 1,
+                    Incoming::Request(Request::Election(roster)) => received = roster.len(),
+                    Incoming::Request(_) => received = 1,
                     Incoming::Done | Incoming::Gone(_) => {
                         self.server.close(exchange);
                         server_over = true;
@@ -374,14 +374,14 @@ impl Pair {
             }
             let until = [self.client.until(None), self.server.until(None)];
             let (client, server) = (&mut self.client, &mut self.server);
-            let told = |ready: Ready| match ready.owner {
+            let announced = |ready: Ready| match ready.owner {
                 0 => client.ready(ready),
                 _ => server.ready(ready),
             };
-            let waited = self.poll.wait(until.into_iter().flatten().min(), told);
+            let waited = self.poll.wait(until.into_iter().flatten().min(), announced);
             waited.expect("the poller waits");
         }
-        if answered { heard } else { 0 }
+        if answered { received } else { 0 }
     }
 }
 

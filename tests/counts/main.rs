@@ -159,7 +159,7 @@ fn count_all() -> Result<Vec<Figure>, String> {
 /// The instructions of a case done so many times, warm.
 fn count(case: &Case, times: usize) -> Result<u64, String> {
     let program = env::current_exe().map_err(|error| format!("where am I? {error}"))?;
-    let told = Command::new("valgrind")
+    let output = Command::new("valgrind")
         .args([
             "--tool=callgrind",
             "--callgrind-out-file=/dev/null",
@@ -171,14 +171,14 @@ fn count(case: &Case, times: usize) -> Result<u64, String> {
         .env("GLIBC_TUNABLES", TUNABLES)
         .output()
         .map_err(|error| format!("valgrind: {error}; apt-get install valgrind"))?;
-    let text = String::from_utf8_lossy(&told.stderr);
+    let text = String::from_utf8_lossy(&output.stderr);
     let collected = text
         .lines()
         .filter_map(|line| line.split_once("Collected : "))
         .find_map(|(_, count)| count.trim().parse().ok())
         .filter(|count| *count > 0);
     match collected {
-        Some(count) if told.status.success() => Ok(count),
+        Some(count) if output.status.success() => Ok(count),
         _ => Err(format!("{} was not counted:\n{text}", case.name)),
     }
 }
@@ -219,25 +219,26 @@ fn toolchain() -> Result<String, String> {
     let about = answer(&rustc, "-vV")?;
     let version = about.lines().next().unwrap_or_default();
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or_else(|| format!("{rustc} -vV does not tell the target: {about}"))?;
+    let host = host.ok_or_else(|| format!("{rustc} -vV does not report the target: {about}"))?;
     let libc = answer("getconf", "GNU_LIBC_VERSION")?;
     Ok(format!("{version}, {host}, {}", libc.trim()))
 }
 
 fn answer(program: &str, asked: &str) -> Result<String, String> {
-    let told = Command::new(program).arg(asked).output();
-    let told = told.map_err(|error| format!("{program}: {error}"))?;
-    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+    let output = Command::new(program).arg(asked).output();
+    let output = output.map_err(|error| format!("{program}: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The commit that the figures come from, as far as git can tell.
+/// The commit that the figures come from, as far as git knows.
 fn last_commit() -> String {
-    let told = Command::new("git")
+    let output = Command::new("git")
         .args(["log", "-1", "--format=commit %h (%s)", "--", FILE])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output();
-    let told = told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
-    told.ok()
+    let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    output
+        .ok()
         .filter(|commit| !commit.is_empty())
-        .unwrap_or_else(|| "a commit that git does not tell".to_owned())
+        .unwrap_or_else(|| "a commit that git does not report".to_owned())
 }

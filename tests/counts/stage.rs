@@ -1,4 +1,4 @@
-//! A node, a clock that stands still unless told otherwise, and a network of its own that costs
+//! A node, a clock that stands still unless it is moved, and a network of its own that costs
 //! next to nothing.
 
 use core::time::Duration;
@@ -20,7 +20,7 @@ const NEVER: Duration = Duration::from_secs(3_600);
 /// Everyone at the other end is healthy: takes each message, and answers where an answer is due.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    news: VecDeque<(Exchange, Incoming<'static>)>,
+    inputs: VecDeque<(Exchange, Incoming<'static>)>,
     next: u32,
     /// What the coordinator answers to JOIN.
     listed: Option<Roster<'static>>,
@@ -34,13 +34,14 @@ impl Wire {
     /// Somebody connects and sends `request`.
     pub(crate) fn push(&mut self, request: Request<'static>) {
         let exchange = self.fresh();
-        self.news.push_back((exchange, Incoming::Accepted));
-        self.news.push_back((exchange, Incoming::Request(request)));
+        self.inputs.push_back((exchange, Incoming::Accepted));
+        self.inputs
+            .push_back((exchange, Incoming::Request(request)));
     }
 
-    /// Whether all was told.
+    /// Returns `true` if nothing is left to report.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.news.is_empty()
+        self.inputs.is_empty()
     }
 
     fn fresh(&mut self) -> Exchange {
@@ -60,23 +61,23 @@ impl Net for Wire {
             }
             _ => Incoming::Reply(Reply::Ok(Roster::EMPTY)),
         };
-        self.news.push_back((exchange, Incoming::Sent));
-        self.news.push_back((exchange, last));
+        self.inputs.push_back((exchange, Incoming::Sent));
+        self.inputs.push_back((exchange, last));
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        self.news.pop_front()
+        self.inputs.pop_front()
     }
 
     fn reply(&mut self, on: Exchange, _: Reply<'_>) {
         self.answered += 1;
-        self.news.push_back((on, Incoming::Sent));
-        self.news.push_back((on, Incoming::Done));
+        self.inputs.push_back((on, Incoming::Sent));
+        self.inputs.push_back((on, Incoming::Done));
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.news.retain(|(other, _)| *other != exchange);
+        self.inputs.retain(|(other, _)| *other != exchange);
     }
 
     fn set_listening(&mut self, _: bool) {}
@@ -126,7 +127,7 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
             now: Instant::ZERO,
         };
         stage.turn();
-        stage.hear(Request::Coordinator(list(known)));
+        stage.receive(Request::Coordinator(list(known)));
         stage.pass();
         stage.pass();
         let greatest = known.iter().max().expect("somebody is known");
@@ -135,7 +136,7 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
     }
 
     /// Hears this, and does all that comes of it at once.
-    pub(crate) fn hear(&mut self, request: Request<'static>) {
+    pub(crate) fn receive(&mut self, request: Request<'static>) {
         self.net.push(request);
         self.turn();
     }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It changes files of `corpus/TARGET` at random, or makes bytes up, until the time is over: 12 s a
-//! target unless told otherwise. The seed is that of the day, so that each day tries others, and is
+//! target by default. The seed is that of the day, so that each day tries others, and is
 //! printed. Bytes on which a target panics are written to `artifacts/`, and it ends with 1; with a
 //! FILE that one is tried again.
 

@@ -15,8 +15,8 @@ pub(crate) struct Attack {
     pub(crate) net: Checked<Quiet, EXCHANGES_MAX>,
     pub(crate) line: Bytes,
     pub(crate) encoder: Encoder,
-    pub(crate) heard: Decoder<'static>,
-    pub(crate) told: Vec<GatewayEvent>,
+    pub(crate) received: Decoder<'static>,
+    pub(crate) events: Vec<GatewayEvent>,
 }
 
 pub(crate) const NOBODY: Member = Member {
@@ -41,15 +41,15 @@ impl Attack {
             net: Checked::anybody(Quiet::default()),
             line: Bytes::default(),
             encoder: Encoder::new(),
-            heard: Decoder::new(vec![0; frame_max(200)].leak(), vec![NOBODY; 200].leak()),
-            told: Vec::new(),
+            received: Decoder::new(vec![0; frame_max(200)].leak(), vec![NOBODY; 200].leak()),
+            events: Vec::new(),
         }
     }
 
     pub(crate) fn poll(&mut self) {
         for _ in 0..100_000 {
             match self.bridge.poll(self.now, &mut self.net, &mut self.line) {
-                Some(event) => self.told.push(event),
+                Some(event) => self.events.push(event),
                 None if self.bridge.poll_at() > self.now => return,
                 None => {}
             }
@@ -73,8 +73,8 @@ impl Attack {
         let bytes = core::mem::take(&mut self.line.from_gateway);
         let mut said = Vec::new();
         for byte in bytes {
-            if self.heard.push(byte) == Some(Received::Frame) {
-                said.push(format!("{:?}", self.heard.frame().expect("it is sound")));
+            if self.received.push(byte) == Some(Received::Frame) {
+                said.push(format!("{:?}", self.received.frame().expect("it is sound")));
             }
         }
         said
@@ -110,7 +110,7 @@ impl Attack {
     }
 
     pub(crate) fn lost(&mut self) -> Option<Lost> {
-        self.told.drain(..).rev().find_map(|event| match event {
+        self.events.drain(..).rev().find_map(|event| match event {
             GatewayEvent::ChipLost { why } => Some(why),
             _ => None,
         })

@@ -69,7 +69,7 @@ fn recover(stage: &mut Stage, what: &str) -> u64 {
         since_fault += 20;
         since_trouble += 20;
         let now = sound(stage);
-        // Both ends hear each other, and everybody names the greatest.
+        // Both ends receive each other, and everybody names the greatest.
         let passes = now.0 > before.0 && now.1 > before.1;
         if !(passes && stage.agreed() && stage.remote.borrow().is_listening()) {
             since_trouble = 0;
@@ -102,7 +102,7 @@ fn a_thousand_faults_are_recovered_from_and_no_frame_is_misread() {
         let mut dice = Dice::new(seed);
         // It leads and it follows.
         let mut stage = Stage::on(seed, if seed % 2 == 0 { 9 } else { 1 });
-        let mut seats = OTHERS.map(|days| Some(stage.start(days)));
+        let mut slots = OTHERS.map(|days| Some(stage.start(days)));
         stage.run(8_000);
         stage.until_agreed(5_000);
         for _ in 0..100 {
@@ -110,9 +110,9 @@ fn a_thousand_faults_are_recovered_from_and_no_frame_is_misread() {
             // Lists and elections are to pass while the line is bad.
             if dice.below(3) == 0 {
                 let at = dice.below(4) as usize;
-                seats[at] = match seats[at] {
-                    Some(seat) => {
-                        stage.group.crash(seat);
+                slots[at] = match slots[at] {
+                    Some(slot) => {
+                        stage.group.crash(slot);
                         None
                     }
                     None => Some(stage.start(OTHERS[at])),
@@ -123,8 +123,8 @@ fn a_thousand_faults_are_recovered_from_and_no_frame_is_misread() {
             stage.run(dice.below(1_500));
         }
         let remote = stage.remote.borrow();
-        let ready = |told: &&GatewayEvent| matches!(told, GatewayEvent::ChipReady { .. });
-        sessions += remote.told.iter().filter(ready).count();
+        let ready = |event: &&GatewayEvent| matches!(event, GatewayEvent::ChipReady { .. });
+        sessions += remote.gateway_events.iter().filter(ready).count();
         let ends = (
             remote.link().expect("it is on").counts(),
             remote.bridge().counts(),

@@ -5,7 +5,7 @@ use bully::wire::{ACCEPTED_FROM, Frame, Ready, VERSION};
 use bully::{Addr, Exchange, Incoming, Origin, Pid, Refusal, Reply, Request, Roster};
 use bully_host::gateway::{EXCHANGES_MAX, GatewayEvent, Lost};
 use bully_tests::group::Dice;
-use bully_tests::owned::{Answer, Message, News};
+use bully_tests::owned::{Answer, Input, Message};
 use bully_tests::people::{member, members};
 
 use crate::attack::{Attack, PLACES};
@@ -14,7 +14,7 @@ use crate::attack::{Attack, PLACES};
 fn noise_is_counted_and_nothing_comes_of_it() {
     let mut attack = Attack::new();
     attack.ready();
-    attack.told.clear();
+    attack.events.clear();
     let mut dice = Dice::new(1);
     for _ in 0..2_000 {
         let length = dice.below(700);
@@ -96,7 +96,7 @@ fn what_no_chip_may_say_ends_the_session() {
         attack.probe(1);
         attack.wait(1);
         assert_eq!(
-            attack.told.last(),
+            attack.events.last(),
             Some(&GatewayEvent::ChipReady {
                 members: 16,
                 exchanges: PLACES,
@@ -182,9 +182,9 @@ fn a_line_that_takes_nothing_bounds_what_waits() {
     let list = members(1..=1_000);
     for _ in 0..200 {
         let election = Message::Election(list.clone());
-        let news = News::Request(election);
+        let input = Input::Request(election);
         if attack.net.open_exchanges() < EXCHANGES_MAX {
-            attack.net.inner_mut().connect(Some(news));
+            attack.net.inner_mut().connect(Some(input));
         }
         attack.wait(5);
     }
@@ -209,19 +209,19 @@ fn idle_connections_take_no_place_of_the_chip() {
         attack.wait(1);
     }
     assert!(attack.said().is_empty());
-    let request = News::Request(Message::Probe);
+    let request = Input::Request(Message::Probe);
     let asked = attack.net.inner_mut().connect(Some(request));
     attack.wait(1);
-    let told = Exchange(ACCEPTED_FROM + 1);
+    let accepted = Exchange(ACCEPTED_FROM + 1);
     assert_eq!(attack.said().len(), 2, "accepted, and the request");
-    attack.say(&Frame::Reply(told, Reply::Ok(Roster::EMPTY)));
+    attack.say(&Frame::Reply(accepted, Reply::Ok(Roster::EMPTY)));
     attack.wait(1);
     assert_eq!(attack.net.inner().replies, [asked]);
     attack.wait(8_000);
     assert_eq!(attack.net.open_exchanges(), 0, "the idle ones are let go");
 }
 
-/// What is unanswered when a session ends is told anew in the next, and answered once.
+/// What is unanswered when a session ends is reported anew in the next, and answered once.
 #[test]
 fn a_request_outlives_the_session() {
     let mut attack = Attack::new();
@@ -230,7 +230,7 @@ fn a_request_outlives_the_session() {
     let asked = attack
         .net
         .inner_mut()
-        .connect(Some(News::Request(election)));
+        .connect(Some(Input::Request(election)));
     attack.wait(1);
     let before = attack.said();
     attack.say(&Frame::Ping);
@@ -238,8 +238,8 @@ fn a_request_outlives_the_session() {
     attack.ready();
     attack.wait(1);
     assert_eq!(attack.net.inner().replies, []);
-    let told = Exchange(ACCEPTED_FROM + 2);
-    attack.say(&Frame::Reply(told, Reply::Ok(Roster::EMPTY)));
+    let accepted = Exchange(ACCEPTED_FROM + 2);
+    attack.say(&Frame::Reply(accepted, Reply::Ok(Roster::EMPTY)));
     attack.wait(1);
     assert_eq!(attack.net.inner().replies, [asked]);
     assert_eq!(before.len(), 2);
@@ -270,10 +270,10 @@ fn who_sent_a_message_passes_both_ways() {
             1 => Message::Probe,
             _ => Message::Election(members([2, 3])),
         };
-        net.connect(Some(News::Request(asked)));
+        net.connect(Some(Input::Request(asked)));
         attack.wait(1);
-        let told = attack.said().pop().expect("the chip is told");
-        assert!(told.contains(&format!("origin: {theirs:?}")), "{told}");
+        let frame = attack.said().pop().expect("the chip gets it");
+        assert!(frame.contains(&format!("origin: {theirs:?}")), "{frame}");
         let group = members([2, 3]);
         // With a list, and without one as a chip short of capacity answers.
         for list in [Roster::new(&group).expect("ascending"), Roster::EMPTY] {
@@ -287,11 +287,11 @@ fn who_sent_a_message_passes_both_ways() {
         assert_eq!(attack.net.inner().sent, [ours; 3]);
         attack.said();
         let opened = *attack.net.inner().open.last_key_value().expect("open").0;
-        let answer = News::Reply(Answer::Ok);
-        attack.net.inner_mut().news.push((opened, answer));
+        let answer = Input::Reply(Answer::Ok);
+        attack.net.inner_mut().input.push((opened, answer));
         attack.wait(1);
-        let told = attack.said().pop().expect("the chip is told");
-        assert!(told.contains(&format!("origin: {theirs:?}")), "{told}");
+        let frame = attack.said().pop().expect("the chip gets it");
+        assert!(frame.contains(&format!("origin: {theirs:?}")), "{frame}");
         attack.say(&Frame::Close(Exchange(10 * number)));
         attack.say(&Frame::Close(Exchange(10 * number + 2)));
         attack.say(&Frame::Close(Exchange(ACCEPTED_FROM + number)));
@@ -300,7 +300,7 @@ fn who_sent_a_message_passes_both_ways() {
     assert_eq!(attack.lost(), None);
 }
 
-/// A network without room is asked again, and the chip is not told that its peer is gone.
+/// A network without room is asked again, and the chip does not get that its peer is gone.
 #[test]
 fn want_of_room_is_waited_out() {
     let mut attack = Attack::new();
@@ -316,7 +316,7 @@ fn want_of_room_is_waited_out() {
     assert_eq!(attack.net.inner().opened, 1);
 }
 
-/// Lists that are too long for the chip are cut, and that is told once for each growth.
+/// Lists that are too long for the chip are cut, and that is reported once for each growth.
 #[test]
 fn long_lists_are_cut_to_the_sender_and_the_greatest() {
     let mut attack = Attack::new();
@@ -328,13 +328,13 @@ fn long_lists_are_cut_to_the_sender_and_the_greatest() {
         attack
             .net
             .inner_mut()
-            .connect(Some(News::Request(election)));
-        attack.told.clear();
+            .connect(Some(Input::Request(election)));
+        attack.events.clear();
         attack.wait(1);
         let cut = left_out.map(|left_out| GatewayEvent::ListCut { left_out });
-        assert_eq!(attack.told, Vec::from_iter(cut));
+        assert_eq!(attack.events, Vec::from_iter(cut));
         let said = attack.said();
-        let frame = said.last().expect("it is told");
+        let frame = said.last().expect("the chip gets it");
         let days = |days: u32| frame.contains(&format!("days: {days},"));
         assert!(frame.contains("Election"), "{frame}");
         assert_eq!(frame.matches("Member {").count(), 16);
@@ -347,9 +347,9 @@ fn long_lists_are_cut_to_the_sender_and_the_greatest() {
     assert_eq!(attack.lost(), None);
 }
 
-/// Another version is told once, and not served.
+/// Another version is reported once, and not served.
 #[test]
-fn another_version_is_told_and_not_served() {
+fn another_version_is_reported_and_not_served() {
     let mut attack = Attack::new();
     for _ in 0..5 {
         attack.ready_as(VERSION + 1, PLACES);
@@ -357,19 +357,19 @@ fn another_version_is_told_and_not_served() {
         attack.wait(100);
     }
     let theirs = VERSION + 1;
-    assert_eq!(attack.told, [GatewayEvent::OtherVersion { theirs }]);
+    assert_eq!(attack.events, [GatewayEvent::OtherVersion { theirs }]);
     assert_eq!(attack.net.inner().opened, 0);
     assert!(!attack.net.is_listening());
 }
 
 /// A line that brings back what is written to it.
 #[test]
-fn an_echo_is_told_once() {
+fn an_echo_is_reported_once() {
     let mut attack = Attack::new();
     for _ in 0..100 {
         let echo = core::mem::take(&mut attack.line.from_gateway);
         attack.line.to_gateway.extend(echo);
         attack.wait(50);
     }
-    assert_eq!(attack.told, [GatewayEvent::ChipLost { why: Lost::Echo }]);
+    assert_eq!(attack.events, [GatewayEvent::ChipLost { why: Lost::Echo }]);
 }

@@ -35,14 +35,14 @@ fn a_chip_in_a_group_larger_than_its_table_knows_its_neighbours() {
     for (seed, days) in [(1, 3), (2, 20), (3, 38)] {
         let mut stage = group_and_chip(seed, days, MANY);
         let cut = MANY as usize - MEMBERS;
-        let told = core::mem::take(&mut stage.remote.borrow_mut().told);
+        let events = core::mem::take(&mut stage.remote.borrow_mut().gateway_events);
         let cut = |event: &GatewayEvent| {
             *event
                 == GatewayEvent::ListCut {
                     left_out: cut as u32,
                 }
         };
-        assert!(told.iter().any(cut), "{told:?}");
+        assert!(events.iter().any(cut), "{events:?}");
         for near in [days - 2, days - 1, days + 1, days + 2, MANY] {
             assert!(knows(&stage, pid(near)), "the chip {days} lacks {near}");
         }

@@ -1,4 +1,4 @@
-//! A serial line in virtual time, with a speed, and with faults when told so.
+//! A serial line in virtual time, with a speed, and with faults on request.
 
 use core::cell::RefCell;
 use core::time::Duration;

@@ -3,7 +3,7 @@
 use bully::wire::{ACCEPTED_FROM, Frame};
 use bully::{Addr, Exchange, Member, Request, Roster};
 use bully_host::names::{HOSTS_MAX, Names};
-use bully_tests::owned::{Message, News};
+use bully_tests::owned::{Input, Message};
 use bully_tests::people::pid;
 
 use crate::attack::Attack;
@@ -17,11 +17,11 @@ fn at_host(names: &mut Names, days: u32) -> Option<Member> {
     })
 }
 
-/// Somebody tells the chip of `list`, for the `nth` time, and the chip is done with it.
-fn tell(attack: &mut Attack, nth: u32, list: &[Member]) {
+/// Somebody sends `list` to the chip, for the `nth` time, and the chip is done with it.
+fn send_list(attack: &mut Attack, nth: u32, list: &[Member]) {
     let election = Message::Election(list.to_vec());
     let net = attack.net.inner_mut();
-    net.connect(Some(News::Request(election)));
+    net.connect(Some(Input::Request(election)));
     attack.wait(1);
     attack.say(&Frame::Close(Exchange(ACCEPTED_FROM + nth)));
     attack.wait(1);
@@ -49,12 +49,12 @@ fn a_slot_is_free_when_the_chip_has_forgotten_its_host_and_not_before() {
     let held: Vec<Member> = (1..=5)
         .filter_map(|days| at_host(&mut names, days))
         .collect();
-    tell(&mut attack, 1, &held);
+    send_list(&mut attack, 1, &held);
 
-    // Hosts that the chip never hears of are swept as soon as the table is half full.
-    for stranger in 0..1_000 {
-        let addr = names.addr(&format!("stranger-{stranger}"), 1);
-        assert!(addr.is_some(), "no room for stranger {stranger}");
+    // Hosts that the chip never gets are swept as soon as the table is half full.
+    for number in 0..1_000 {
+        let addr = names.addr(&format!("unknown-{number}"), 1);
+        assert!(addr.is_some(), "no capacity for host {number}");
         attack.bridge.sweep(&mut names);
         assert!(names.hosts() <= HOSTS_MAX / 2 + 1);
     }
@@ -63,13 +63,13 @@ fn a_slot_is_free_when_the_chip_has_forgotten_its_host_and_not_before() {
     }
     assert_eq!(names.host(own), "localhost");
 
-    // A table of before the PONG proves nothing: it may be older than what was told.
+    // A table of before the PONG proves nothing: it may be older than what was sent.
     let [first, rest @ ..] = held.as_slice() else {
-        panic!("five were told");
+        panic!("five were sent");
     };
     let fill = |names: &mut Names| {
-        for stranger in 0..HOSTS_MAX / 2 + 1 {
-            names.addr(&format!("filler-{stranger}"), 1);
+        for number in 0..HOSTS_MAX / 2 + 1 {
+            names.addr(&format!("filler-{number}"), 1);
         }
     };
     fill(&mut names);
@@ -81,9 +81,9 @@ fn a_slot_is_free_when_the_chip_has_forgotten_its_host_and_not_before() {
     attack.bridge.sweep(&mut names);
     assert_eq!(names.host(first.addr), "host-1");
 
-    // What was told before the PING has been taken in; what is told since may yet come up.
+    // What was sent before the PING has been taken in; what was sent since may yet come up.
     let newer = at_host(&mut names, 77).expect("there is room");
-    tell(&mut attack, 2, &[newer]);
+    send_list(&mut attack, 2, &[newer]);
     attack.say(&Frame::Pong);
     show(&mut attack, 2, rest);
     fill(&mut names);

@@ -11,22 +11,22 @@ const READY: GatewayEvent = GatewayEvent::ChipReady {
     exchanges: EXCHANGES as u16,
 };
 
-fn told(stage: &Stage) -> Vec<GatewayEvent> {
-    core::mem::take(&mut stage.remote.borrow_mut().told)
+fn events(stage: &Stage) -> Vec<GatewayEvent> {
+    core::mem::take(&mut stage.remote.borrow_mut().gateway_events)
 }
 
-/// Its door opens when it is there and never before.
+/// Its listener opens when it is there and never before.
 #[test]
 fn a_gateway_without_a_chip_refuses_connections() {
     let mut stage = Stage::new(1, 9);
     stage.start_gateway();
     stage.run(5_000);
     assert!(!stage.remote.borrow().is_listening());
-    assert_eq!(told(&stage), []);
+    assert_eq!(events(&stage), []);
     stage.remote.borrow_mut().start_chip();
     stage.run(300);
     assert!(stage.remote.borrow().is_listening());
-    assert_eq!(told(&stage), [READY]);
+    assert_eq!(events(&stage), [READY]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_greatest_leads_and_the_least_follows() {
             );
             assert_eq!(node.counters().rejected, 0);
             drop(remote);
-            assert_eq!(told(&stage), [READY], "one session does for all");
+            assert_eq!(events(&stage), [READY], "one session does for all");
         }
     }
 }
@@ -75,16 +75,19 @@ fn a_leader_that_is_cut_off_is_missed_and_comes_back() {
         }
         stage.run(8_000);
         stage.until_agreed(5_000);
-        told(&stage);
+        events(&stage);
         stage.remote.borrow_mut().stop_chip();
         stage.run(2_100);
-        assert_eq!(told(&stage), [GatewayEvent::ChipLost { why: Lost::Silent }]);
+        assert_eq!(
+            events(&stage),
+            [GatewayEvent::ChipLost { why: Lost::Silent }]
+        );
         assert!(!stage.remote.borrow().is_listening());
         let took = stage.until_agreed(5_000);
         assert!(took > 0 || stage.leaders()[0].1 == Some(pid(8)));
         stage.remote.borrow_mut().start_chip();
         stage.run(300);
-        assert_eq!(told(&stage), [READY]);
+        assert_eq!(events(&stage), [READY]);
         stage.until_agreed(5_000);
         let leaders = stage.leaders();
         assert!(leaders.iter().all(|(_, leader)| *leader == Some(pid(9))));
@@ -100,12 +103,12 @@ fn a_chip_that_restarts_is_served_at_once() {
     }
     stage.run(8_000);
     stage.until_agreed(5_000);
-    told(&stage);
+    events(&stage);
     stage.remote.borrow_mut().events.clear();
     stage.remote.borrow_mut().start_chip();
     stage.run(200);
     assert_eq!(
-        told(&stage),
+        events(&stage),
         [GatewayEvent::ChipLost { why: Lost::Asked }, READY]
     );
     let joined = |(_, event): &(_, Event)| matches!(event, Event::Joined { members: 3 });
@@ -122,11 +125,11 @@ fn a_gateway_that_restarts_finds_its_chip() {
     }
     stage.run(8_000);
     stage.until_agreed(5_000);
-    told(&stage);
+    events(&stage);
     let before = stage.remote.borrow().link().and_then(|link| link.gateway());
     stage.start_gateway();
     stage.run(500);
-    assert!(told(&stage).contains(&READY));
+    assert!(events(&stage).contains(&READY));
     let after = stage.remote.borrow().link().and_then(|link| link.gateway());
     assert!(before.is_some() && after.is_some() && before != after);
     stage.until_agreed(5_000);

@@ -40,7 +40,7 @@ pub(crate) struct Remote {
     gateway: Option<(Bridge<'static>, Checked<Port, EXCHANGES_MAX>)>,
     board: Option<Board>,
     session: u8,
-    pub(crate) told: Vec<GatewayEvent>,
+    pub(crate) gateway_events: Vec<GatewayEvent>,
     pub(crate) events: Vec<(Instant, Event)>,
 }
 
@@ -138,7 +138,7 @@ impl Guest for Remote {
         let mut line = self.line(Way::ToGateway);
         if let Some((bridge, net)) = &mut self.gateway {
             while let Some(event) = bridge.poll(now, net, &mut line) {
-                self.told.push(event);
+                self.gateway_events.push(event);
             }
             if self.session != bridge.session() {
                 self.session = bridge.session();
@@ -182,7 +182,7 @@ impl Stage {
             gateway: None,
             board: None,
             session: 0,
-            told: Vec::new(),
+            gateway_events: Vec::new(),
             events: Vec::new(),
         }));
         group.invite(Rc::clone(&remote) as Rc<RefCell<dyn Guest>>);

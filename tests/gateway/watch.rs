@@ -54,7 +54,7 @@ impl Tap {
         }
     }
 
-    /// Takes a byte; the frame it completes, if that is sound. `begins` tells whether a frame, of
+    /// Takes a byte; the frame it completes, if that is sound. `begins` says whether a frame, of
     /// this session and kind, is one that a session begins with.
     fn push(&mut self, byte: u8, begins: impl Fn(u8, u8) -> bool) -> Option<Key> {
         if byte != 0 {
@@ -70,8 +70,8 @@ impl Tap {
         {
             self.decoder.begin(session);
         }
-        let heard = self.decoder.push(0)?;
-        let frame = (heard == Received::Frame).then(|| self.decoder.frame())??;
+        let received = self.decoder.push(0)?;
+        let frame = (received == Received::Frame).then(|| self.decoder.frame())??;
         Some((session?, format!("{frame:?}")))
     }
 }
@@ -112,7 +112,7 @@ impl Watch {
         self.checked += 1;
         let left = self.sent.get_mut(&key).filter(|left| **left > 0);
         let left = left.unwrap_or_else(|| panic!("{:?}: never sent: {key:?}", self.way));
-        // What is said outside any session has no number that a repetition could be told by.
+        // What is said outside any session has no number that would show a repetition.
         if key.0 != 0 {
             *left -= 1;
         }

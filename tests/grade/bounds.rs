@@ -120,7 +120,7 @@ fn nothing_is_left_behind_by_a_grader_that_is_killed() {
 }
 
 #[test]
-fn a_command_that_is_none_is_told() {
+fn a_command_that_is_none_is_an_error() {
     let command = ["/nowhere/lab2", "{gcd_port}"].map(str::to_owned);
     let (result, code) = report(&["--only", "join"], &command);
     assert_eq!(code, 3);

@@ -31,12 +31,12 @@ time.sleep(60)
     );
     assert!(
         text.contains("not (200, "),
-        "as somebody else is told: {text}"
+        "as somebody else is reported: {text}"
     );
 }
 
 #[test]
-fn a_program_that_takes_none_is_told_so() {
+fn a_program_that_takes_none_gets_that_answer() {
     let command = ["false".to_owned()];
     let output = run(&mut grade(&["--detect", "--jobs", "6"], &command));
     assert_eq!(output.status.code(), Some(3));

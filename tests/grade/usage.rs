@@ -48,7 +48,7 @@ fn wrong_usage_exits_2_and_says_what_to_do() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_told_before_anything_starts() {
+fn a_report_that_cannot_be_written_is_an_error_before_anything_starts() {
     let options = ["--report", "json=/nowhere/report.json"];
     let output = run(&mut grade(
         &options,

@@ -19,7 +19,7 @@
 //!   do not exist: at an address that refuses, at one that accepts and never answers, at the least
 //!   member's, or all three. That has a budget too.
 //!
-//! There is no bound on the length of a run. Budgets bound what goes wrong, and time is told as what
+//! There is no bound on the length of a run. Budgets bound what goes wrong, and time is written as what
 //! is left until each deadline, so a quiet group comes back to states it has been in: the search
 //! ends because the states do.
 //!
@@ -40,18 +40,18 @@
 //! Nobody feigns failure. A table has at least four places, so only groups of five outgrow theirs, and
 //! these are walked through.
 //!
-//! States are told apart by 64 bits: among 85 million the chance that any two are taken for one is
+//! States are distinguished by 64 bits: among 85 million the chance that any two are taken for one is
 //! 1 in 5,000.
 //!
 //! An enumerator of our own and not stateright: a node is driven by `poll` with a network lent to it
-//! and not by messages given to it, states need times told relatively, and depth first with
+//! and not by messages given to it, states need relative times, and depth first with
 //! fingerprints alone (16 bytes a state) goes where a queue of whole groups would not fit.
 
 mod port; // the network as one node sees it, and its laws
 mod print; // fingerprints of states
 mod rules;
 mod search; // through the states
-mod told; // steps in words
+mod steps; // steps in words
 mod world; // a group as one value
 
 use core::time::Duration;

@@ -91,7 +91,7 @@ pub(crate) enum Flight {
 }
 
 impl Flight {
-    /// The end that hears of it, if there is one yet.
+    /// The end that learns of it, if there is one yet.
     pub(crate) const fn to(&self) -> Option<Tip> {
         match *self {
             Self::Call { .. } => None,
@@ -127,9 +127,9 @@ impl End {
     }
 }
 
-/// What is told to a node.
+/// What is reported to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum Input {
     Accepted,
     Sent,
     Request(Kind, List),
@@ -155,7 +155,7 @@ pub(crate) struct Port<'a> {
     pub(crate) me: Place,
     pub(crate) ends: &'a mut Vec<End>,
     pub(crate) flights: &'a mut Vec<Flight>,
-    pub(crate) inbox: VecDeque<(u8, News)>,
+    pub(crate) inbox: VecDeque<(u8, Input)>,
     /// Whether an answer ends its connection for the answerer: see `rules::Grain`.
     pub(crate) answer_ends: bool,
     /// Ends whose other end was closed.
@@ -181,8 +181,8 @@ impl<'a> Port<'a> {
         }
     }
 
-    pub(crate) fn tell(&mut self, number: u8, news: News) {
-        self.inbox.push_back((number, news));
+    pub(crate) fn report(&mut self, number: u8, input: Input) {
+        self.inbox.push_back((number, input));
     }
 
     fn end(&mut self, number: u8) -> Option<&mut End> {
@@ -239,7 +239,7 @@ impl Net for Port<'_> {
             "{kind:?} to nobody, or to the coordinator"
         );
         let number = begin(self.ends, true);
-        let end = self.end(number).expect("it has just begun");
+        let end = self.end(number).expect("it has just started");
         end.asked = Some(kind);
         self.send(Flight::Call {
             from: self.me,
@@ -252,42 +252,44 @@ impl Net for Port<'_> {
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let (number, news) = self.inbox.pop_front()?;
-        let end = self.end(number).expect("news of what is open");
-        assert!(!end.over, "{news:?} after the end");
-        match news {
-            News::Accepted => assert!(!end.ours && end.asked.is_none()),
-            News::Sent => {
+        let (number, input) = self.inbox.pop_front()?;
+        let end = self.end(number).expect("input of what is open");
+        assert!(!end.over, "{input:?} after the end");
+        match input {
+            Input::Accepted => assert!(!end.ours && end.asked.is_none()),
+            Input::Sent => {
                 assert!(
                     !end.sent && (end.ours || end.replied),
                     "nothing was to be sent"
                 );
                 end.sent = true;
             }
-            News::Request(kind, _) => {
+            Input::Request(kind, _) => {
                 assert!(!end.ours && end.asked.is_none(), "a second message");
                 end.asked = Some(kind);
             }
-            News::Answer { .. } => {
+            Input::Answer { .. } => {
                 assert!(
                     end.ours && end.sent && !end.replied,
                     "an answer out of turn"
                 );
                 end.replied = true;
             }
-            News::Done | News::Gone(_) => end.over = true,
+            Input::Done | Input::Gone(_) => end.over = true,
         }
-        let incoming = match news {
-            News::Accepted => Incoming::Accepted,
-            News::Sent => Incoming::Sent,
-            News::Request(Kind::Election, list) => {
+        let incoming = match input {
+            Input::Accepted => Incoming::Accepted,
+            Input::Sent => Incoming::Sent,
+            Input::Request(Kind::Election, list) => {
                 Incoming::Request(Request::Election(lend(&mut self.lent, list)))
             }
-            News::Request(Kind::Coordinator, list) => {
+            Input::Request(Kind::Coordinator, list) => {
                 Incoming::Request(Request::Coordinator(lend(&mut self.lent, list)))
             }
-            News::Request(_, list) => Incoming::Request(Request::Probe(lend(&mut self.lent, list))),
-            News::Answer { members, list } => {
+            Input::Request(_, list) => {
+                Incoming::Request(Request::Probe(lend(&mut self.lent, list)))
+            }
+            Input::Answer { members, list } => {
                 let list = lend(&mut self.lent, list);
                 Incoming::Reply(if members {
                     Reply::Members(list)
@@ -295,8 +297,8 @@ impl Net for Port<'_> {
                     Reply::Ok(list)
                 })
             }
-            News::Done => Incoming::Done,
-            News::Gone(gone) => Incoming::Gone(gone),
+            Input::Done => Incoming::Done,
+            Input::Gone(gone) => Incoming::Gone(gone),
         };
         Some((Exchange(u32::from(number)), incoming))
     }
@@ -322,9 +324,9 @@ impl Net for Port<'_> {
             list: sender(roster),
         });
         if !over {
-            self.tell(number, News::Sent);
+            self.report(number, Input::Sent);
             if answer_ends {
-                self.tell(number, News::Done);
+                self.report(number, Input::Done);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Fingerprints: what tells one state of a group from another, in 64 bits.
+//! Fingerprints: what distinguishes one state of a group from another, in 64 bits.
 
 use core::hash::Hasher;
 
@@ -8,7 +8,7 @@ use bully::Instant;
 /// two, so that a time is known by its size.
 pub(crate) const ORIGIN: u64 = 1 << 40;
 
-/// A hasher that tells times as what is left until then.
+/// A hasher that takes times as what is left until then.
 ///
 /// Two nodes that differ only in what the clock shows do the same from now on, so they are one
 /// state; and a time that has passed is past, however long. Without this no search would end.

@@ -61,7 +61,7 @@ pub(crate) enum Step {
     Wake(Place),
     /// A message arrives.
     Deliver(Flight),
-    /// It does not, and nobody is told.
+    /// It does not, and nobody learns of it.
     Lose(Flight),
     /// It does not, and its connection breaks.
     Break(Flight),

@@ -71,8 +71,8 @@ fn check<const C: usize>(
     if world.at_rest() {
         seen.rests += 1;
         seen.splits += u64::from(world.split());
-        let mut calm = world.clone();
-        let span = guarded(|| calm.calm_down(within, LASTS))?.map_err(Breach)?;
+        let mut quiet = world.clone();
+        let span = guarded(|| quiet.quieten(within, LASTS))?.map_err(Breach)?;
         seen.slowest = seen.slowest.max(span);
     }
     Ok(())
@@ -202,7 +202,7 @@ struct Shared<const C: usize> {
 }
 
 /// How many states pass between two lines of a long search.
-const TOLD_EVERY: u64 = 10_000_000;
+const REPORT_EVERY: u64 = 10_000_000;
 
 /// Enough that two workers seldom want the same.
 const SHARDS: usize = 64;
@@ -254,7 +254,7 @@ impl<const C: usize> Shared<C> {
             if self.is_new(&next) {
                 stack.push(next);
                 let met = self.met.fetch_add(1, Ordering::Relaxed) + 1;
-                if met.is_multiple_of(TOLD_EVERY) {
+                if met.is_multiple_of(REPORT_EVERY) {
                     println!("{} million states so far", met / 1_000_000);
                 }
             }

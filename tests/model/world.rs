@@ -9,7 +9,7 @@ use bully_tests::owned::Kind;
 use bully_tests::people;
 
 use crate::port::{
-    COORDINATOR, EXCHANGES, End, FORGED, Flight, List, MEMBERS, News, Place, Port, SILENT, at,
+    COORDINATOR, EXCHANGES, End, FORGED, Flight, Input, List, MEMBERS, Place, Port, SILENT, at,
     begin,
 };
 use crate::print::{ORIGIN, Print};
@@ -17,7 +17,7 @@ use crate::rules::{Budget, Flaw, Grain, Rules, Step};
 
 /// A node that is up.
 #[derive(Clone, Debug, Hash)]
-struct Seat<const CAPACITY: usize> {
+struct Slot<const CAPACITY: usize> {
     node: Node<CAPACITY, EXCHANGES>,
     ends: Vec<End>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct World<const CAPACITY: usize> {
     pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     now: Instant,
-    seats: [Option<Arc<Seat<CAPACITY>>>; MEMBERS],
+    slots: [Option<Arc<Slot<CAPACITY>>>; MEMBERS],
     prints: [u64; MEMBERS],
     /// In order, so that it does not matter in which they were sent.
     flights: Vec<Flight>,
@@ -73,7 +73,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             rules,
             budget,
             now: Instant::from_micros(ORIGIN),
-            seats: [const { None }; MEMBERS],
+            slots: [const { None }; MEMBERS],
             prints: [0; MEMBERS],
             flights: Vec::new(),
             joined: 0,
@@ -82,7 +82,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
     }
 
     /// A group that has joined from the greatest down, one `apart` from the other, and settled in
-    /// the calmest way.
+    /// the quietest way.
     ///
     /// Followers that joined at one moment probe at one moment ever after.
     pub(crate) fn settled(rules: Rules, budget: Budget, apart: Duration) -> Self {
@@ -92,7 +92,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             world.budget.starts = 1;
             world.apply(Step::Start(place));
             world
-                .calm_down(SETTLES_WITHIN, Duration::ZERO)
+                .quieten(SETTLES_WITHIN, Duration::ZERO)
                 .expect("a group without faults settles");
             world.move_clock(world.now + apart);
         }
@@ -132,7 +132,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             into.extend(due.map(Step::Wake));
         }
         for place in 0..self.rules.members {
-            if self.seats[usize::from(place)].is_some() {
+            if self.slots[usize::from(place)].is_some() {
                 if self.budget.crashes > 0 {
                     into.push(Step::Crash(place));
                 }
@@ -150,7 +150,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
         }
     }
 
-    /// What is told of one end is told in order: its end comes last.
+    /// What is reported of one end comes in order: its end comes last.
     fn may_arrive(&self, flight: Flight) -> bool {
         !matches!(flight, Flight::Over { .. })
             || !self
@@ -160,15 +160,15 @@ impl<const CAPACITY: usize> World<CAPACITY> {
     }
 
     fn up(&self) -> impl Iterator<Item = Place> {
-        (0..self.rules.members).filter(|place| self.seats[usize::from(*place)].is_some())
+        (0..self.rules.members).filter(|place| self.slots[usize::from(*place)].is_some())
     }
 
-    fn seat(&self, place: Place) -> Option<&Seat<CAPACITY>> {
-        self.seats.get(usize::from(place))?.as_deref()
+    fn slot(&self, place: Place) -> Option<&Slot<CAPACITY>> {
+        self.slots.get(usize::from(place))?.as_deref()
     }
 
     fn deadline(&self, place: Place) -> Option<Instant> {
-        let node = &self.seat(place)?.node;
+        let node = &self.slot(place)?.node;
         match (self.rules.flaw, node.phase()) {
             (Flaw::Timerless, Phase::Waiting) => None,
             _ => node.poll_at(),
@@ -191,7 +191,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
                 let outgrown = usize::from(self.rules.members) > CAPACITY;
                 let node = Node::new(config(place, outgrown));
                 let ends = Vec::new();
-                self.seats[usize::from(place)] = Some(Arc::new(Seat { node, ends }));
+                self.slots[usize::from(place)] = Some(Arc::new(Slot { node, ends }));
                 self.poll(place, &[]);
             }
             Step::Crash(place) => {
@@ -236,9 +236,9 @@ impl<const CAPACITY: usize> World<CAPACITY> {
     }
 
     fn take_print(&mut self, place: Place) {
-        self.prints[usize::from(place)] = self.seat(place).map_or(0, |seat| {
+        self.prints[usize::from(place)] = self.slot(place).map_or(0, |slot| {
             let mut print = Print::at(self.now);
-            seat.hash(&mut print);
+            slot.hash(&mut print);
             print.finish()
         });
     }
@@ -269,19 +269,19 @@ impl<const CAPACITY: usize> World<CAPACITY> {
                 self.call(from, back, to, kind, list);
             }
             Flight::Request { to, kind, list } => {
-                self.poll(to.0, &[(to.1, News::Request(kind, list))]);
+                self.poll(to.0, &[(to.1, Input::Request(kind, list))]);
             }
             Flight::Answer { to, members, list } => {
-                self.poll(to.0, &[(to.1, News::Answer { members, list })]);
+                self.poll(to.0, &[(to.1, Input::Answer { members, list })]);
             }
             Flight::Over { to, reset } => {
                 self.end(to).peer = None;
-                let news = if reset {
-                    News::Gone(Gone::Reset)
+                let input = if reset {
+                    Input::Gone(Gone::Reset)
                 } else {
-                    News::Done
+                    Input::Done
                 };
-                self.poll(to.0, &[(to.1, news)]);
+                self.poll(to.0, &[(to.1, input)]);
             }
         }
     }
@@ -298,23 +298,23 @@ impl<const CAPACITY: usize> World<CAPACITY> {
                         origin: None,
                     },
                 });
-                self.poll(from, &[(back, News::Sent)]);
+                self.poll(from, &[(back, Input::Sent)]);
             }
             return;
         }
-        let seat = self.seats.get_mut(usize::from(to));
-        let Some(seat) = seat.and_then(|seat| seat.as_mut()) else {
+        let slot = self.slots.get_mut(usize::from(to));
+        let Some(slot) = slot.and_then(|slot| slot.as_mut()) else {
             if let Some(back) = back {
-                let news = if to == SILENT {
-                    News::Sent
+                let input = if to == SILENT {
+                    Input::Sent
                 } else {
-                    News::Gone(Gone::Refused)
+                    Input::Gone(Gone::Refused)
                 };
-                self.poll(from, &[(back, news)]);
+                self.poll(from, &[(back, input)]);
             }
             return;
         };
-        let number = begin(&mut Arc::make_mut(seat).ends, false);
+        let number = begin(&mut Arc::make_mut(slot).ends, false);
         let tip = (to, number);
         self.end(tip).peer = back.map(|back| (from, back));
         if self.rules.grain == Grain::Parts {
@@ -330,48 +330,48 @@ impl<const CAPACITY: usize> World<CAPACITY> {
                     reset: false,
                 }),
             }
-            self.poll(to, &[(number, News::Accepted)]);
+            self.poll(to, &[(number, Input::Accepted)]);
             if let Some(back) = back {
-                self.poll(from, &[(back, News::Sent)]);
+                self.poll(from, &[(back, Input::Sent)]);
             }
             return;
         }
         if self.rules.flaw == Flaw::Unanswered && kind == Kind::Election {
             self.end(tip).peer = None;
         }
-        let news = [
-            (number, News::Accepted),
-            (number, News::Request(kind, list)),
-            (number, News::Done),
+        let input = [
+            (number, Input::Accepted),
+            (number, Input::Request(kind, list)),
+            (number, Input::Done),
         ];
-        // Whoever answers is told of the end when it has.
-        let told = if self.end(tip).peer.is_some() { 2 } else { 3 };
-        self.poll(to, &news[..told]);
-        // Told last, for it may close its end.
+        // Whoever answers learns of the end when it has.
+        let count = if self.end(tip).peer.is_some() { 2 } else { 3 };
+        self.poll(to, &input[..count]);
+        // Reported last, for it may close its end.
         if let Some(back) = back {
-            self.poll(from, &[(back, News::Sent)]);
+            self.poll(from, &[(back, Input::Sent)]);
         }
     }
 
     fn end(&mut self, (place, number): (Place, u8)) -> &mut End {
-        let seat = self.seats[usize::from(place)]
+        let slot = self.slots[usize::from(place)]
             .as_mut()
             .expect("somebody is there");
-        let ends = &mut Arc::make_mut(seat).ends;
+        let ends = &mut Arc::make_mut(slot).ends;
         let end = ends.iter_mut().find(|end| end.number == number);
         end.expect("the connection stands")
     }
 
-    /// Tells a node its news, in order, and polls it until there is nothing more to do.
-    fn poll(&mut self, place: Place, news: &[(u8, News)]) {
+    /// Reports its input to a node, in order, and polls it until there is nothing more to do.
+    fn poll(&mut self, place: Place, input: &[(u8, Input)]) {
         let answer_ends = self.rules.grain == Grain::Whole;
-        let seat = self.seats[usize::from(place)]
+        let slot = self.slots[usize::from(place)]
             .as_mut()
             .expect("somebody is there");
-        let Seat { node, ends } = Arc::make_mut(seat);
+        let Slot { node, ends } = Arc::make_mut(slot);
         let mut port = Port::new(place, ends, &mut self.flights, answer_ends);
-        for (number, news) in news {
-            port.tell(*number, *news);
+        for (number, input) in input {
+            port.report(*number, *input);
         }
         let mut events = 0;
         while node.poll(self.now, &mut port).is_some() || !port.inbox.is_empty() {
@@ -393,19 +393,19 @@ impl<const CAPACITY: usize> World<CAPACITY> {
 
     /// Polls once more whoever was polled last: that changes nothing, even at a time that has passed.
     pub(crate) fn poll_again(&mut self) {
-        let up = |place: &Place| self.seat(*place).is_some();
+        let up = |place: &Place| self.slot(*place).is_some();
         let Some(place) = self.polled.filter(up) else {
             return;
         };
         let before = (self.prints[usize::from(place)], self.flights.len());
-        let seat = self.seats[usize::from(place)]
+        let slot = self.slots[usize::from(place)]
             .as_mut()
             .expect("somebody is there");
-        let Seat { node, ends } = Arc::make_mut(seat);
+        let Slot { node, ends } = Arc::make_mut(slot);
         let mut port = Port::new(place, ends, &mut self.flights, true);
         let earlier = self.now.as_micros().saturating_sub(500_000);
         let event = node.poll(Instant::from_micros(earlier), &mut port);
-        assert_eq!(event, None, "polled again, it tells more");
+        assert_eq!(event, None, "polled again, it reports more");
         self.take_print(place);
         let after = (self.prints[usize::from(place)], self.flights.len());
         assert_eq!(before, after, "polled again, it changes");
@@ -413,10 +413,10 @@ impl<const CAPACITY: usize> World<CAPACITY> {
 
     /// The other end of `number` at `place` is closed.
     fn orphan(&mut self, place: Place, number: u8, reset: bool) {
-        let Some(seat) = self.seats[usize::from(place)].as_mut() else {
+        let Some(slot) = self.slots[usize::from(place)].as_mut() else {
             return;
         };
-        let ends = &mut Arc::make_mut(seat).ends;
+        let ends = &mut Arc::make_mut(slot).ends;
         let Some(end) = ends.iter_mut().find(|end| end.number == number) else {
             return;
         };
@@ -432,7 +432,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
     }
 
     fn crash(&mut self, place: Place) {
-        let seat = self.seats[usize::from(place)]
+        let slot = self.slots[usize::from(place)]
             .take()
             .expect("somebody is there");
         self.prints[usize::from(place)] = 0;
@@ -446,7 +446,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
             }
         }
         self.flights.sort_unstable();
-        for (place, number) in seat.ends.iter().filter_map(|end| end.peer) {
+        for (place, number) in slot.ends.iter().filter_map(|end| end.peer) {
             self.orphan(place, number, true);
         }
     }
@@ -485,13 +485,13 @@ impl<const CAPACITY: usize> World<CAPACITY> {
 
     fn leaders(&self) -> impl Iterator<Item = Option<Pid>> {
         self.up()
-            .filter_map(|place| self.seat(place))
-            .map(|seat| seat.node.leader())
+            .filter_map(|place| self.slot(place))
+            .map(|slot| slot.node.leader())
     }
 
     /// From now on nothing goes wrong and every message takes no time: how long it takes the group to
     /// agree and do so for `lasting`, or why it has not `within` that.
-    pub(crate) fn calm_down(
+    pub(crate) fn quieten(
         &mut self,
         within: Duration,
         lasting: Duration,
@@ -544,7 +544,7 @@ impl<const CAPACITY: usize> World<CAPACITY> {
 
     /// Where everybody stands, in a few words.
     pub(crate) fn stands(&self) -> String {
-        let stand = |place| match self.seat(place).map(|seat| seat.node.phase()) {
+        let stand = |place| match self.slot(place).map(|slot| slot.node.phase()) {
             None => "down".into(),
             Some(Phase::Following(pid)) => format!("follows {}", pid.days),
             Some(Phase::Leading) => "leads".into(),

@@ -26,7 +26,7 @@ pub(crate) fn probe() -> Vec<u8> {
     pickled(&("PROBE", ()))
 }
 
-/// An ELECTION that tells of nobody but `member`.
+/// An ELECTION that lists nobody but `member`.
 pub(crate) fn election(member: Pid, port: u16) -> Vec<u8> {
     let members = BTreeMap::from([(member, ("127.0.0.1", port))]);
     pickled(&("ELECTION", members))

@@ -124,7 +124,7 @@ fn messages_for_members_are_named() {
     }
 }
 
-/// Whoever is turned down is told of in the log, for whatever reason.
+/// Whoever is refused is in the log, for whatever reason.
 #[test]
 fn refusals_are_logged() {
     let party = Party::ours(&[]);

@@ -1,11 +1,11 @@
-//! Leaders that play dead, and leaders that stand still.
+//! Leaders that feign failure, and leaders that stand still.
 
 use core::time::Duration;
 
 use bully_tests::process::LIMIT;
 
 use crate::client;
-use crate::party::{Member, Party, at_once, tells_leader};
+use crate::party::{Member, Party, at_once, names_leader};
 
 /// Several failures long, in case one is too short for anyone to notice.
 const FAILURES: Duration = Duration::from_secs(75);
@@ -15,7 +15,7 @@ const FAILURES: Duration = Duration::from_secs(75);
 const SEED_CLOSE: &str = "78";
 const SEED_IGNORE: &str = "34";
 
-/// A leader of ours that plays dead, the peers that follow it, and another node of ours.
+/// A leader of ours that feigns failure, the peers that follow it, and another node of ours.
 struct Failing {
     leader: Member,
     others: [Member; 3],
@@ -46,12 +46,12 @@ impl Failing {
         };
         wait("the next one leads", &mut || {
             let said = next.process.said();
-            said.iter().any(|line| tells_leader(line, 200))
+            said.iter().any(|line| names_leader(line, 200))
         });
         wait("it is back and leads", &mut || {
             let said = self.leader.process.said();
             let mut since = said.iter().skip_while(|line| line["event"] != "recovered");
-            since.any(|line| tells_leader(line, 300))
+            since.any(|line| names_leader(line, 300))
         });
         wait("everybody follows it again", &mut || {
             self.others.iter().all(|other| {
@@ -66,13 +66,13 @@ impl Failing {
 #[test]
 fn leader_plays_dead() {
     at_once(
-        [leader_closes_its_door as fn(), leader_ignores_everybody],
+        [leader_closes_its_listener as fn(), leader_ignores_everybody],
         |test| test(),
     );
 }
 
 /// Its listener is closed meanwhile, and open again at the same port.
-fn leader_closes_its_door() {
+fn leader_closes_its_listener() {
     let failing = Failing::start("close", SEED_CLOSE);
     let leader = &failing.leader;
     leader.process.wait_for_event("failed");
@@ -86,7 +86,7 @@ fn leader_closes_its_door() {
     leader.assert_answers();
 }
 
-/// It accepts meanwhile, and gives the OKs that it owes when it is back.
+/// It accepts meanwhile, and sends the pending OKs when it is back.
 fn leader_ignores_everybody() {
     let failing = Failing::start("ignore", SEED_IGNORE);
     let leader = &failing.leader;
@@ -133,7 +133,7 @@ fn their_leader_stands_still() {
     // The second one shows that the answer to the first has arrived.
     party
         .processes
-        .wait_until("two PROBEs were heard", LIMIT, || {
+        .wait_until("two PROBEs were received", LIMIT, || {
             let said = leader.process.said();
             let probes = said.iter().filter(|line| line["name"] == "PROBE");
             probes.count() >= 2

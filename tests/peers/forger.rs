@@ -39,7 +39,7 @@ fn forged(silent: u16, answering: u16, nodes: &[&Member]) -> BTreeMap<Pid, (Stri
         .collect()
 }
 
-/// Answers OK to whatever is asked, until told to stop; returns how many connections there were.
+/// Answers OK to whatever is asked, until it is asked to stop; returns how many connections there were.
 fn answer_all(listener: &TcpListener, stop: &AtomicBool, bytes: &AtomicUsize) -> usize {
     let mut connections = 0;
     let ok = pickled(&"OK");
@@ -92,7 +92,7 @@ fn after_a_thousand_forged_members_five_live_nodes_agree_on_the_next_leader() {
             thread::sleep(Duration::from_secs(1));
         }
         stop.store(true, Ordering::Relaxed);
-        answerer.join().expect("it ends when it is told to")
+        answerer.join().expect("it ends when it is asked to")
     });
     drop((silent, answering));
     assert!(connections <= 4 * messages, "{connections} for {messages}");

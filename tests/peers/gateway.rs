@@ -36,7 +36,7 @@ fn leads(party: &Party, chip: &ChipThread, others: &[&Member]) {
 }
 
 /// The chip leads, is missed when it dies, leads again when it is back, and again when its gateway
-/// was started anew; nobody is told more than that a member failed.
+/// was started anew; the others see only that a member failed.
 #[test]
 fn a_chip_leads_is_missed_and_leads_again() {
     let plugs = [Plug::tcp(), Plug::unix("bully-chip"), Plug::device()];
@@ -46,18 +46,18 @@ fn a_chip_leads_is_missed_and_leads_again() {
         let first = chip(&plug);
         gateway_.wait_for_event("chip_ready");
         gateway_.wait_for_event("line_open");
-        let heard = || first.seen().counts;
+        let received = || first.seen().counts;
         let processes = &party.processes;
-        processes.wait_until("the chip hears", LIMIT, || heard().sound > 2);
+        processes.wait_until("the chip receives", LIMIT, || received().sound > 2);
         // A device is a terminal until it is opened, and echoes.
-        let corrupt = heard().corrupt;
+        let corrupt = received().corrupt;
         let ours = party.node(200, &[]).joined();
         let ours_too = party.node(40, &[]).joined();
         let theirs = party.peer(120, &[]).joined();
         let others = [&ours, &ours_too, &theirs];
         leads(&party, &first, &others);
 
-        let counts = heard();
+        let counts = received();
         assert!(counts.corrupt == corrupt && counts.sound > 10, "{counts:?}");
 
         let mark = gateway_.mark();
@@ -101,23 +101,23 @@ fn a_device_passes_every_byte_both_ways() {
     let mut line = Serial::new(&poll, 0, to);
     assert_eq!(line.turn(poll.clock().now()), Some(LineEvent::Open));
     let all: Vec<u8> = (0..=255).rev().collect();
-    let mut heard = [0; 1_024];
+    let mut received = [0; 1_024];
     let until = Instant::now() + LIMIT;
 
     assert_eq!(line.write(&all), all.len());
     let mut count = 0;
     while count < all.len() && Instant::now() < until {
-        count += chip.read(&mut heard[count..]).unwrap_or(0);
+        count += chip.read(&mut received[count..]).unwrap_or(0);
     }
-    assert_eq!(heard[..count], all);
+    assert_eq!(received[..count], all);
 
     chip.write_all(&all).expect("there is room");
     let mut count = 0;
     while count < all.len() && Instant::now() < until {
-        count += line.read(&mut heard[count..]);
+        count += line.read(&mut received[count..]);
     }
-    assert_eq!(heard[..count], all);
-    assert!(chip.read(&mut heard).is_err(), "nothing is echoed");
+    assert_eq!(received[..count], all);
+    assert!(chip.read(&mut received).is_err(), "nothing is echoed");
 }
 
 /// A device that is not there is waited for; one that is none is refused in `cli`.

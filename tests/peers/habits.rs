@@ -191,7 +191,7 @@ fn manners_of_writing_and_probing() {
     ]);
 }
 
-/// A bare ELECTION does not tell who sent it: only the coordinator knows of a newcomer who sends
+/// A bare ELECTION does not say who sent it: only the coordinator knows of a newcomer who sends
 /// nothing else, so the leader has to ask there whom to announce itself to.
 #[test]
 fn a_newcomer_sends_bare_elections() {

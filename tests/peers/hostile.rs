@@ -22,7 +22,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 #[cfg(target_os = "linux")]
 const RESIDENT_MAX_KIB: u64 = 48 * 1024;
 
-/// The most descriptors: 64 exchanges, 4 more at the door, 64 connections with nothing left but
+/// The most descriptors: 64 exchanges, 4 more in the backlog, 64 connections with nothing left but
 /// their end, and a dozen of the process itself.
 #[cfg(target_os = "linux")]
 const DESCRIPTORS_MAX: usize = 64 + 4 + 64 + 12;
@@ -71,9 +71,9 @@ fn attack(party: &Party, victim: &Process, mut meanwhile: impl FnMut()) {
     let opcodes = OPCODES.map(|name| ["opcode".to_owned(), format!("{name} at byte")]);
     let reasons = REASONS.map(|parts| parts.map(str::to_owned));
     for parts in opcodes.iter().chain(&reasons) {
-        let told = |why: &String| parts.iter().all(|part| why.contains(part));
+        let is_named = |why: &String| parts.iter().all(|part| why.contains(part));
         assert!(
-            why.iter().any(told),
+            why.iter().any(is_named),
             "nothing was rejected because of {parts:?}"
         );
     }
@@ -88,14 +88,14 @@ fn assert_within_bounds(victim: &Process) {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
         .and_then(|kib| kib.parse::<u64>().ok())
-        .expect("the system tells");
+        .expect("the system says");
     assert!(peak <= RESIDENT_MAX_KIB, "{peak} KiB are or were resident");
     let open = std::fs::read_dir(format!("/proc/{id}/fd")).expect("it runs");
     let open = open.count();
     assert!(open <= DESCRIPTORS_MAX, "{open} descriptors are open");
 }
 
-/// Only Linux tells by files; what does not need them is tested everywhere.
+/// Only Linux says it in files; what does not need them is tested everywhere.
 #[cfg(not(target_os = "linux"))]
 fn assert_within_bounds(_: &Process) {}
 

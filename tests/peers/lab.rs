@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::party::bully;
 
-/// Thirty members agree, and a calm group sends little more than its PROBEs.
+/// Thirty members agree, and a quiet group sends little more than its PROBEs.
 #[test]
 fn thirty_members_agree_on_few_messages() {
     const MESSAGES_MAX: u64 = 3_000;
@@ -26,7 +26,7 @@ fn thirty_members_agree_on_few_messages() {
         .sum();
     assert!(
         sent > 30 * 2,
-        "each at least sends a JOIN and hears of the leader: {summary}"
+        "each at least sends a JOIN and learns who leads: {summary}"
     );
     assert!(sent < MESSAGES_MAX, "{summary}");
 }

@@ -151,19 +151,19 @@ fn hold_while_strangers_come_and_go() {
     let port = bully_host::names::port(group.members[0].1.inner().addr());
     let mut held = Vec::new();
     for round in 0..40 {
-        let stranger = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        let client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         match round % 4 {
             // Says nothing and stays; there are more of these than exchanges.
-            0 => held.push(stranger),
-            1 => std::io::Write::write_all(&mut &stranger, b"garbage").expect("it is read"),
-            2 => std::io::Write::write_all(&mut &stranger, b"\x80\x02X\x05\x00\x00\x00PROBEq")
+            0 => held.push(client),
+            1 => std::io::Write::write_all(&mut &client, b"garbage").expect("it is read"),
+            2 => std::io::Write::write_all(&mut &client, b"\x80\x02X\x05\x00\x00\x00PROBEq")
                 .expect("it is read"),
-            _ => drop(stranger),
+            _ => drop(client),
         }
         group.turn();
     }
-    let heard = group.members[0].0.counters().received.probe;
+    let probes = group.members[0].0.counters().received.probe;
     group.turn_until("the leader is still probed", |group| {
-        group.members[0].0.counters().received.probe > heard + 2 && group.agreed()
+        group.members[0].0.counters().received.probe > probes + 2 && group.agreed()
     });
 }

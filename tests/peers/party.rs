@@ -144,7 +144,7 @@ impl Member {
             .rev()
             .find(|line| match line["event"].as_str() {
                 Some("leader" | "leader_lost") => true,
-                // Theirs tells of a leader only when it changes, ours after every election.
+                // Theirs logs a leader only when it changes, ours after every election.
                 Some("election" | "failed") => self.ours,
                 _ => false,
             })?;
@@ -154,10 +154,10 @@ impl Member {
         u32::try_from(days).ok()
     }
 
-    /// Waits until it is in the group, so that whoever joins from now on is told of it.
+    /// Waits until it is in the group, so that whoever joins from now on gets it listed.
     ///
     /// The greatest of a group has to be in it before the others: two peers who both believe for a
-    /// moment that they lead may tell a third in either order, and if the lesser is the later one
+    /// moment that they lead may announce themselves to a third in either order, and if the lesser is the later one
     /// the third follows it for good, by the assignment.
     pub(crate) fn joined(self) -> Self {
         self.process.wait_for_event("joined");
@@ -176,7 +176,7 @@ impl Member {
         }
     }
 
-    /// What it says it has turned away.
+    /// What it says it has rejected.
     pub(crate) fn rejected(&self) -> Vec<String> {
         rejected(&self.process)
     }
@@ -187,7 +187,7 @@ impl Member {
     }
 }
 
-/// What `process`, one of ours, says it has turned away.
+/// What `process`, one of ours, says it has rejected.
 pub(crate) fn rejected(process: &Process) -> Vec<String> {
     let said = process.said();
     let lines = said.iter().filter(|line| line["event"] == "rejected");
@@ -205,7 +205,7 @@ pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn
     });
 }
 
-/// Whether a line tells of a leader with that many days.
-pub(crate) fn tells_leader(line: &Value, days: u32) -> bool {
+/// Returns `true` if a line names a leader with that many days.
+pub(crate) fn names_leader(line: &Value, days: u32) -> bool {
     line["event"] == "leader" && line["leader"][0] == days
 }

@@ -93,13 +93,13 @@ impl Pair {
         for _ in 0..LINGERING {
             let mut peer = connect(names::port(self.asked.addr())).expect("it listens");
             peer.write_all(&election).expect("there is room");
-            self.hear(&[]);
+            self.receive(&[]);
             peers.push(peer);
         }
     }
 
-    /// What `asked` is told when a message comes in pieces, or of whoever has connected already.
-    fn hear(&mut self, pieces: &[&[u8]]) -> Vec<Member> {
+    /// What `asked` receives when a message comes in pieces, or of whoever has connected already.
+    fn receive(&mut self, pieces: &[&[u8]]) -> Vec<Member> {
         let port = names::port(self.asked.addr());
         let mut stream = (!pieces.is_empty()).then(|| connect(port).expect("it listens"));
         let mut left = pieces.iter();
@@ -239,12 +239,12 @@ fn a_known_list_is_known_in_pieces() {
     let (people, names) = (people(20), Names::new());
     let bytes = election(&people, &names);
     let mut pair = Pair::new(Forms::default());
-    assert_eq!(pair.hear(&[&bytes]), people);
+    assert_eq!(pair.receive(&[&bytes]), people);
     for at in [1, 2, bytes.len() / 2, bytes.len() - 1] {
         let (one, two) = bytes.split_at(at);
-        assert_eq!(pair.hear(&[one, two]), people, "cut at {at}");
+        assert_eq!(pair.receive(&[one, two]), people, "cut at {at}");
     }
-    assert_eq!(pair.hear(&[&bytes, b"and more"]), people);
+    assert_eq!(pair.receive(&[&bytes, b"and more"]), people);
     assert_eq!(pair.asked.counters().decoded, 1);
     assert_eq!(pair.asked.counters().recognised, 5);
     // It begins like a known one for some time.
@@ -253,7 +253,7 @@ fn a_known_list_is_known_in_pieces() {
     let bytes = election(&other, &names);
     for at in [bytes.len() / 2, bytes.len() - 4] {
         let (one, two) = bytes.split_at(at);
-        assert_eq!(pair.hear(&[one, two]), other, "cut at {at}");
+        assert_eq!(pair.receive(&[one, two]), other, "cut at {at}");
     }
     assert_eq!(pair.asked.counters().decoded, 3);
 }
@@ -271,8 +271,8 @@ fn a_list_of_names_is_known_until_they_are_forgotten() {
     let bytes = election(&[Member { pid, addr }], &theirs);
     let mut pair = Pair::new(Forms::default());
     let host = |pair: &mut Pair| {
-        let heard = pair.hear(&[&bytes]);
-        let addr = heard.first().expect("one member").addr;
+        let received = pair.receive(&[&bytes]);
+        let addr = received.first().expect("one member").addr;
         pair.asked.names().host(addr).into_owned()
     };
     assert_eq!(host(&mut pair), "alpha");

@@ -20,9 +20,9 @@ struct Line {
     tcp: Tcp,
 }
 
-/// What a [`Line`] was told, without the lists.
+/// What a [`Line`] received, without the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Reported {
     Accepted,
     Sent,
     Request,
@@ -50,17 +50,17 @@ impl Line {
         bully_host::names::port(self.tcp.addr())
     }
 
-    fn told(&mut self) -> Option<(Exchange, Told)> {
+    fn reported(&mut self) -> Option<(Exchange, Reported)> {
         let (exchange, incoming) = self.tcp.recv()?;
-        let told = match incoming {
-            Incoming::Accepted => Told::Accepted,
-            Incoming::Sent => Told::Sent,
-            Incoming::Request(_) | Incoming::Unfit(_) => Told::Request,
-            Incoming::Reply(_) => Told::Reply,
-            Incoming::Done => Told::Done,
-            Incoming::Gone(gone) => Told::Gone(gone),
+        let reported = match incoming {
+            Incoming::Accepted => Reported::Accepted,
+            Incoming::Sent => Reported::Sent,
+            Incoming::Request(_) | Incoming::Unfit(_) => Reported::Request,
+            Incoming::Reply(_) => Reported::Reply,
+            Incoming::Done => Reported::Done,
+            Incoming::Gone(gone) => Reported::Gone(gone),
         };
-        Some((exchange, told))
+        Some((exchange, reported))
     }
 
     /// Waits for readiness, for a short while.
@@ -73,23 +73,23 @@ impl Line {
             .expect("the system lets us wait");
     }
 
-    /// The next that is told.
-    fn next(&mut self) -> (Exchange, Told) {
+    /// The next that is reported.
+    fn next(&mut self) -> (Exchange, Reported) {
         let until = Instant::now() + LIMIT;
         loop {
-            if let Some(told) = self.told() {
-                return told;
+            if let Some(reported) = self.reported() {
+                return reported;
             }
-            assert!(Instant::now() < until, "nothing is told");
+            assert!(Instant::now() < until, "nothing is reported");
             self.wait();
         }
     }
 
-    /// Goes on for a while, and expects to be told nothing.
+    /// Goes on for a while, and expects no report.
     fn rest(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            assert_eq!(self.told(), None);
+            assert_eq!(self.reported(), None);
             self.wait();
         }
     }
@@ -136,9 +136,9 @@ fn closing_does_not_reset_the_peer() {
     let mut peer = connect(line.port()).expect("it listens");
     let message = client::coordinator(pid(1), 1);
     peer.write_all(&message).expect("there is room");
-    let (exchange, told) = line.next();
-    assert_eq!(told, Told::Accepted);
-    assert_eq!(line.next(), (exchange, Told::Request));
+    let (exchange, reported) = line.next();
+    assert_eq!(reported, Reported::Accepted);
+    assert_eq!(line.next(), (exchange, Reported::Request));
     line.tcp.close(exchange);
 
     let mut reading = peer.try_clone().expect("the system can");
@@ -167,11 +167,11 @@ fn answers_survive_what_was_not_read() {
     let messages = [probe(), vec![b'x'; 100_000]].concat();
     peer.write_all(&messages).expect("there is room");
     let (exchange, _) = line.next();
-    assert_eq!(line.next(), (exchange, Told::Request));
+    assert_eq!(line.next(), (exchange, Reported::Request));
     line.tcp.reply(exchange, Reply::Ok(Roster::EMPTY));
-    assert_eq!(line.next(), (exchange, Told::Sent));
-    while let Some((_, told)) = line.told() {
-        assert_eq!(told, Told::Done);
+    assert_eq!(line.next(), (exchange, Reported::Sent));
+    while let Some((_, reported)) = line.reported() {
+        assert_eq!(reported, Reported::Done);
     }
     line.tcp.close(exchange);
     let reader = thread::spawn(move || {
@@ -186,49 +186,49 @@ fn answers_survive_what_was_not_read() {
     client::assert_ok(&answer);
 }
 
-/// Closed, the door refuses and keeps its port; open again, it accepts at the same one.
+/// Closed, the listener refuses and keeps its port; open again, it accepts at the same one.
 #[test]
-fn door_keeps_its_port() {
+fn listener_keeps_its_port() {
     let mut line = Line::open();
     let port = line.port();
     for _ in 0..3 {
         line.tcp.set_listening(false);
-        let refused = connect(port).expect_err("the door is closed");
+        let refused = connect(port).expect_err("the listener is closed");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         let taken = bind_alone(port).expect_err("the port is kept");
         assert_eq!(taken.kind(), ErrorKind::AddrInUse);
         line.rest(Duration::from_millis(20));
 
         line.tcp.set_listening(true);
-        let mut peer = connect(port).expect("the door is open");
+        let mut peer = connect(port).expect("the listener is open");
         peer.write_all(&probe()).expect("there is room");
-        let (exchange, told) = line.next();
-        assert_eq!(told, Told::Accepted);
-        assert_eq!(line.next(), (exchange, Told::Request));
+        let (exchange, reported) = line.next();
+        assert_eq!(reported, Reported::Accepted);
+        assert_eq!(line.next(), (exchange, Reported::Request));
         line.tcp.close(exchange);
     }
     assert_eq!(line.tcp.note(), None);
 }
 
-/// Who had connected before the door was closed is still served.
+/// Who had connected before the listener was closed is still served.
 #[test]
-fn connections_outlive_the_door() {
+fn connections_outlive_the_listener() {
     let mut line = Line::open();
     let mut peer = connect(line.port()).expect("it listens");
-    let (exchange, told) = line.next();
-    assert_eq!(told, Told::Accepted);
+    let (exchange, reported) = line.next();
+    assert_eq!(reported, Reported::Accepted);
     line.tcp.set_listening(false);
     peer.write_all(&probe()).expect("there is room");
-    assert_eq!(line.next(), (exchange, Told::Request));
+    assert_eq!(line.next(), (exchange, Reported::Request));
     line.tcp.reply(exchange, Reply::Ok(Roster::EMPTY));
-    assert_eq!(line.next(), (exchange, Told::Sent));
+    assert_eq!(line.next(), (exchange, Reported::Sent));
     let mut answer = [0; 100];
     let count = peer.read(&mut answer).expect("it answers");
     client::assert_ok(&answer[..count]);
 }
 
 /// A member that listens on loopback could be reached by nobody elsewhere, and does not follow
-/// addresses that strangers name.
+/// addresses that unknown members name.
 #[test]
 fn a_loopback_listener_connects_to_loopback_only() {
     let mut line = Line::open();
@@ -236,14 +236,14 @@ fn a_loopback_listener_connects_to_loopback_only() {
         let addr = line.tcp.names_mut().addr(host, port).expect("a name");
         let probe = Request::Probe(Roster::EMPTY);
         let exchange = line.tcp.open(addr, probe).expect("there is room");
-        let told = line.next();
+        let reported = line.next();
         line.tcp.close(exchange);
-        assert_eq!(told.0, exchange);
-        (addr, told.1)
+        assert_eq!(reported.0, exchange);
+        (addr, reported.1)
     };
     for _ in 0..3 {
         for host in ["10.0.0.1", "192.0.2.7", "::2"] {
-            assert_eq!(opened(host, 5).1, Told::Gone(Gone::Refused), "{host}");
+            assert_eq!(opened(host, 5).1, Reported::Gone(Gone::Refused), "{host}");
         }
     }
     let (here, _) = opened("127.0.0.2", free_port());
@@ -258,11 +258,11 @@ fn a_loopback_listener_connects_to_loopback_only() {
     assert_eq!(line.tcp.counters().unreachable, 9);
 }
 
-/// More connections than places: those at the door wait, and come in as others leave.
+/// More connections than slots: the others wait in the backlog, and are accepted as slots get free.
 #[test]
 fn a_thousand_connections_at_once() {
     const CONNECTIONS: usize = 1_000;
-    // The system's own queue at the door holds as many again.
+    // The system's own queue holds as many again.
     const DESCRIPTORS_MAX: usize = 64 + 4 + 64 + 12;
     allow_descriptors(u64::try_from(CONNECTIONS).unwrap_or(0) + 1_000);
     let party = Party::theirs(&[]);

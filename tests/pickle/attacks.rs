@@ -264,7 +264,7 @@ fn a_reader_that_is_used_again_keeps_to_its_bound() {
 /// The check can fail: serde-pickle alone does not stay within the bound.
 #[test]
 fn an_unguarded_reader_breaks_the_bound() {
-    // Five levels of ten: 10^5 values from a hundred bytes are enough to tell.
+    // Five levels of ten: 10^5 values from a hundred bytes are enough to see it.
     let mut clones = b"]q\0(NNNNNNNNNNe".to_vec();
     for level in 1..5 {
         clones.extend(

@@ -1,5 +1,5 @@
 //! Programs of other terms and with protocols of their own answer on the same ports. What they
-//! send is told apart from the lab's messages; none of it is followed.
+//! send is distinguished from the lab's messages; none of it is followed.
 
 use bully::Refusal;
 use bully_host::names::Names;
@@ -98,7 +98,7 @@ fn messages_of_other_protocols_are_turned_down() {
                 let name = spelled.split('\'').nth(1).unwrap_or_default();
                 assert!(detail.contains(name), "{spelled}: {detail}");
             }
-            heard => panic!("{spelled} was taken for {heard:?}"),
+            parsed => panic!("{spelled} was taken for {parsed:?}"),
         }
         assert_eq!(members, []);
     }
@@ -156,11 +156,11 @@ const PYTHON_2: [&[u8]; 3] = [
 fn python_2_is_refused_with_a_sentence_that_says_so() {
     for bytes in PYTHON_2 {
         let refused = read(&[bytes]).unwrap_err().expect("it is refused");
-        let told = refused.to_string();
+        let text = refused.to_string();
         assert!(
-            told.contains("is how Python 2 writes text")
-                && told.contains("run that program with Python 3"),
-            "{told}"
+            text.contains("is how Python 2 writes text")
+                && text.contains("run that program with Python 3"),
+            "{text}"
         );
     }
 }

@@ -112,8 +112,8 @@ fn a_list_of_as_many_as_there_is_capacity_for_comes_whole_from_one_host_or_many(
                         keyed: Some(keyed),
                         left_out: 0,
                     };
-                    let heard = message::request(&reader, &mut Ipv4, &mut members);
-                    assert_eq!(heard, Heard::Coordinator(listed));
+                    let parsed = message::request(&reader, &mut Ipv4, &mut members);
+                    assert_eq!(parsed, Heard::Coordinator(listed));
                     let mut members = members.as_slice().to_vec();
                     members.sort();
                     assert_eq!(members, list.members());

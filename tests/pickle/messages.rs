@@ -5,8 +5,8 @@ use bully_host::pickle::{Limits, Reader};
 
 use super::reading::read;
 
-/// What a whole message is heard as, and its members.
-fn heard(bytes: &[u8], names: &mut Names) -> (Heard, Vec<Member>) {
+/// What a whole message is read as, and its members.
+fn parsed(bytes: &[u8], names: &mut Names) -> (Heard, Vec<Member>) {
     let reader = read(&[bytes]).expect("whole");
     let mut members = Vec::new();
     (message::request(&reader, names, &mut members), members)
@@ -22,12 +22,12 @@ fn the_last_of_a_key_s_values_counts_even_if_it_is_unusable() {
         K\x02K\x02\x86\x8c\x01hK\x02\x86\
         K\x01K\x01\x86\x8c\x01hK\x09\x86\
         K\x02K\x02\x86N";
-    let (heard, members) = heard(&election(items), &mut Names::new());
+    let (parsed, members) = parsed(&election(items), &mut Names::new());
     let listed = Listed {
         keyed: Some(Keyed::Pid),
         left_out: 1,
     };
-    assert_eq!(heard, Heard::Election(listed));
+    assert_eq!(parsed, Heard::Election(listed));
     let ports: Vec<_> = members.iter().map(|member| port(member.addr)).collect();
     assert_eq!(ports, [9]);
 }
@@ -37,7 +37,7 @@ fn two_dicts_of_one_message_do_not_mix() {
     // The first stays on the stack, below the message.
     let bytes = b"}K\x01K\x01\x86\x8c\x01hK\x01\x86s\
         \x8c\x08ELECTION}K\x02K\x02\x86\x8c\x01hK\x02\x86s\x86.";
-    let (_, members) = heard(bytes, &mut Names::new());
+    let (_, members) = parsed(bytes, &mut Names::new());
     let ids: Vec<_> = members.iter().map(|member| member.pid.id).collect();
     assert_eq!(ids, [2]);
 }
@@ -53,15 +53,15 @@ fn members_whose_hosts_find_no_room_are_counted() {
         items.extend(format!("h{n:03}").bytes());
         items.extend(b"K\x01\x86");
     }
-    let (heard, members) = heard(&election(&items), &mut names);
+    let (parsed, members) = parsed(&election(&items), &mut names);
     let listed = Listed {
         keyed: Some(Keyed::Pid),
         left_out: 5,
     };
-    assert_eq!(heard, Heard::Election(listed));
+    assert_eq!(parsed, Heard::Election(listed));
     assert_eq!(members.len(), HOSTS_MAX);
     let join = b"\x8c\x04JOINK\x01K\x02\x86\x8c\x04moreK\x03\x86\x86\x86.";
-    let (refused, _) = self::heard(join, &mut names);
+    let (refused, _) = self::parsed(join, &mut names);
     assert_eq!(refused, Heard::Unfit(Refusal::Full));
 }
 

@@ -30,8 +30,8 @@ pub(crate) fn read(pieces: &[&[u8]]) -> Result<Reader, Option<Refused>> {
 pub(crate) fn reading<S: Storage>(reader: &bully_pickle::Reader<S>) -> [String; 3] {
     let mut names = Names::new();
     let mut members = Vec::new();
-    let heard = message::request(reader, &mut names, &mut members);
-    let request = match heard {
+    let parsed = message::request(reader, &mut names, &mut members);
+    let request = match parsed {
         Heard::Join(member) => format!("JOIN {}", show_member(&member, &names)),
         Heard::Election(listed) => format!("ELECTION {}", show(listed, &members, &names)),
         Heard::Coordinator(listed) => format!("COORDINATOR {}", show(listed, &members, &names)),

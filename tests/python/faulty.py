@@ -180,7 +180,7 @@ class WaitsForCoordinator(peer.Peer):
 
 @fault('ignores-ok')
 class IgnoresOk(peer.Peer):
-    """Declares itself the leader though it was told OK."""
+    """Declares itself the leader though it received OK."""
 
     def election_outcome(self, exchange, how):
         super().election_outcome(exchange, 'silent' if how == 'answered' else how)

@@ -157,7 +157,7 @@ class Target:
 
 
 def members(count, key):
-    """Return that many members nobody has heard of, with process ids a coordinator would accept."""
+    """Return that many members nobody knows, with process ids a coordinator would accept."""
     made = {(1 + i % 365, 1000000 + i): (f'127.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}', 1)
             for i in range(count)}
     return lab.write_members(made, key)

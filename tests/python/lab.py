@@ -34,7 +34,7 @@ class _Plain(pickle.Unpickler):
 class _Sharing(pickle._Pickler):
     """Writes every dict's items twice, so that the second copy is memo references only.
 
-    The C pickler cannot be told how to write a dict, hence the one in Python.
+    The C pickler has no option for how to write a dict, hence the one in Python.
     """
 
     dispatch = dict(pickle._Pickler.dispatch)

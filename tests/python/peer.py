@@ -132,7 +132,7 @@ class Peer:
         sys.exit(4)
 
     def run(self):
-        """Take part until told to end."""
+        """Take part until asked to end."""
         self.elect('joined')
         self.later(random.uniform(*PROBE_EVERY), self.probe)
         if self.options.storm:
@@ -323,7 +323,7 @@ class Peer:
                 try:
                     exchange.sock.shutdown(socket.SHUT_WR)
                 except OSError:
-                    pass  # gone already; reading will tell
+                    pass  # gone already; reading will show it
             self.watch(exchange, READ)
 
     def receive(self, exchange):
@@ -460,7 +460,7 @@ class Peer:
             self.elect('no COORDINATOR')
 
     def win(self):
-        """Lead, and tell everybody."""
+        """Lead, and announce it to everybody."""
         self.electing = False
         self.lead_by(self.pid)
         for pid in sorted(self.members):

@@ -126,7 +126,7 @@ def verdicts(message):
 
 
 def check_opcodes(data):
-    """Return the opcodes without their frames; raises Odd for what only the opcodes themselves tell."""
+    """Return the opcodes without their frames; raises Odd for what only the opcodes themselves show."""
     bare = b''
     frame_end = 0
     opcodes = list(pickletools.genops(data))

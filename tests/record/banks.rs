@@ -112,7 +112,7 @@ fn memory_for_a_part_of_a_run_holds_the_last_of_it_and_that_is_repeated() {
 }
 
 #[test]
-fn a_bank_that_is_missing_is_told() {
+fn a_bank_that_is_missing_is_reported() {
     let sink = FilesOf::new(64 << 10);
     let (older, younger) = sink.files(long());
     let both = |older: &[u8], younger: &[u8]| {

@@ -39,7 +39,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("it writes text")
 }
 
-/// Members that lose their leader, and what the simulator tells of them.
+/// Members that lose their leader, and what the simulator reports of them.
 fn recorded(name: &str) -> (Directory, Vec<String>) {
     let directory = Directory::new(name);
     let at = directory.0.to_str().expect("its name is text").to_owned();
@@ -143,7 +143,7 @@ fn a_moment_is_looked_at() {
     let file = files(&directory.0).swap_remove(0);
     let output = bully(&["replay", &file, "--until", "leader_lost", "--state"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
+    let shown = text(&output.stdout);
     for part in [
         "has lost its leader",
         "phase: ",
@@ -151,18 +151,18 @@ fn a_moment_is_looked_at() {
         "coordinator at 127.0.0.1:20000",
         "JOIN is sent",
     ] {
-        assert!(told.contains(part), "{part} is missing in:\n{told}");
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
     }
-    let lines = told
+    let lines = shown
         .lines()
         .filter(|line| line.contains("has lost its leader"));
     assert_eq!(lines.count(), 1);
     let output = bully(&[
         "replay", &file, "--from", "4s", "--to", "8", "--format", "json",
     ]);
-    let told = text(&output.stdout);
-    assert!(told.lines().count() > 5);
-    for line in told.lines() {
+    let shown = text(&output.stdout);
+    assert!(shown.lines().count() > 5);
+    for line in shown.lines() {
         let at = line["{\"t\":".len()..].split(',').next().expect("a time");
         let at: f64 = at.parse().expect("a number");
         assert!((4.0..=8.0).contains(&at), "{line}");

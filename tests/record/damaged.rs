@@ -35,7 +35,7 @@ fn no_byte_can_be_flipped_unnoticed() {
             let mut bytes = sound.clone();
             bytes[at] ^= flipped;
             let outcome = repeated(&bytes);
-            // The checksums find all of it: nothing wrong is ever told to the node.
+            // The checksums find all of it: nothing wrong ever reaches the node.
             let diverged = matches!(outcome, Err(Some(Problem::Diverged(_))));
             assert!(outcome.is_err() && !diverged, "byte {at}: {outcome:?}");
         }
@@ -47,11 +47,11 @@ fn a_recording_that_is_cut_short_is_repeated_as_far_as_it_goes_and_said_to_be_sh
     let sound = recording();
     for length in 0..sound.len() {
         let outcome = repeated(&sound[..length]);
-        let told = matches!(
+        let reported = matches!(
             outcome,
             Err(None | Some(Problem::CutShort(_) | Problem::Damaged(..)))
         );
-        assert!(told, "{length} of {}: {outcome:?}", sound.len());
+        assert!(reported, "{length} of {}: {outcome:?}", sound.len());
     }
 }
 

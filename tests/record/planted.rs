@@ -1,4 +1,4 @@
-//! A core with a bug, told what a sound one was told: the record is named.
+//! A core with a bug, with the recorded input of a sound one: the record is named.
 
 use bully::record::{Inspect, Inspected, Recordable};
 use bully::{

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bully_sim::{Breach, Scenario, node};
 
 use crate::shrink::{report, verdict};
-use crate::text::{Story, everywhere, tell};
+use crate::text::{Story, everywhere, run_story};
 
 /// Runs all these seeds; the longest time that any group took to agree.
 fn all_agree(seeds: Range<u64>, scenario: fn(u64) -> Scenario) -> Duration {
@@ -108,7 +108,7 @@ fn the_same_seed_gives_the_same_run() {
             probes: true,
             from: Duration::ZERO,
         };
-        let (once, again) = (tell(&story), tell(&story));
+        let (once, again) = (run_story(&story), run_story(&story));
         assert_eq!(once, again, "seed {seed}");
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A table that is too small keeps its owner and the greatest members. So the greatest are in every
 //! table and the least in none but their own: no broadcast reaches them. They learn who leads by
-//! asking. Their ELECTION is answered by OK and, since it comes from a stranger, by a COORDINATOR
+//! asking. Their ELECTION is answered by OK and, since it comes from an unknown member, by a COORDINATOR
 //! for them alone. Having followed, they PROBE the leader like anyone else, and so notice its
-//! failure themselves; and as nobody tells them of newcomers, they ask the coordinator now and then. It
+//! failure themselves; and as nobody reports newcomers to them, they ask the coordinator now and then. It
 //! takes them some seconds: after joining everybody asks once more, one to two `join_gap`s later.
 
 use core::time::Duration;
@@ -86,7 +86,7 @@ fn the_least_learn_who_leads_in_every_order_of_joining() {
         Start::Shuffled,
         Start::Together,
     ] {
-        let told = everywhere(0..20, |seed| {
+        let results = everywhere(0..20, |seed| {
             let scenario = Scenario {
                 seed,
                 ..crowd(6, 4, start, 90)
@@ -94,6 +94,6 @@ fn the_least_learn_who_leads_in_every_order_of_joining() {
             let outcome = run(&scenario, &unmeasured, None);
             outcome.unwrap_or_else(|breach| panic!("{breach}")).agreed
         });
-        assert_eq!(told, [true; 20], "{start:?}");
+        assert_eq!(results, [true; 20], "{start:?}");
     }
 }

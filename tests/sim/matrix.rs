@@ -202,8 +202,8 @@ fn table(sizes: &[Size], seeds: u64) -> Vec<String> {
 
 /// How many seeds, if not as many as said.
 fn seeds(default: u64) -> u64 {
-    let told = std::env::var("BULLY_MATRIX").ok();
-    told.map_or(default, |seeds| seeds.parse().expect("a number of seeds"))
+    let value = std::env::var("BULLY_MATRIX").ok();
+    value.map_or(default, |seeds| seeds.parse().expect("a number of seeds"))
 }
 
 #[test]

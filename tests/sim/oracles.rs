@@ -78,7 +78,7 @@ fn lowest_joins(mut group: Scenario) -> [u64; 3] {
     costs(&with, &group)
 }
 
-/// Announcements take a microsecond longer than all else: whoever is asked and told in the same
+/// Announcements take a microsecond longer than all else: whoever is asked and gets the announcement in the same
 /// millisecond has been asked first. In the other order it would start one more election.
 fn announced_last(mut group: Scenario) -> Scenario {
     group.holds = vec![Hold {
@@ -191,7 +191,7 @@ fn the_first_probe_after_a_crash_comes_as_soon_as_chance_has_it() {
                 ..Scenario::default()
             };
             let mut first = None;
-            let mut hear = |at: Instant, _: usize, event: &TraceEvent| {
+            let mut observe = |at: Instant, _: usize, event: &TraceEvent| {
                 let TraceEvent::Sent(message, _) = event else {
                     return;
                 };
@@ -201,7 +201,7 @@ fn the_first_probe_after_a_crash_comes_as_soon_as_chance_has_it() {
                     first = Some(at.since(Instant::ZERO + crash).as_secs_f64());
                 }
             };
-            let result = run(&scenario, &unmeasured, Some(&mut hear));
+            let result = run(&scenario, &unmeasured, Some(&mut observe));
             result.unwrap_or_else(|breach| panic!("{breach}"));
             first.expect("somebody probes within 3 s")
         });
@@ -291,7 +291,7 @@ fn with_the_rules_the_lowest_joins_for_less_than_n_minus_1_times_n_plus_2() {
 #[test]
 fn to_the_letter_joining_in_ascending_order_leaves_some_following_a_lesser_one() {
     let right = |strict| {
-        let told = everywhere(1..21, |seed| {
+        let results = everywhere(1..21, |seed| {
             let scenario = Scenario {
                 members: 20,
                 start: Start::Ascending,
@@ -303,7 +303,7 @@ fn to_the_letter_joining_in_ascending_order_leaves_some_following_a_lesser_one()
             };
             outcome(&scenario).agreed
         });
-        told.into_iter().filter(|agreed| *agreed).count()
+        results.into_iter().filter(|agreed| *agreed).count()
     };
     assert_eq!(right(false), 20);
     let right = right(true);
@@ -314,7 +314,7 @@ fn to_the_letter_joining_in_ascending_order_leaves_some_following_a_lesser_one()
 #[test]
 fn a_cold_start_of_a_thousand_in_any_order_ends_with_every_member_right() {
     let orders = [Start::Ascending, Start::Descending, Start::Shuffled];
-    let told = everywhere(0..3, |which| {
+    let results = everywhere(0..3, |which| {
         let start = orders[which as usize];
         let outcome = outcome(&Scenario {
             members: 1_000,
@@ -334,5 +334,5 @@ fn a_cold_start_of_a_thousand_in_any_order_ends_with_every_member_right() {
             outcome.settled
         )
     });
-    println!("{told:#?}");
+    println!("{results:#?}");
 }

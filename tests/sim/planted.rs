@@ -49,7 +49,7 @@ const BUGS: [(Bug, &[&str]); 5] = [
         &["poll_at is never later than the earliest deadline"],
     ),
     (
-        Bug::LostOwed,
+        Bug::LostPending,
         &[
             "at rest everyone names the greatest member up",
             "nobody takes the lead over a greater member that answers",
@@ -88,7 +88,7 @@ impl Net for Misused<'_> {
                 let mut greater = roster.members().iter().filter(|it| it.pid > self.me.pid);
                 greater.next().map(|least| least.addr) == Some(to)
             }
-            (Bug::LostOwed, Request::Coordinator(roster)) => {
+            (Bug::LostPending, Request::Coordinator(roster)) => {
                 roster.members().first().map(|least| least.addr) == Some(to)
             }
             (Bug::StaleCoordinator, Request::Probe(_)) => self.believes.replace(false),
@@ -98,12 +98,12 @@ impl Net for Misused<'_> {
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let news = self.net.recv()?;
-        if let (_, Incoming::Request(Request::Coordinator(roster))) = news {
+        let input = self.net.recv()?;
+        if let (_, Incoming::Request(Request::Coordinator(roster))) = input {
             let lesser = roster.greatest() < self.leader && self.leader != Some(self.me.pid);
             self.believes.set(lesser);
         }
-        Some(news)
+        Some(input)
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {

@@ -1,11 +1,11 @@
-//! What happened to a group, from its recordings: a scenario that is read and told as any other.
+//! What happened to a group, from its recordings: a scenario that is read and run as any other.
 
 use core::time::Duration;
 use std::process::Command;
 
 use bully_sim::{Delay, Who};
 
-use crate::text::{read, tell};
+use crate::text::{read, run_story};
 
 const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
 
@@ -56,7 +56,7 @@ fn recordings_become_a_scenario_with_the_same_crash_and_return() {
         (22.0..=25.0).contains(&seconds(scenario.duration)),
         "{text}"
     );
-    let (trace, result) = tell(&story);
+    let (trace, result) = run_story(&story);
     let outcome = result.unwrap_or_else(|breach| panic!("{breach}:\n{trace}"));
     assert!(outcome.agreed, "{trace}");
     assert!(

@@ -1,11 +1,11 @@
 //! The stories in `tests/scenarios`: each a few lines of what happens, and the whole trace.
 //!
-//! `BULLY_REWRITE=1` writes the traces anew; `BULLY_SCENARIO=file` tells that one instead.
+//! `BULLY_REWRITE=1` writes the traces anew; `BULLY_SCENARIO=file` runs that one instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::text::{read, tell};
+use crate::text::{read, run_story};
 
 /// What stands between what happens and what comes of it.
 const CUT: &str = "----";
@@ -22,11 +22,11 @@ fn stories() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_story_goes_as_it_is_told() {
+fn every_scenario_goes_as_it_is_written() {
     if let Some(file) = std::env::var_os("BULLY_SCENARIO") {
         let text = fs::read_to_string(file).expect("the scenario can be read");
         let story = read(&text).expect("the scenario is in the format");
-        let (trace, _) = tell(&story);
+        let (trace, _) = run_story(&story);
         panic!("this is not a test but a look at a scenario:\n{text}{CUT}\n{trace}");
     }
     let files = stories();
@@ -37,7 +37,7 @@ fn every_story_goes_as_it_is_told() {
         let text = fs::read_to_string(&file).expect("a story can be read");
         let (head, expected) = text.split_once(&format!("{CUT}\n")).unwrap_or((&text, ""));
         let story = read(head).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (trace, result) = tell(&story);
+        let (trace, result) = run_story(&story);
         if let Err(breach) = result {
             wrong.push(format!("{name}: {breach}"));
         } else if std::env::var_os("BULLY_REWRITE").is_some() {

@@ -369,7 +369,7 @@ pub(crate) fn write(scenario: &Scenario) -> String {
 }
 
 /// What a run says, line by line, and what it comes to.
-pub(crate) fn tell(story: &Story) -> (String, Result<Outcome, Breach>) {
+pub(crate) fn run_story(story: &Story) -> (String, Result<Outcome, Breach>) {
     let mut said: Vec<(u64, usize, String)> = Vec::new();
     let mut observe = |at: bully::Instant, who: usize, event: &TraceEvent| {
         if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {

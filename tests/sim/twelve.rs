@@ -118,7 +118,7 @@ fn cut(from: usize, to_whom: usize, one_way: bool) -> Cut {
     }
 }
 
-/// The lesser of two sides, with the coordinator unless told.
+/// The lesser of two sides, with the coordinator by default.
 fn partition(below: usize, from: Duration, to: Duration) -> Partition {
     Partition {
         below,

@@ -13,7 +13,7 @@ use bully::{
     Messages, Net, Node, Phase, Pid, Reply, Request,
 };
 
-use crate::owned::{Answer, Message, News};
+use crate::owned::{Answer, Input, Message};
 use crate::people::DIRECTORY;
 
 /// Chance for tests: xorshift64*, unlike the core's own.
@@ -54,7 +54,7 @@ enum Flight {
         message: Message,
     },
     /// Anything on a connection that stands.
-    News { to: End, news: News },
+    Input { to: End, input: Input },
 }
 
 /// Everything between the machines.
@@ -65,22 +65,22 @@ struct Fabric {
     delay: (u64, u64),
     serial: u64,
     flights: BTreeMap<(Instant, u64), Flight>,
-    doors: BTreeMap<Addr, Door>,
+    listeners: BTreeMap<Addr, Listener>,
     /// Ends of one connection; the other end may be gone already.
     peers: BTreeMap<End, End>,
 }
 
 /// Who listens at an address.
 #[derive(Debug, Default)]
-struct Door {
+struct Listener {
     open: bool,
-    /// Takes what comes, and says nothing, for there is no machine behind.
+    /// Accepts what comes, and answers nothing, for there is no machine behind.
     silent: bool,
-    inbox: VecDeque<(Exchange, News)>,
+    inbox: VecDeque<(Exchange, Input)>,
     ends: Vec<End>,
 }
 
-impl Door {
+impl Listener {
     fn end(&self, exchange: Exchange) -> Option<End> {
         self.ends.iter().find(|end| end.1 == exchange).copied()
     }
@@ -91,8 +91,8 @@ impl Fabric {
         let (shortest, longest) = self.delay;
         let mut delay = shortest + self.dice.below(longest - shortest + 1);
         // An end takes the longest way, so that it overtakes nothing.
-        if let Flight::News {
-            news: News::Done | News::Gone(_),
+        if let Flight::Input {
+            input: Input::Done | Input::Gone(_),
             ..
         } = flight
         {
@@ -103,18 +103,18 @@ impl Fabric {
         self.flights.insert((at, self.serial), flight);
     }
 
-    fn news(&mut self, to: End, news: News) {
-        self.send(Flight::News { to, news });
+    fn input(&mut self, to: End, input: Input) {
+        self.send(Flight::Input { to, input });
     }
 
-    /// Tells an end something, if it is still open; whether it is.
-    fn here(&mut self, end: End, news: News) -> bool {
-        let door = self
-            .doors
+    /// Reports something to an end. Returns `true` if it is still open.
+    fn here(&mut self, end: End, input: Input) -> bool {
+        let listener = self
+            .listeners
             .get_mut(&end.0)
-            .filter(|door| door.ends.contains(&end));
-        door.is_some_and(|door| {
-            door.inbox.push_back((end.1, news));
+            .filter(|listener| listener.ends.contains(&end));
+        listener.is_some_and(|listener| {
+            listener.inbox.push_back((end.1, input));
             true
         })
     }
@@ -123,50 +123,56 @@ impl Fabric {
     /// as the law allows.
     fn begin(&mut self, addr: Addr) -> End {
         self.serial += 1;
-        let door = self.doors.get_mut(&addr).expect("a machine has a door");
+        let listener = self
+            .listeners
+            .get_mut(&addr)
+            .expect("a machine has a listener");
         let number = (0..)
             .map(Exchange)
-            .find(|number| door.end(*number).is_none());
+            .find(|number| listener.end(*number).is_none());
         let end = (
             addr,
             number.expect("there are always numbers left"),
             self.serial,
         );
-        door.ends.push(end);
+        listener.ends.push(end);
         end
     }
 
     fn end(&self, addr: Addr, exchange: Exchange) -> End {
-        let end = self.doors.get(&addr).and_then(|door| door.end(exchange));
-        end.expect("the core uses what it has opened or been told of")
+        let end = self
+            .listeners
+            .get(&addr)
+            .and_then(|listener| listener.end(exchange));
+        end.expect("the core uses what it has opened or seen reported")
     }
 
     fn land(&mut self, flight: Flight) {
         match flight {
-            Flight::News { to, news } => {
-                if matches!(news, News::Done | News::Gone(_)) {
+            Flight::Input { to, input } => {
+                if matches!(input, Input::Done | Input::Gone(_)) {
                     self.peers.remove(&to);
                 }
-                self.here(to, news);
+                self.here(to, input);
             }
             Flight::Call { from, to, message } => {
-                let door = self.doors.get(&to).filter(|door| door.open);
-                let Some(silent) = door.map(|door| door.silent) else {
-                    self.here(from, News::Gone(Gone::Refused));
+                let listener = self.listeners.get(&to).filter(|listener| listener.open);
+                let Some(silent) = listener.map(|listener| listener.silent) else {
+                    self.here(from, Input::Gone(Gone::Refused));
                     return;
                 };
-                let calling = self.here(from, News::Sent);
+                let calling = self.here(from, Input::Sent);
                 if silent {
                     return;
                 }
                 let end = self.begin(to);
-                self.here(end, News::Accepted);
-                self.here(end, News::Request(message));
+                self.here(end, Input::Accepted);
+                self.here(end, Input::Request(message));
                 if calling {
                     self.peers.insert(from, end);
                     self.peers.insert(end, from);
                 } else {
-                    self.here(end, News::Done);
+                    self.here(end, Input::Done);
                 }
             }
         }
@@ -177,7 +183,7 @@ impl Fabric {
         if let Some(other) = self.peers.remove(&end)
             && self.peers.remove(&other).is_some()
         {
-            self.news(other, gone.map_or(News::Done, News::Gone));
+            self.input(other, gone.map_or(Input::Done, Input::Gone));
         }
     }
 }
@@ -187,7 +193,7 @@ impl Fabric {
 pub struct Port {
     fabric: Rc<RefCell<Fabric>>,
     addr: Addr,
-    telling: Option<News>,
+    lent: Option<Input>,
 }
 
 impl Net for Port {
@@ -201,16 +207,16 @@ impl Net for Port {
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
         let mut fabric = self.fabric.borrow_mut();
-        let (exchange, news) = fabric.doors.get_mut(&self.addr)?.inbox.pop_front()?;
-        Some((exchange, self.telling.insert(news).lend()))
+        let (exchange, input) = fabric.listeners.get_mut(&self.addr)?.inbox.pop_front()?;
+        Some((exchange, self.lent.insert(input).lend()))
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
         let mut fabric = self.fabric.borrow_mut();
         let end = fabric.end(self.addr, on);
         if let Some(asker) = fabric.peers.get(&end).copied() {
-            fabric.news(asker, News::Reply(Answer::from(reply)));
-            fabric.here(end, News::Sent);
+            fabric.input(asker, Input::Reply(Answer::from(reply)));
+            fabric.here(end, Input::Sent);
         }
     }
 
@@ -218,26 +224,26 @@ impl Net for Port {
         let mut fabric = self.fabric.borrow_mut();
         let end = fabric.end(self.addr, exchange);
         fabric.close(end, None);
-        let door = fabric
-            .doors
+        let listener = fabric
+            .listeners
             .get_mut(&self.addr)
-            .expect("a machine has a door");
-        door.ends.retain(|open| *open != end);
-        door.inbox.retain(|(of, _)| *of != exchange);
+            .expect("a machine has a listener");
+        listener.ends.retain(|open| *open != end);
+        listener.inbox.retain(|(of, _)| *of != exchange);
     }
 
     fn set_listening(&mut self, on: bool) {
         let mut fabric = self.fabric.borrow_mut();
         fabric
-            .doors
+            .listeners
             .get_mut(&self.addr)
-            .expect("a machine has a door")
+            .expect("a machine has a listener")
             .open = on;
     }
 }
 
-/// A node on its seat.
-struct Seat<const MEMBERS: usize, const EXCHANGES: usize> {
+/// A node in its slot.
+struct Slot<const MEMBERS: usize, const EXCHANGES: usize> {
     me: Member,
     node: Node<MEMBERS, EXCHANGES>,
     net: Checked<Port, EXCHANGES>,
@@ -253,14 +259,14 @@ pub trait Guest {
     /// Does all there is to do at present.
     fn poll(&mut self, now: Instant);
 
-    /// When to poll it next, if the network has no news for it.
+    /// When to poll it next, if the network has no input for it.
     fn poll_at(&self) -> Option<Instant>;
 }
 
 /// A group of nodes with their coordinator.
 pub struct Group<const MEMBERS: usize, const EXCHANGES: usize> {
     fabric: Rc<RefCell<Fabric>>,
-    seats: Vec<Seat<MEMBERS, EXCHANGES>>,
+    slots: Vec<Slot<MEMBERS, EXCHANGES>>,
     directory: Directory<MEMBERS, EXCHANGES>,
     directory_net: Checked<Port, EXCHANGES>,
     departed: Messages,
@@ -276,13 +282,13 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
             delay: (500, 1_500),
             serial: 0,
             flights: BTreeMap::new(),
-            doors: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             peers: BTreeMap::new(),
         }));
         let port = Self::port(&fabric, DIRECTORY);
         Self {
             fabric,
-            seats: Vec::new(),
+            slots: Vec::new(),
             directory: Directory::new(),
             directory_net: Checked::directory(port),
             departed: Messages::default(),
@@ -295,7 +301,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
         self.guests.push(guest);
     }
 
-    /// A port for a guest; its door is open.
+    /// A port for a guest; its listener is open.
     pub fn guest_port(&self, addr: Addr) -> Port {
         Self::port(&self.fabric, addr)
     }
@@ -303,56 +309,56 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
     /// Ends what a machine had open without a word, and takes its port away.
     pub fn unplug(&mut self, addr: Addr) {
         let mut fabric = self.fabric.borrow_mut();
-        let door = fabric.doors.remove(&addr).unwrap_or_default();
-        for end in door.ends {
+        let listener = fabric.listeners.remove(&addr).unwrap_or_default();
+        for end in listener.ends {
             fabric.close(end, Some(Gone::Reset));
         }
     }
 
     fn port(fabric: &Rc<RefCell<Fabric>>, addr: Addr) -> Port {
-        let door = Door {
+        let listener = Listener {
             open: true,
-            ..Door::default()
+            ..Listener::default()
         };
-        fabric.borrow_mut().doors.insert(addr, door);
+        fabric.borrow_mut().listeners.insert(addr, listener);
         Port {
             fabric: Rc::clone(fabric),
             addr,
-            telling: None,
+            lent: None,
         }
     }
 
-    /// Starts a node; its seat.
+    /// Starts a node, and returns its slot.
     pub fn start(&mut self, config: Config) -> usize {
         let me = config.me;
         let port = Self::port(&self.fabric, me.addr);
-        self.seats.push(Seat {
+        self.slots.push(Slot {
             me,
             node: Node::new(config),
             net: Checked::node(port, me),
             events: Vec::new(),
             up: true,
         });
-        self.seats.len() - 1
+        self.slots.len() - 1
     }
 
     /// Ends a node without a word: its connections break, and new ones are refused.
-    pub fn crash(&mut self, seat: usize) {
-        let seat = &mut self.seats[seat];
-        seat.up = false;
-        add(&mut self.departed, seat.node.counters().sent);
-        let addr = seat.me.addr;
+    pub fn crash(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        slot.up = false;
+        add(&mut self.departed, slot.node.counters().sent);
+        let addr = slot.me.addr;
         self.unplug(addr);
     }
 
     /// Puts a host at `addr` that accepts everything and says nothing.
     pub fn silent(&mut self, addr: Addr) {
-        let door = Door {
+        let listener = Listener {
             open: true,
             silent: true,
-            ..Door::default()
+            ..Listener::default()
         };
-        self.fabric.borrow_mut().doors.insert(addr, door);
+        self.fabric.borrow_mut().listeners.insert(addr, listener);
     }
 
     /// Lets time pass.
@@ -367,9 +373,9 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
                 .first_key_value()
                 .map(|((at, _), _)| *at);
             let wake = self
-                .seats
+                .slots
                 .iter()
-                .filter(|seat| seat.up)
+                .filter(|slot| slot.up)
                 .filter_map(|s| s.node.poll_at());
             let guests = self
                 .guests
@@ -399,34 +405,34 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
     /// Polls everyone for whom there is something to do.
     fn poll(&mut self) {
         let now = self.now();
-        let has_news = |addr: Addr| {
+        let has_input = |addr: Addr| {
             let fabric = self.fabric.borrow();
             fabric
-                .doors
+                .listeners
                 .get(&addr)
-                .is_some_and(|door| !door.inbox.is_empty())
+                .is_some_and(|listener| !listener.inbox.is_empty())
         };
-        for seat in self.seats.iter_mut().filter(|seat| seat.up) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.up) {
             let due = |node: &Node<_, _>| node.poll_at().is_some_and(|at| at <= now);
-            while has_news(seat.me.addr) || due(&seat.node) {
-                while let Some(event) = seat.node.poll(now, &mut seat.net) {
-                    seat.net.note(event);
-                    seat.events.push((now, event));
+            while has_input(slot.me.addr) || due(&slot.node) {
+                while let Some(event) = slot.node.poll(now, &mut slot.net) {
+                    slot.net.note(event);
+                    slot.events.push((now, event));
                 }
                 assert!(
-                    has_news(seat.me.addr) || !due(&seat.node),
+                    has_input(slot.me.addr) || !due(&slot.node),
                     "{:?} wants to be polled with nothing to do",
-                    seat.me
+                    slot.me
                 );
             }
         }
         for guest in &self.guests {
             let mut guest = guest.borrow_mut();
-            if has_news(guest.addr()) || guest.poll_at().is_some_and(|at| at <= now) {
+            if has_input(guest.addr()) || guest.poll_at().is_some_and(|at| at <= now) {
                 guest.poll(now);
             }
         }
-        while has_news(DIRECTORY) || self.directory.poll_at().is_some_and(|at| at <= now) {
+        while has_input(DIRECTORY) || self.directory.poll_at().is_some_and(|at| at <= now) {
             while self.directory.poll(now, &mut self.directory_net).is_some() {}
         }
     }
@@ -437,21 +443,21 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
     }
 
     /// A node, to be looked at.
-    pub fn node(&self, seat: usize) -> &Node<MEMBERS, EXCHANGES> {
-        &self.seats[seat].node
+    pub fn node(&self, slot: usize) -> &Node<MEMBERS, EXCHANGES> {
+        &self.slots[slot].node
     }
 
-    /// What a node told, and when.
-    pub fn events(&self, seat: usize) -> &[(Instant, Event)] {
-        &self.seats[seat].events
+    /// What a node reported, and when.
+    pub fn events(&self, slot: usize) -> &[(Instant, Event)] {
+        &self.slots[slot].events
     }
 
-    /// Whom each node that is up, and does not play dead, takes for the leader.
+    /// Whom each node that is up, and does not feign failure, takes for the leader.
     pub fn leaders(&self) -> Vec<(Pid, Option<Pid>)> {
-        let seats = self.seats.iter();
-        seats
-            .filter(|seat| seat.up && seat.node.phase() != Phase::Failed)
-            .map(|seat| (seat.me.pid, seat.node.leader()))
+        let slots = self.slots.iter();
+        slots
+            .filter(|slot| slot.up && slot.node.phase() != Phase::Failed)
+            .map(|slot| (slot.me.pid, slot.node.leader()))
             .collect()
     }
 
@@ -466,8 +472,8 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
     /// them.
     pub fn messages(&self) -> Messages {
         let mut sum = self.departed;
-        for seat in self.seats.iter().filter(|seat| seat.up) {
-            add(&mut sum, seat.node.counters().sent);
+        for slot in self.slots.iter().filter(|slot| slot.up) {
+            add(&mut sum, slot.node.counters().sent);
         }
         sum
     }

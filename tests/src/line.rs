@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bully::{Addr, Exchange, Full, Incoming, Line, Net, Origin, Reply, Request};
 
-use crate::owned::News;
+use crate::owned::Input;
 
 /// A network with capacity for as many exchanges as a gateway needs, which connects and never answers
 /// by itself.
@@ -13,9 +13,9 @@ pub struct Quiet {
     /// What is open, and to whom; address 0: they connected.
     pub open: BTreeMap<Exchange, Addr>,
     /// What is reported next, in order.
-    pub news: Vec<(Exchange, News)>,
+    pub input: Vec<(Exchange, Input)>,
     /// What was lent last.
-    pub telling: Option<News>,
+    pub lent: Option<Input>,
     /// How many were opened through it.
     pub opened: usize,
     /// The most that were open at once.
@@ -40,10 +40,10 @@ impl Quiet {
     }
 
     /// Somebody connects, and says this if it is anything.
-    pub fn connect(&mut self, news: Option<News>) -> Exchange {
+    pub fn connect(&mut self, input: Option<Input>) -> Exchange {
         let exchange = self.number(Addr(0));
-        self.news.push((exchange, News::Accepted));
-        self.news.extend(news.map(|news| (exchange, news)));
+        self.input.push((exchange, Input::Accepted));
+        self.input.extend(input.map(|input| (exchange, input)));
         exchange
     }
 }
@@ -59,17 +59,17 @@ impl Net for Quiet {
         }
         self.opened += 1;
         let exchange = self.number(to);
-        self.news.push((exchange, News::Sent));
+        self.input.push((exchange, Input::Sent));
         Ok(exchange)
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        if self.news.is_empty() {
+        if self.input.is_empty() {
             return None;
         }
-        let (exchange, news) = self.news.remove(0);
+        let (exchange, input) = self.input.remove(0);
         let origin = self.origin;
-        let incoming = match self.telling.insert(news).lend() {
+        let incoming = match self.lent.insert(input).lend() {
             Incoming::Request(Request::Election(list)) => {
                 Incoming::Request(Request::Election(list.with_origin(origin)))
             }
@@ -89,13 +89,13 @@ impl Net for Quiet {
             self.sent.push(list.origin());
         }
         self.replies.push(on);
-        self.news.push((on, News::Sent));
-        self.news.push((on, News::Done));
+        self.input.push((on, Input::Sent));
+        self.input.push((on, Input::Done));
     }
 
     fn close(&mut self, exchange: Exchange) {
         self.open.remove(&exchange);
-        self.news.retain(|(of, _)| *of != exchange);
+        self.input.retain(|(of, _)| *of != exchange);
     }
 
     fn set_listening(&mut self, _: bool) {}

@@ -109,7 +109,7 @@ impl From<Reply<'_>> for Answer {
 
 /// An [`Incoming`] that can wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Input {
     /// Somebody has connected.
     Accepted,
     /// What was due has been sent.
@@ -124,7 +124,7 @@ pub enum News {
     Gone(Gone),
 }
 
-impl News {
+impl Input {
     /// Lends it.
     pub fn lend(&mut self) -> Incoming<'_> {
         match self {

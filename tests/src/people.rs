@@ -1,4 +1,4 @@
-//! Who takes part: members that are told apart by their days alone.
+//! Who takes part: members that differ in their days alone.
 
 use bully::{Addr, Config, Member, Pid};
 

@@ -48,7 +48,7 @@ pub struct Process {
 struct Record {
     since: Instant,
     voices: Mutex<Vec<Voice>>,
-    news: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Processes {
             assert!(Instant::now() < until, "after {limit:?} still not: {what}");
             let voices = self.record.voices();
             // What was said since the condition was looked at counts after the next look.
-            drop(self.record.news.wait_timeout(voices, LOOK_EVERY));
+            drop(self.record.changed.wait_timeout(voices, LOOK_EVERY));
         }
     }
 }
@@ -178,7 +178,7 @@ impl Process {
         })
     }
 
-    /// How often it has told of `event` since `mark`.
+    /// How often it has logged `event` since `mark`.
     pub fn count_since(&self, mark: usize, event: &str) -> usize {
         let said = self.said_since(mark);
         said.iter().filter(|line| line["event"] == event).count()
@@ -239,7 +239,7 @@ impl Process {
             }
             voices = self
                 .record
-                .news
+                .changed
                 .wait_timeout(voices, LOOK_EVERY)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
@@ -350,7 +350,7 @@ impl Default for Record {
         Self {
             since: Instant::now(),
             voices: Mutex::default(),
-            news: Condvar::new(),
+            changed: Condvar::new(),
         }
     }
 }
@@ -376,11 +376,11 @@ impl Record {
                 let said = data.then(|| serde_json::from_str(&text).ok()).flatten();
                 let at = record.since.elapsed();
                 record.voices()[index].lines.push(Line { at, text, said });
-                record.news.notify_all();
+                record.changed.notify_all();
                 bytes.clear();
             }
             record.voices()[index].open -= 1;
-            record.news.notify_all();
+            record.changed.notify_all();
         })
     }
 }
@@ -434,7 +434,7 @@ pub fn python(script: &str) -> Command {
     command
 }
 
-/// A port of 127.0.0.1 that nobody uses, for a program that has to be told one.
+/// A port of 127.0.0.1 that nobody uses, for a program that has to be given one.
 ///
 /// It is below those that systems hand out by themselves, so nobody is given it by chance, and no
 /// two calls of one test program return the same.

@@ -1,7 +1,7 @@
 //! One node against a network that the test plays, in virtual time.
 //!
 //! A test says how peers behave ([`Script::habit`]) or speaks for them itself
-//! ([`Script::tell`]), lets time pass ([`Script::wait`]) and looks at what the node did
+//! ([`Script::report`]), lets time pass ([`Script::wait`]) and looks at what the node did
 //! ([`Script::take`] and the `expect_` methods). Whatever happens happens under
 //! [`Checked`], and `poll_at` is held to its word all the time.
 
@@ -13,7 +13,7 @@ use bully::{
     Phase, Pid, Reply, Request,
 };
 
-use crate::owned::{Answer, Kind, Message, News};
+use crate::owned::{Answer, Input, Kind, Message};
 use crate::people::{DIRECTORY, config};
 
 /// A script with as much room as most tests need.
@@ -22,13 +22,13 @@ pub type Lab = Script<16, 16>;
 /// What a peer does when the node connects to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Habit {
-    /// Takes the message and leaves the rest to the test. What everyone does unless told otherwise.
+    /// Takes the message and leaves the rest to the test. What everyone does by default.
     Silent,
     /// OK to ELECTION and to PROBE, at once.
     Answers,
     /// OK to ELECTION and to PROBE, after a while.
     Late(Duration),
-    /// OK to ELECTION at once; has never heard of PROBE.
+    /// OK to ELECTION at once; does not know PROBE.
     NoProbe,
     /// Nobody listens there.
     Refuses,
@@ -64,10 +64,10 @@ pub struct Opened {
 pub struct Wire {
     now: Instant,
     next_exchange: u32,
-    next_news: u64,
-    /// What is told, in the order in which it is.
-    news: BTreeMap<(Instant, u64), (Exchange, News)>,
-    telling: Option<News>,
+    next_input: u64,
+    /// What is reported, in this order.
+    input: BTreeMap<(Instant, u64), (Exchange, Input)>,
+    lent: Option<Input>,
     habits: BTreeMap<Addr, Habit>,
     full: bool,
     slow_readers: bool,
@@ -85,10 +85,10 @@ impl Wire {
     }
 
     /// Tells this `after` a while.
-    pub fn tell(&mut self, after: Duration, exchange: Exchange, news: News) {
-        self.next_news += 1;
-        self.news
-            .insert((self.now + after, self.next_news), (exchange, news));
+    pub fn report(&mut self, after: Duration, exchange: Exchange, input: Input) {
+        self.next_input += 1;
+        self.input
+            .insert((self.now + after, self.next_input), (exchange, input));
     }
 
     /// How the one at `addr` behaves from now on.
@@ -103,7 +103,7 @@ impl Wire {
 
     /// How much input waits to be taken.
     pub fn pending(&self) -> usize {
-        self.news.len()
+        self.input.len()
     }
 
     /// Every exchange that was opened, the oldest first.
@@ -117,8 +117,8 @@ impl Wire {
         Some((found.0, found.2.clone()))
     }
 
-    fn has_news(&self) -> bool {
-        self.news
+    fn has_input(&self) -> bool {
+        self.input
             .first_key_value()
             .is_some_and(|((at, _), _)| *at <= self.now)
     }
@@ -129,27 +129,27 @@ impl Wire {
         let habit = self.habits.get(&to).cloned().unwrap_or(Habit::Silent);
         match habit {
             Habit::Hangs => return,
-            Habit::Refuses => return self.tell(at_once, exchange, News::Gone(Gone::Refused)),
-            _ => self.tell(at_once, exchange, News::Sent),
+            Habit::Refuses => return self.report(at_once, exchange, Input::Gone(Gone::Refused)),
+            _ => self.report(at_once, exchange, Input::Sent),
         }
         let ok = matches!(kind, Kind::Election | Kind::Probe);
         let last = match habit {
-            Habit::Answers if ok => News::Reply(Answer::Ok),
-            Habit::NoProbe if kind == Kind::Election => News::Reply(Answer::Ok),
+            Habit::Answers if ok => Input::Reply(Answer::Ok),
+            Habit::NoProbe if kind == Kind::Election => Input::Reply(Answer::Ok),
             Habit::Late(after) if ok => {
-                return self.tell(after, exchange, News::Reply(Answer::Ok));
+                return self.report(after, exchange, Input::Reply(Answer::Ok));
             }
-            Habit::Resets => News::Gone(Gone::Reset),
-            Habit::Closes => News::Done,
-            Habit::Garbage if kind != Kind::Coordinator => News::Gone(Gone::Malformed),
+            Habit::Resets => Input::Gone(Gone::Reset),
+            Habit::Closes => Input::Done,
+            Habit::Garbage if kind != Kind::Coordinator => Input::Gone(Gone::Malformed),
             Habit::Directory(members) if kind == Kind::Join => {
-                News::Reply(Answer::Members(members))
+                Input::Reply(Answer::Members(members))
             }
             Habit::Keeps => return,
-            _ if kind == Kind::Coordinator => News::Done,
+            _ if kind == Kind::Coordinator => Input::Done,
             _ => return,
         };
-        self.tell(at_once, exchange, last);
+        self.report(at_once, exchange, last);
     }
 }
 
@@ -174,23 +174,23 @@ impl Net for Wire {
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
         self.recv_in_a_row += 1;
         assert!(self.recv_in_a_row < 100_000, "one poll goes on for ever");
-        if !self.has_news() {
+        if !self.has_input() {
             return None;
         }
-        let (_, (exchange, news)) = self.news.pop_first()?;
-        Some((exchange, self.telling.insert(news).lend()))
+        let (_, (exchange, input)) = self.input.pop_first()?;
+        Some((exchange, self.lent.insert(input).lend()))
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
         self.replies.push((self.now, on, Answer::from(reply)));
         if !self.slow_readers {
-            self.tell(Duration::ZERO, on, News::Sent);
-            self.tell(Duration::ZERO, on, News::Done);
+            self.report(Duration::ZERO, on, Input::Sent);
+            self.report(Duration::ZERO, on, Input::Done);
         }
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.news.retain(|_, (of, _)| *of != exchange);
+        self.input.retain(|_, (of, _)| *of != exchange);
         self.closed.insert(exchange, self.now);
     }
 
@@ -292,7 +292,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         self.net.inner().now
     }
 
-    /// Lets time pass, polling whenever it is due and whenever there is news; then polls.
+    /// Lets time pass, polling whenever it is due and whenever there is input; then polls.
     pub fn wait(&mut self, millis: u64) {
         self.wait_micros(millis * 1_000);
     }
@@ -302,13 +302,13 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         let until = self.now() + Duration::from_micros(micros);
         loop {
             self.poll();
-            let news = self
+            let input = self
                 .net
                 .inner()
-                .news
+                .input
                 .first_key_value()
                 .map(|((at, _), _)| *at);
-            let next = [self.node.poll_at(), news].into_iter().flatten().min();
+            let next = [self.node.poll_at(), input].into_iter().flatten().min();
             match next {
                 Some(next) if next <= until => self.net.inner_mut().now = next,
                 _ => break,
@@ -333,7 +333,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         self.net.inner_mut().now = until;
     }
 
-    /// Polls once, and forgets what it tells.
+    /// Polls once, and forgets what it reports.
     pub fn poll_once(&mut self) {
         let now = self.now();
         if let Some(event) = self.node.poll(now, &mut self.net) {
@@ -341,7 +341,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         }
     }
 
-    /// How many news wait to be taken.
+    /// How many inputs wait to be taken.
     pub fn pending(&self) -> usize {
         self.net.inner().pending()
     }
@@ -360,7 +360,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
     fn poll(&mut self) {
         let now = self.now();
         self.poll_at(now);
-        while self.net.inner().has_news() {
+        while self.net.inner().has_input() {
             self.poll_at(now);
         }
         if let Some(at) = self.node.poll_at() {
@@ -374,59 +374,59 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
 
 /// Speaking for the others.
 impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
-    /// Tells one piece of news, now.
-    pub fn tell(&mut self, exchange: Exchange, news: News) {
-        self.net.inner_mut().tell(Duration::ZERO, exchange, news);
+    /// Reports one input, now.
+    pub fn report(&mut self, exchange: Exchange, input: Input) {
+        self.net.inner_mut().report(Duration::ZERO, exchange, input);
         self.wait(0);
     }
 
     /// Somebody connects and says nothing yet.
     pub fn connect(&mut self) -> Exchange {
         let exchange = self.net.inner_mut().number();
-        self.tell(exchange, News::Accepted);
+        self.report(exchange, Input::Accepted);
         exchange
     }
 
     /// Somebody connects and says this.
-    pub fn hear(&mut self, message: Message) -> Exchange {
+    pub fn receive(&mut self, message: Message) -> Exchange {
         let exchange = self.later(message);
         self.wait(0);
         exchange
     }
 
-    /// Somebody connects and says this, for the next poll to hear.
+    /// Somebody connects and says this, for the next poll.
     pub fn later(&mut self, message: Message) -> Exchange {
         let wire = self.net.inner_mut();
         let exchange = wire.number();
-        wire.tell(Duration::ZERO, exchange, News::Accepted);
-        wire.tell(Duration::ZERO, exchange, News::Request(message));
+        wire.report(Duration::ZERO, exchange, Input::Accepted);
+        wire.report(Duration::ZERO, exchange, Input::Request(message));
         exchange
     }
 
     /// Somebody sends ELECTION with this list.
     pub fn election(&mut self, members: &[Member]) -> Exchange {
-        self.hear(Message::Election(members.to_vec()))
+        self.receive(Message::Election(members.to_vec()))
     }
 
     /// Somebody sends COORDINATOR with this list.
     pub fn coordinator(&mut self, members: &[Member]) -> Exchange {
-        self.hear(Message::Coordinator(members.to_vec()))
+        self.receive(Message::Coordinator(members.to_vec()))
     }
 
     /// Somebody sends PROBE.
     pub fn probe(&mut self) -> Exchange {
-        self.hear(Message::Probe)
+        self.receive(Message::Probe)
     }
 
     /// The one asked answers OK.
     pub fn ok(&mut self, exchange: Exchange) {
-        self.tell(exchange, News::Reply(Answer::Ok));
+        self.report(exchange, Input::Reply(Answer::Ok));
     }
 
     /// The coordinator answers the latest JOIN.
     pub fn members(&mut self, members: &[Member]) {
         let join = self.latest(Kind::Join).expect("no JOIN to answer").exchange;
-        self.tell(join, News::Reply(Answer::Members(members.to_vec())));
+        self.report(join, Input::Reply(Answer::Members(members.to_vec())));
     }
 }
 
@@ -461,12 +461,12 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         self.all(kind).pop()
     }
 
-    /// What the node told since the last time this was asked.
+    /// What the node reported since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).map(|(_, event)| event).collect()
     }
 
-    /// What the node told since then, and when.
+    /// The same, and when.
     pub fn take_timed_events(&mut self) -> Vec<(Instant, Event)> {
         core::mem::take(&mut self.events)
     }
@@ -486,7 +486,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Script<MEMBERS, EXCHANGES> {
         self.net.open_exchanges()
     }
 
-    /// Whether the node's door is open.
+    /// Returns `true` if the node listens.
     pub fn is_listening(&self) -> bool {
         self.net.is_listening()
     }

@@ -165,7 +165,7 @@ fn who_waits_and_then_follows_says_how_old_that_is() {
     let (code, text) = status(&socket, &[]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("follows (365, 9999999)"), "{text}");
-    // It accepts connections and answers no PROBE: it may live, and nobody has heard from it.
+    // It accepts connections and answers no PROBE: it may live, and nobody has had a message from it.
     processes.wait_until("a stale view", LIMIT, || {
         let (code, text) = status(&socket, &[]);
         assert_eq!(code, Some(0), "{text}");
@@ -174,7 +174,7 @@ fn who_waits_and_then_follows_says_how_old_that_is() {
 }
 
 #[test]
-fn a_feigned_failure_is_seen_and_told_to_those_who_monitor() {
+fn a_feigned_failure_is_seen_and_sent_to_those_who_monitor() {
     let (processes, folder) = (Processes::new(), Folder::new("failed"));
     let (_gcd, port) = coordinator(&processes);
     let (_node, socket) = member(&processes, &folder, &port, &["--feign", "close"]);
@@ -261,7 +261,7 @@ fn a_place_is_only_taken_from_a_program_that_has_ended() {
 }
 
 #[test]
-fn a_lab_tells_of_all_its_members() {
+fn a_lab_reports_all_its_members() {
     let (processes, folder) = (Processes::new(), Folder::new("lab"));
     let socket = folder.file("socket");
     let at = format!("unix:{}", socket.display());

@@ -61,7 +61,7 @@ fn a_page_of_a_thousand_messages_takes_at_most_300_kib() {
     );
     assert!(
         page.contains("only the first 1000 of "),
-        "what is left out is told"
+        "what is left out is said"
     );
     assert!(page.len() <= 300 * 1024, "{} bytes", page.len());
 }
@@ -109,7 +109,7 @@ fn members_kinds_and_times_are_chosen() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_told() {
+fn what_cannot_be_drawn_is_an_error() {
     let folder = Folder::new("told");
     let log = folder.simulated("log.jsonl", &["--seed", "7"]);
     let none = folder.write("none.jsonl", "seed 7\n");

@@ -17,7 +17,7 @@ fn flat(story: &str) -> String {
 }
 
 #[test]
-fn a_crash_is_told_from_its_notice_to_the_next_leader() {
+fn a_crash_is_explained_from_its_notice_to_the_next_leader() {
     let folder = Folder::new("explained");
     let log = folder.simulated("log.jsonl", &["--seed", "7", "--crash", "leader@5s"]);
     let story = flat(&explain(&log, &["--from", "4.9s"]));
@@ -74,7 +74,7 @@ fn every_quotation_is_the_assignments() {
 }
 
 #[test]
-fn there_is_nothing_to_tell_without_events() {
+fn there_is_nothing_to_explain_without_events() {
     let folder = Folder::new("nothing");
     let file = folder.write("none.jsonl", "hello\n");
     let output = bully(&["explain", file.to_str().expect("UTF-8")]);

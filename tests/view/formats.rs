@@ -130,7 +130,9 @@ fn perfetto_shows_every_slice_and_every_arrow() {
                 "{event}"
             ),
             "e" => {
-                let since = open.remove(&(track.0, number("id"))).expect("it has begun");
+                let since = open
+                    .remove(&(track.0, number("id")))
+                    .expect("it has started");
                 assert!(since < number("ts"), "{event}");
             }
             "M" | "i" => {}

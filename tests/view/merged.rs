@@ -54,8 +54,8 @@ fn logs_of_machines_whose_clocks_differ_make_one_diagram() {
     let paths: Vec<_> = files.iter().map(|file| file.as_path()).collect();
     let skewed = diagram(&["--to", "svg"], &paths);
     assert_eq!(skewed.status.code(), Some(0), "{}", said(&skewed));
-    let told = said(&skewed);
-    let moved: Vec<_> = told
+    let report = said(&skewed);
+    let moved: Vec<_> = report
         .lines()
         .filter(|line| line.contains("clock was moved back"))
         .collect();
@@ -63,18 +63,18 @@ fn logs_of_machines_whose_clocks_differ_make_one_diagram() {
         moved
             .iter()
             .any(|line| line.contains("1000003.jsonl") && line.contains("360")),
-        "{told}"
+        "{report}"
     );
     assert!(
         !moved.iter().any(|line| line.contains("1000004.jsonl")),
-        "{told}"
+        "{report}"
     );
     assert_eq!(arrows(&text(&skewed)), arrows(&text(&alike)));
     assert!(arrows(&text(&skewed)) > 100);
 }
 
 #[test]
-fn a_receive_whose_sender_does_not_know_of_it_is_told() {
+fn a_receive_whose_sender_does_not_know_of_it_is_reported() {
     let folder = Folder::new("orphan");
     let log = folder.simulated("log.jsonl", &["--seed", "7"]);
     let text = std::fs::read_to_string(log).expect("it was written");
@@ -115,7 +115,7 @@ fn logs_without_connections_are_drawn_and_blamed_for_nothing() {
 }
 
 #[test]
-fn a_receive_before_its_send_is_told() {
+fn a_receive_before_its_send_is_reported() {
     let folder = Folder::new("backwards");
     let log = folder.simulated("log.jsonl", &["--seed", "7"]);
     let text = std::fs::read_to_string(log).expect("it was written");

@@ -47,7 +47,7 @@ fn large(large: bool) -> Option<Origin> {
 fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
     let (ours, theirs) = (Exchange(3), Exchange(ACCEPTED_FROM + 1));
     let to = Addr(HERE | 40_002);
-    let told = |incoming| Frame::Input(theirs, incoming);
+    let reported = |incoming| Frame::Input(theirs, incoming);
     let hello = Hello {
         version: VERSION,
         instance: 0x0102_0304,
@@ -127,31 +127,31 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         ("CLOSE", Frame::Close(theirs), "FIRST u8 8 u16 32769"),
         (
             "INPUT, accepted",
-            told(Incoming::Accepted),
+            reported(Incoming::Accepted),
             "FIRST INPUT u8 0",
         ),
-        ("INPUT, sent", told(Incoming::Sent), "FIRST INPUT u8 1"),
+        ("INPUT, sent", reported(Incoming::Sent), "FIRST INPUT u8 1"),
         (
             "INPUT, ELECTION",
-            told(Incoming::Request(Request::Election(list(3)))),
+            reported(Incoming::Request(Request::Election(list(3)))),
             "SECOND INPUT u8 2 u8 1 u16 3 u8 0",
         ),
         (
             "INPUT, unfit: unexpected",
-            told(Incoming::Unfit(Refusal::Unexpected)),
+            reported(Incoming::Unfit(Refusal::Unexpected)),
             "FIRST INPUT u8 2 u8 4 u8 1",
         ),
         (
             "INPUT, OK",
-            told(Incoming::Reply(Reply::Ok(
+            reported(Incoming::Reply(Reply::Ok(
                 list(0).with_origin(large(false)),
             ))),
             "FIRST INPUT u8 3 u8 0 u16 0 u8 1 u32 120 u32 1234567",
         ),
-        ("INPUT, done", told(Incoming::Done), "FIRST INPUT u8 4"),
+        ("INPUT, done", reported(Incoming::Done), "FIRST INPUT u8 4"),
         (
             "INPUT, gone: malformed",
-            told(Incoming::Gone(Gone::Malformed)),
+            reported(Incoming::Gone(Gone::Malformed)),
             "FIRST INPUT u8 5 u8 2",
         ),
     ]
@@ -194,12 +194,12 @@ fn written(frame: &Frame<'_>) -> Vec<u8> {
 
 /// All that a decoder makes of `bytes`, which follow HELLO in session 7.
 fn read(bytes: &[u8], mut each: impl FnMut(Received, Option<Frame<'_>>)) {
-    let (mut heard, mut list) = (vec![0; 2_000], vec![member(0, 0, 0); 64]);
-    let mut decoder = Decoder::new(&mut heard, &mut list);
+    let (mut received, mut list) = (vec![0; 2_000], vec![member(0, 0, 0); 64]);
+    let mut decoder = Decoder::new(&mut received, &mut list);
     decoder.begin(7);
     for byte in bytes {
-        if let Some(heard) = decoder.push(*byte) {
-            each(heard, decoder.frame());
+        if let Some(received) = decoder.push(*byte) {
+            each(received, decoder.frame());
         }
     }
 }
@@ -236,17 +236,17 @@ fn the_page_s_bytes_are_what_python_makes_of_its_words() {
 #[test]
 fn every_frame_is_read_as_it_was_written() {
     for (name, frame, _) in golden() {
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut bytes = written(&frame);
         if name == "HELLO" {
             // It begins a session, so it is none of the one under way.
             bytes = again(&frame, 8);
         }
-        read(&bytes, |heard, frame| {
-            told.push((heard, format!("{frame:?}")));
+        read(&bytes, |received, frame| {
+            reported.push((received, format!("{frame:?}")));
         });
         let expected = format!("{:?}", Some(frame)).replace("revision: Some(1)", "revision: None");
-        assert_eq!(told, [(Received::Frame, expected)], "{name}");
+        assert_eq!(reported, [(Received::Frame, expected)], "{name}");
     }
 }
 
@@ -265,10 +265,10 @@ fn no_cut_or_changed_bit_makes_another_frame_of_one() {
     for (name, frame, _) in golden() {
         let bytes = written(&frame);
         for length in 0..bytes.len() - 1 {
-            read(&bytes[..length], |heard, frame| {
+            read(&bytes[..length], |received, frame| {
                 let list = matches!(frame, Some(Frame::Input(..) | Frame::Open(..)));
                 assert!(
-                    !list || heard == Received::Gap,
+                    !list || received == Received::Gap,
                     "{name}, cut at {length}: {frame:?}"
                 );
             });
@@ -277,17 +277,20 @@ fn no_cut_or_changed_bit_makes_another_frame_of_one() {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             // The zero in front may go: nothing but noise would need it.
-            let mut told = 0;
-            read(&changed, |heard, heard_frame| {
-                if heard == Received::Frame {
-                    let as_it_was = format!("{heard_frame:?}")
+            let mut reported = 0;
+            read(&changed, |received, received_frame| {
+                if received == Received::Frame {
+                    let as_it_was = format!("{received_frame:?}")
                         == format!("{:?}", Some(frame))
                             .replace("revision: Some(1)", "revision: None");
-                    assert!(as_it_was && bit < 8, "{name}, bit {bit}: {heard_frame:?}");
+                    assert!(
+                        as_it_was && bit < 8,
+                        "{name}, bit {bit}: {received_frame:?}"
+                    );
                 }
-                told += 1;
+                reported += 1;
             });
-            assert!(told <= 1);
+            assert!(reported <= 1);
         }
     }
 }
@@ -335,14 +338,14 @@ fn any_list_is_written_as_python_writes_it_within_its_bound_and_read_again() {
         assert!(hex(&bytes).starts_with(&expected));
         assert!(expected.len() / 2 <= frame_max(list.len()));
         assert!(length - expected.len() / 2 <= FRAME_SHORT_MAX);
-        let mut heard = None;
+        let mut received = None;
         read(&bytes, |_, frame| match frame {
             Some(Frame::Input(_, Incoming::Reply(Reply::Members(roster)))) => {
-                heard = Some(roster.members().to_vec());
+                received = Some(roster.members().to_vec());
             }
             other => panic!("{other:?}"),
         });
-        assert_eq!(heard.as_ref(), Some(list));
+        assert_eq!(received.as_ref(), Some(list));
     }
 }
 
@@ -423,8 +426,8 @@ fn a_list_that_is_too_long_or_does_not_ascend_is_a_gap() {
         frames(&list_fields(&members))
     };
     for bytes in [descending, trailing, missing, unknown, beyond, long] {
-        let mut told = Vec::new();
-        read(&bytes, |heard, _| told.push(heard));
-        assert_eq!(told, [Received::Gap], "{}", hex(&bytes));
+        let mut reported = Vec::new();
+        read(&bytes, |received, _| reported.push(received));
+        assert_eq!(reported, [Received::Gap], "{}", hex(&bytes));
     }
 }

@@ -95,7 +95,7 @@ impl Played {
         let mut link = Link::new(gateway.wire.clone(), Box::leak(Box::new(Memory::new())));
         gateway.hello();
         link.turn();
-        assert_eq!(gateway.heard(), ["Lost", &ready(true)]);
+        assert_eq!(gateway.received(), ["Lost", &ready(true)]);
         (gateway, link)
     }
 
@@ -105,7 +105,7 @@ impl Played {
         self.wire.0.borrow_mut().inward.extend(&bytes[..length]);
     }
 
-    fn tell(&mut self, number: u32, incoming: Incoming<'_>) {
+    fn report(&mut self, number: u32, incoming: Incoming<'_>) {
         self.say(&Frame::Input(Exchange(number), incoming));
     }
 
@@ -122,20 +122,20 @@ impl Played {
     }
 
     /// What the chip has said since, and whether something was missing.
-    fn heard(&mut self) -> Vec<String> {
+    fn received(&mut self) -> Vec<String> {
         let bytes = core::mem::take(&mut self.wire.0.borrow_mut().outward);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for byte in bytes {
             match self.decoder.push(byte) {
                 Some(Received::Frame) => {
                     let frame = self.decoder.frame().expect("it is sound");
-                    heard.push(format!("{frame:?}"));
+                    received.push(format!("{frame:?}"));
                 }
-                Some(Received::Gap) => heard.push("a gap".to_owned()),
+                Some(Received::Gap) => received.push("a gap".to_owned()),
                 None => {}
             }
         }
-        heard
+        received
     }
 
     /// How many bytes the line takes from now on.
@@ -159,13 +159,13 @@ fn text(frame: &Frame<'_>) -> String {
     format!("{frame:?}").replace("revision: Some(1)", "revision: None")
 }
 
-/// All that a link tells, in words.
-fn news(link: &mut Link<'_, Wire>) -> Vec<String> {
-    let told = core::iter::from_fn(|| {
+/// All that a link reports, in words.
+fn inputs(link: &mut Link<'_, Wire>) -> Vec<String> {
+    let input_of_link = core::iter::from_fn(|| {
         link.recv()
             .map(|(exchange, incoming)| format!("{} {incoming:?}", exchange.0))
     });
-    told.take(100).collect()
+    input_of_link.take(100).collect()
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_session_begins_when_the_gateway_says_hello() {
     let mut gateway = Played::new();
     let mut memory = Memory::new();
     let mut link = Link::new(gateway.wire.clone(), &mut memory);
-    assert_eq!(gateway.heard(), ["Lost"], "it asks for one");
+    assert_eq!(gateway.received(), ["Lost"], "it asks for one");
     assert_eq!(link.gateway(), None);
     link.set_listening(false);
     gateway.hello();
@@ -184,11 +184,11 @@ fn a_session_begins_when_the_gateway_says_hello() {
         directory: GCD,
     };
     assert_eq!(link.gateway(), Some(expected));
-    assert_eq!(gateway.heard(), [ready(false)]);
+    assert_eq!(gateway.received(), [ready(false)]);
     gateway.say(&Frame::Ping);
     link.set_listening(true);
-    assert_eq!(news(&mut link), [""; 0]);
-    assert_eq!(gateway.heard(), ["Listening(true)", "Pong"]);
+    assert_eq!(inputs(&mut link), [""; 0]);
+    assert_eq!(gateway.received(), ["Listening(true)", "Pong"]);
 }
 
 #[test]
@@ -196,13 +196,13 @@ fn nobody_is_reached_without_a_gateway() {
     let mut gateway = Played::new();
     let mut memory = Memory::new();
     let mut link = Link::new(gateway.wire.clone(), &mut memory);
-    gateway.heard();
+    gateway.received();
     let exchange = link
         .open(PEER, Request::Probe(list()))
         .expect("there is room");
-    assert_eq!(news(&mut link), [format!("{} Gone(Reset)", exchange.0)]);
+    assert_eq!(inputs(&mut link), [format!("{} Gone(Reset)", exchange.0)]);
     link.close(exchange);
-    assert_eq!(gateway.heard(), [""; 0]);
+    assert_eq!(gateway.received(), [""; 0]);
 }
 
 #[test]
@@ -212,32 +212,35 @@ fn what_the_node_does_reaches_the_gateway_and_back() {
     let exchange = link.open(PEER, election).expect("there is room");
     assert!(exchange.0 < ACCEPTED_FROM);
     assert_eq!(
-        gateway.heard(),
+        gateway.received(),
         [text(&Frame::Open(exchange, PEER, election))]
     );
-    gateway.tell(exchange.0, Incoming::Sent);
-    gateway.tell(exchange.0, Incoming::Reply(Reply::Ok(Roster::EMPTY)));
-    gateway.tell(exchange.0, Incoming::Done);
-    assert_eq!(news(&mut link).len(), 3);
+    gateway.report(exchange.0, Incoming::Sent);
+    gateway.report(exchange.0, Incoming::Reply(Reply::Ok(Roster::EMPTY)));
+    gateway.report(exchange.0, Incoming::Done);
+    assert_eq!(inputs(&mut link).len(), 3);
     // Nothing follows the end.
-    gateway.tell(exchange.0, Incoming::Gone(Gone::Reset));
-    assert_eq!(news(&mut link), [""; 0]);
+    gateway.report(exchange.0, Incoming::Gone(Gone::Reset));
+    assert_eq!(inputs(&mut link), [""; 0]);
     link.close(exchange);
-    assert_eq!(gateway.heard(), [text(&Frame::Close(exchange))]);
+    assert_eq!(gateway.received(), [text(&Frame::Close(exchange))]);
 
     let theirs = Exchange(ACCEPTED_FROM + 7);
-    gateway.tell(theirs.0, Incoming::Accepted);
-    gateway.tell(theirs.0, Incoming::Request(election));
+    gateway.report(theirs.0, Incoming::Accepted);
+    gateway.report(theirs.0, Incoming::Request(election));
     let expected = [
         format!("{} Accepted", theirs.0),
         format!("{} {:?}", theirs.0, Incoming::Request(election))
             .replace("revision: Some(1)", "revision: None"),
     ];
-    assert_eq!(news(&mut link), expected);
+    assert_eq!(inputs(&mut link), expected);
     link.reply(theirs, Reply::Ok(list()));
     link.close(theirs);
     let reply = Frame::Reply(theirs, Reply::Ok(list()));
-    assert_eq!(gateway.heard(), [text(&reply), text(&Frame::Close(theirs))]);
+    assert_eq!(
+        gateway.received(),
+        [text(&reply), text(&Frame::Close(theirs))]
+    );
 }
 
 #[test]
@@ -248,12 +251,12 @@ fn places_are_limited_and_come_back() {
         .map(|_| open(&mut link).expect("room"))
         .collect();
     assert_eq!(open(&mut link), Err(Full));
-    gateway.heard();
-    // Whoever connects meanwhile is turned away at once.
-    gateway.tell(ACCEPTED_FROM, Incoming::Accepted);
-    assert_eq!(news(&mut link), [""; 0]);
+    gateway.received();
+    // Whoever connects meanwhile is rejected at once.
+    gateway.report(ACCEPTED_FROM, Incoming::Accepted);
+    assert_eq!(inputs(&mut link), [""; 0]);
     assert_eq!(
-        gateway.heard(),
+        gateway.received(),
         [text(&Frame::Close(Exchange(ACCEPTED_FROM)))]
     );
     link.close(opened[1]);
@@ -268,13 +271,13 @@ fn places_are_limited_and_come_back() {
 fn what_the_line_does_not_take_waits_and_loses_nothing() {
     let (mut gateway, mut link) = Played::joined();
     for number in 0..2 {
-        gateway.tell(ACCEPTED_FROM + number, Incoming::Accepted);
-        gateway.tell(
+        gateway.report(ACCEPTED_FROM + number, Incoming::Accepted);
+        gateway.report(
             ACCEPTED_FROM + number,
             Incoming::Request(Request::Probe(Roster::EMPTY)),
         );
     }
-    assert_eq!(news(&mut link).len(), 4);
+    assert_eq!(inputs(&mut link).len(), 4);
     gateway.takes(0);
     let mut opened = 0;
     let mut frames = Vec::new();
@@ -287,38 +290,38 @@ fn what_the_line_does_not_take_waits_and_loses_nothing() {
     }
     assert!(opened >= 2);
     assert!(link.is_busy());
-    // The door, answers and closings cannot fail: they are remembered.
+    // Listening, answers and closings cannot fail: they are remembered.
     link.set_listening(false);
     for number in 0..2 {
         link.reply(Exchange(ACCEPTED_FROM + number), Reply::Ok(list()));
         link.close(Exchange(ACCEPTED_FROM + number));
     }
-    // Nothing is heard that could not be answered.
+    // Nothing is received that could not be answered.
     gateway.say(&Frame::Ping);
-    assert_eq!(news(&mut link), [""; 0]);
+    assert_eq!(inputs(&mut link), [""; 0]);
     // The line takes a few bytes now and then.
     for _ in 0..1_000 {
         gateway.takes(5);
-        assert_eq!(news(&mut link), [""; 0]);
+        assert_eq!(inputs(&mut link), [""; 0]);
     }
     assert!(!link.is_busy());
-    let heard = gateway.heard();
+    let received = gateway.received();
     for frame in &frames[..frames.len() - 1] {
-        assert!(heard.contains(frame), "{frame}");
+        assert!(received.contains(frame), "{frame}");
     }
     for number in 0..2 {
         let exchange = Exchange(ACCEPTED_FROM + number);
-        let at = |wanted: &str| heard.iter().position(|frame| frame.starts_with(wanted));
+        let at = |wanted: &str| received.iter().position(|frame| frame.starts_with(wanted));
         let reply = at(&format!("Reply({exchange:?}, Ok"));
         assert!(
             reply.is_some() && reply < at(&text(&Frame::Close(exchange))),
-            "{heard:?}"
+            "{received:?}"
         );
     }
     for once in ["Listening(false)", "Pong"] {
-        assert_eq!(heard.iter().filter(|frame| *frame == once).count(), 1);
+        assert_eq!(received.iter().filter(|frame| *frame == once).count(), 1);
     }
-    assert!(!heard.contains(&"a gap".to_owned()));
+    assert!(!received.contains(&"a gap".to_owned()));
 }
 
 #[test]
@@ -326,27 +329,27 @@ fn a_new_session_leaves_everything_open_in_doubt() {
     let (mut gateway, mut link) = Played::joined();
     let ours = link.open(PEER, Request::Probe(list())).expect("room");
     let over = link.open(PEER, Request::Probe(list())).expect("room");
-    gateway.tell(over.0, Incoming::Gone(Gone::Refused));
-    gateway.tell(ACCEPTED_FROM, Incoming::Accepted);
-    assert_eq!(news(&mut link).len(), 2);
-    gateway.heard();
+    gateway.report(over.0, Incoming::Gone(Gone::Refused));
+    gateway.report(ACCEPTED_FROM, Incoming::Accepted);
+    assert_eq!(inputs(&mut link).len(), 2);
+    gateway.received();
     gateway.hello();
-    let mut told = news(&mut link);
-    told.sort_unstable();
+    let mut input_of_link = inputs(&mut link);
+    input_of_link.sort_unstable();
     let expected = [
         format!("{} Gone(Reset)", ours.0),
         format!("{ACCEPTED_FROM} Gone(Reset)"),
     ];
-    assert_eq!(told, expected);
-    assert_eq!(gateway.heard(), [ready(true)]);
+    assert_eq!(input_of_link, expected);
+    assert_eq!(gateway.received(), [ready(true)]);
     // What the new session does not know of need not be closed in it.
     for exchange in [ours, over, Exchange(ACCEPTED_FROM)] {
         link.close(exchange);
     }
-    assert_eq!(gateway.heard(), [""; 0]);
-    gateway.tell(ACCEPTED_FROM, Incoming::Accepted);
+    assert_eq!(gateway.received(), [""; 0]);
+    gateway.report(ACCEPTED_FROM, Incoming::Accepted);
     assert_eq!(
-        news(&mut link),
+        inputs(&mut link),
         [format!("{ACCEPTED_FROM} Accepted")],
         "its number is free"
     );
@@ -356,29 +359,29 @@ fn a_new_session_leaves_everything_open_in_doubt() {
 fn a_lost_frame_ends_the_session_and_a_repeated_one_does_not() {
     let (mut gateway, mut link) = Played::joined();
     let ours = link.open(PEER, Request::Probe(list())).expect("room");
-    gateway.heard();
-    gateway.tell(ours.0, Incoming::Sent);
+    gateway.received();
+    gateway.report(ours.0, Incoming::Sent);
     let sent = gateway.wire.0.borrow().inward.clone();
     gateway.wire.0.borrow_mut().inward.extend(&sent);
-    assert_eq!(news(&mut link), [format!("{} Sent", ours.0)], "once");
+    assert_eq!(inputs(&mut link), [format!("{} Sent", ours.0)], "once");
     assert_eq!(link.counts().stale, 1);
 
-    gateway.tell(ours.0, Incoming::Done);
+    gateway.report(ours.0, Incoming::Done);
     let damaged = gateway.wire.0.borrow().inward.len() / 2;
     gateway.wire.0.borrow_mut().inward[damaged] ^= 0x10;
-    assert_eq!(news(&mut link), [""; 0], "it may have been noise");
+    assert_eq!(inputs(&mut link), [""; 0], "it may have been noise");
     gateway.say(&Frame::Ping);
-    assert_eq!(news(&mut link), [format!("{} Gone(Reset)", ours.0)]);
-    assert_eq!(gateway.heard(), ["Lost"]);
+    assert_eq!(inputs(&mut link), [format!("{} Gone(Reset)", ours.0)]);
+    assert_eq!(gateway.received(), ["Lost"]);
     let counts = link.counts();
     assert_eq!((counts.corrupt, counts.gaps), (1, 1));
     // Whatever goes on in the old session is answered in the same way, until a new one begins.
     gateway.say(&Frame::Ping);
-    assert_eq!(news(&mut link), [""; 0]);
-    assert_eq!(gateway.heard(), ["Lost"]);
+    assert_eq!(inputs(&mut link), [""; 0]);
+    assert_eq!(gateway.received(), ["Lost"]);
     gateway.hello();
-    assert_eq!(news(&mut link), [""; 0]);
-    assert_eq!(gateway.heard(), [ready(true)]);
+    assert_eq!(inputs(&mut link), [""; 0]);
+    assert_eq!(gateway.received(), [ready(true)]);
 }
 
 #[test]
@@ -393,8 +396,8 @@ fn noise_takes_bounded_work_and_is_counted() {
     }
     assert!(turns >= 50_000 / message_max(MEMBERS) - 1, "{turns}");
     gateway.say(&Frame::Ping);
-    assert_eq!(news(&mut link), [""; 0]);
-    assert_eq!(gateway.heard(), ["Pong"], "it is still in its session");
+    assert_eq!(inputs(&mut link), [""; 0]);
+    assert_eq!(gateway.received(), ["Pong"], "it is still in its session");
     assert!(link.counts().corrupt > 100);
 }
 
@@ -403,7 +406,7 @@ fn a_gateway_of_another_version_is_answered_and_not_believed() {
     let mut gateway = Played::new();
     let mut memory = Memory::new();
     let mut link = Link::new(gateway.wire.clone(), &mut memory);
-    gateway.heard();
+    gateway.received();
     gateway.encoder.begin(1);
     gateway.decoder.begin(1);
     gateway.say(&Frame::Hello(Hello {
@@ -414,15 +417,15 @@ fn a_gateway_of_another_version_is_answered_and_not_believed() {
     }));
     link.turn();
     assert_eq!(link.gateway(), None);
-    assert_eq!(gateway.heard(), [ready(true)]);
+    assert_eq!(gateway.received(), [ready(true)]);
 }
 
 #[test]
-fn a_list_that_finds_no_room_turns_its_peer_away() {
+fn a_list_that_finds_no_room_rejects_its_peer() {
     let (mut gateway, mut link) = Played::joined();
-    gateway.tell(ACCEPTED_FROM, Incoming::Accepted);
-    gateway.tell(ACCEPTED_FROM, Incoming::Request(Request::Join(LIST[0])));
-    assert_eq!(news(&mut link).len(), 2);
+    gateway.report(ACCEPTED_FROM, Incoming::Accepted);
+    gateway.report(ACCEPTED_FROM, Incoming::Request(Request::Join(LIST[0])));
+    assert_eq!(inputs(&mut link).len(), 2);
     gateway.takes(0);
     while let Ok(exchange) = link.open(PEER, Request::Probe(Roster::EMPTY)) {
         link.close(exchange);
@@ -435,9 +438,9 @@ fn a_list_that_finds_no_room_turns_its_peer_away() {
     let long = Roster::new(&long).expect("it ascends").with_revision(1);
     link.reply(Exchange(ACCEPTED_FROM), Reply::Members(long));
     gateway.takes(usize::MAX);
-    news(&mut link);
+    inputs(&mut link);
     let refused = Frame::Reply(Exchange(ACCEPTED_FROM), Reply::Refused(Refusal::Full));
-    assert!(gateway.heard().contains(&text(&refused)));
+    assert!(gateway.received().contains(&text(&refused)));
 }
 
 /// A driver that has the traits of `embedded-io`.
@@ -510,5 +513,5 @@ fn a_driver_with_the_traits_of_embedded_io_is_a_line_that_never_blocks() {
     gateway.takes(FRAME_SHORT_MAX);
     let mut memory = Memory::new();
     let _link = Link::new(driver, &mut memory);
-    assert_eq!(gateway.heard(), ["Lost"]);
+    assert_eq!(gateway.received(), ["Lost"]);
 }

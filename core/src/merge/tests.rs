@@ -224,15 +224,15 @@ fn refuses_what_an_offer_would_change_nothing_for<const N: usize>() {
             let days = 1 + rng.below(members_max) as u32;
             let addr = [days.into(), rng.below(members_max) as u64][rng.below(8) / 7];
             let newcomer = member(days, addr);
-            let mut twin = storage.clone();
+            let mut reference = storage.clone();
             let mut merged = Merged::default();
-            let added = twin
+            let added = reference
                 .table()
                 .offer(newcomer, trust, false, &keep, &mut merged);
             if storage.table().refuses(&refusal, &newcomer) {
                 assert!(!added, "{newcomer:?} in {:?}", storage.members);
                 assert_eq!(merged, Merged::default());
-                assert_eq!(twin, storage, "{newcomer:?}");
+                assert_eq!(reference, storage, "{newcomer:?}");
                 refused += 1;
             } else {
                 let near = refusal
@@ -310,13 +310,17 @@ fn merges_as_if_everyone_were_offered<const N: usize>() {
         if storage.members.len() + fresh <= N {
             continue; // everyone is inserted at once
         }
-        let (mut twin, keep) = (storage.clone(), storage.keep);
-        let expected = merge_one_by_one(&mut twin.table(), &list, Trust::Listed, &keep);
+        let (mut reference, keep) = (storage.clone(), storage.keep);
+        let expected = merge_one_by_one(&mut reference.table(), &list, Trust::Listed, &keep);
         let merged = storage
             .table()
             .merge(&list, Trust::Listed, usize::MAX, &keep);
         let (members, notes) = (&storage.members, &storage.notes);
-        assert_eq!((members, notes), (&twin.members, &twin.notes), "{list:?}");
+        assert_eq!(
+            (members, notes),
+            (&reference.members, &reference.notes),
+            "{list:?}"
+        );
         if expected.greatest_added.is_some() {
             assert_eq!(merged, expected);
         }

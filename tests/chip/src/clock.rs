@@ -16,7 +16,7 @@ pub(crate) fn count(cs: &CriticalSection) {
     periods.set(periods.get() + 1);
 }
 
-/// How often the timer has begun anew since the start.
+/// How often the timer has started over since the start.
 pub(crate) fn periods(cs: &CriticalSection) -> u64 {
     PERIODS.borrow(cs).get()
 }

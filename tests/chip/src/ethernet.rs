@@ -35,7 +35,7 @@ const TR_NEWTX: u32 = 1 << 0;
 pub(crate) const IRQ: i16 = 42;
 
 /// The longest frame, without its checksum: a datagram that every host takes (RFC 791). Peers send no
-/// longer segments than it tells them; 1,514 would cost 1.8 KiB of RAM and spare a long list a segment.
+/// longer segments than it announces; 1,514 would cost 1.8 KiB of RAM and save a long list a segment.
 const FRAME_MAX: usize = HEADER + 576;
 /// Destination, source and type.
 const HEADER: usize = 14;

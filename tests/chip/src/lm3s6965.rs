@@ -19,7 +19,7 @@ use crate::{clock, ring};
 /// The frequency of the processor, of SysTick and of the timer.
 const HZ: u32 = 50_000_000;
 
-/// SysTick counts down from here and begins anew, every 336 ms. It is the clock: what tells the time must
+/// SysTick counts down from here and starts over, every 336 ms. It is the clock: what measures the time must
 /// not be an interrupt that may come late, as it does in an emulator on a busy machine.
 const SYSTICK_MAX: u32 = (1 << 24) - 1;
 
@@ -131,7 +131,7 @@ pub fn start() {
 pub fn now() -> Instant {
     let (periods, count) = free(|cs| {
         let count = SYST::get_current();
-        // It may have begun anew just now, before or after that was read.
+        // It may have started over just now, before or after that was read.
         if SCB::is_pendst_pending() {
             (clock::periods(cs) + 1, SYST::get_current())
         } else {
@@ -163,7 +163,7 @@ pub(crate) fn take() -> Option<u8> {
     (UART0.read(FR) & FR_RXFE == 0).then(|| UART0.read(DR) as u8)
 }
 
-/// Sends a byte unless the FIFO of sixteen is full; whether there was room. No interrupt tells that
+/// Sends a byte unless the FIFO of sixteen is full. Returns `true` if there was room. No interrupt says that
 /// there is room again: it takes longer than a tick to empty.
 pub(crate) fn put(byte: u8) -> bool {
     let room = UART0.read(FR) & FR_TXFF == 0;

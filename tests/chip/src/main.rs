@@ -1,6 +1,6 @@
 //! The firmware: a member of the group on a microcontroller, whose serial line leads to a gateway.
 //!
-//! Who it is comes with the command line, as `DAYS ID [stack]`, and what happens is told on the
+//! Who it is comes with the command line, as `DAYS ID [stack]`, and what happens is reported on the
 //! console; both are semihosting, which on a board of metal and plastic needs a debugger.
 //!
 //! ```console

@@ -107,7 +107,7 @@ pub(crate) fn take() -> Option<u8> {
     })
 }
 
-/// Sends a byte unless another is on its way; whether there was room. An interrupt tells when there
+/// Sends a byte unless another is on its way. Returns `true` if there was room. An interrupt says when there
 /// is again.
 pub(crate) fn put(byte: u8) -> bool {
     let room = !SENDING.load(Ordering::Relaxed);

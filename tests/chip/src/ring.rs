@@ -9,7 +9,7 @@ use heapless::Deque;
 static RING: Mutex<RefCell<Deque<u8, 256>>> = Mutex::new(RefCell::new(Deque::new()));
 
 /// Stores what the UART has, which `take` returns, as far as there is capacity; the rest waits there.
-/// `listen` is told whether received bytes are to interrupt. For the interrupt.
+/// `listen` says whether received bytes are to interrupt. For the interrupt.
 pub(crate) fn fill(take: fn() -> Option<u8>, listen: fn(bool)) {
     free(|cs| {
         if let Ok(mut ring) = RING.borrow(cs).try_borrow_mut() {

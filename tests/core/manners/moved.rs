@@ -143,7 +143,7 @@ fn a_broken_join_changes_nothing_for_a_member() {
     };
     assert!(lab.wait_for(10_000, |lab| joining(lab).is_some()));
     let join = joining(&lab).unwrap();
-    lab.tell(join.exchange, News::Gone(Gone::Reset));
+    lab.report(join.exchange, Input::Gone(Gone::Reset));
     let events = lab.take_events();
     assert!(
         !events
@@ -160,8 +160,8 @@ fn an_announcement_refused_at_a_stale_address_goes_to_the_other_one() {
         lab.wait(0);
         lab.members(&[at(3, stale), at(3, fresh)]);
         lab.wait(10);
-        let told = lab.latest(Kind::Coordinator).unwrap();
-        assert_eq!(told.to, at(3, fresh).addr);
+        let announced = lab.latest(Kind::Coordinator).unwrap();
+        assert_eq!(announced.to, at(3, fresh).addr);
     }
 }
 
@@ -173,18 +173,18 @@ fn an_announcement_is_not_repeated_elsewhere_once_another_leads() {
     lab.wait(0);
     lab.members(&[at(3, 100), at(3, 200)]);
     lab.expect_leader(pid(5));
-    let told = lab.latest(Kind::Coordinator).unwrap();
-    assert_eq!(told.to, at(3, 200).addr);
+    let announced = lab.latest(Kind::Coordinator).unwrap();
+    assert_eq!(announced.to, at(3, 200).addr);
     lab.coordinator(&members([3, 9]));
     lab.expect_leader(pid(9));
     lab.forget();
-    lab.tell(told.exchange, News::Gone(Gone::Refused));
+    lab.report(announced.exchange, Input::Gone(Gone::Refused));
     assert_eq!(lab.take(Kind::Coordinator), [], "9 leads");
 }
 
 /// Some send ELECTION without a list: nobody knows who that is but the coordinator.
 #[test]
-fn a_newcomer_without_a_list_is_looked_up_and_told_who_leads() {
+fn a_newcomer_without_a_list_is_looked_up_and_gets_who_leads() {
     let mut lab = Lab::leading(config(9), &members([3, 5]));
     lab.habit(DIRECTORY, Habit::Directory(members([3, 5, 9])));
     lab.wait(6_000);
@@ -193,10 +193,12 @@ fn a_newcomer_without_a_list_is_looked_up_and_told_who_leads() {
     lab.election(&[]);
     lab.wait(1_000);
     assert_eq!(lab.take(Kind::Join).len(), 1);
-    let told = lab.all(Kind::Coordinator);
+    let announced = lab.all(Kind::Coordinator);
     assert!(
-        told.iter().any(|told| told.to == member(4).addr),
-        "{told:?}"
+        announced
+            .iter()
+            .any(|announced| announced.to == member(4).addr),
+        "{announced:?}"
     );
 }
 

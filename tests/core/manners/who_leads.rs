@@ -49,7 +49,7 @@ fn not_one_that_is_greater_than_anyone_who_answered() {
     lab.expect_leader(pid(7));
 }
 
-/// Somebody had my port before me, and gossip still tells of it.
+/// Somebody had my port before me, and lists still name it.
 #[test]
 fn not_one_whose_address_is_mine() {
     let mut lab = Lab::asleep(config(5));
@@ -115,7 +115,7 @@ fn a_leader_that_was_never_heard_of_is_probed_where_the_list_says() {
     assert_eq!(probe.to, at(9, 777).addr);
 }
 
-/// Refused once, back at the same place; it has never heard of PROBE, and announces itself.
+/// Refused once, back at the same place; it does not know PROBE, and announces itself.
 #[test]
 fn one_that_was_dead_and_is_back() {
     for habit in [Habit::Answers, Habit::NoProbe] {
@@ -205,10 +205,10 @@ fn a_dead_one_makes_those_elect_who_do_not_ask() {
     for config in [strict(5), silent] {
         let mut lab = follows_7(config, &[9]);
         lab.coordinator(&members([9]));
-        let told = Event::Election {
+        let reported = Event::Election {
             cause: Cause::DoubtfulLeader,
         };
-        assert_eq!(lab.take_events(), [told]);
+        assert_eq!(lab.take_events(), [reported]);
         lab.expect_elections(&members([7, 9]));
     }
 }

@@ -9,7 +9,7 @@ use bully_host::gateway::{Bridge, Chip, EXCHANGES_MAX, Memory};
 use super::frames::{MEMBERS, members, reply, request};
 use super::input::Input;
 use crate::line::{Bytes, Quiet};
-use crate::owned::{Message, News};
+use crate::owned::{self, Message};
 use crate::people::{DIRECTORY, member};
 
 /// How many turns one instant may take.
@@ -76,8 +76,8 @@ fn play(data: &[u8]) -> (usize, usize) {
                 let which = input.any();
                 let mut list = members(&mut input);
                 let message = Message::from(request(which, &mut list));
-                let news = (which < 200).then_some(News::Request(message));
-                net.inner_mut().connect(news);
+                let request = (which < 200).then_some(owned::Input::Request(message));
+                net.inner_mut().connect(request);
             }
             10 => line.stuck = what > 128,
             _ => {

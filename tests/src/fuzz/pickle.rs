@@ -56,8 +56,8 @@ pub fn pickle(data: &[u8]) {
 
 /// The name of the request that a reader holds.
 fn kind<S: Storage>(reader: &bully_pickle::Reader<S>) -> String {
-    let heard = message::request(reader, &mut Names::new(), &mut Vec::new());
-    let text = format!("{heard:?}");
+    let parsed = message::request(reader, &mut Names::new(), &mut Vec::new());
+    let text = format!("{parsed:?}");
     text.split(['(', ' ']).next().unwrap_or_default().to_owned()
 }
 
@@ -74,13 +74,13 @@ pub fn messages(data: &[u8]) {
     };
     let mut names = Names::new();
     let mut members = Vec::new();
-    let heard = message::request(&reader, &mut names, &mut members);
-    let shown = match heard {
+    let parsed = message::request(&reader, &mut names, &mut members);
+    let shown = match parsed {
         Heard::Unfit(refusal) => message::detail(&reader, refusal).to_string(),
         _ => message::describe(&reader).to_string(),
     };
     assert!(shown.len() < 4_096, "{} bytes", shown.len());
-    if let Heard::Election(_) | Heard::Probe(_) | Heard::Coordinator(_) = heard {
+    if let Heard::Election(_) | Heard::Probe(_) | Heard::Coordinator(_) = parsed {
         again(&mut members, &mut names);
     }
     for due in [Due::Members, Due::Ok] {
@@ -105,7 +105,10 @@ fn again(members: &mut [Member], names: &mut Names) {
     let end = reader.push(&out);
     assert!(matches!(end, Ok(Some(_))), "{end:?}: {out:02x?}");
     let mut read = Vec::new();
-    let heard = message::request(&reader, names, &mut read);
-    assert!(matches!(heard, Heard::Election(_)), "{heard:?}: {out:02x?}");
+    let parsed = message::request(&reader, names, &mut read);
+    assert!(
+        matches!(parsed, Heard::Election(_)),
+        "{parsed:?}: {out:02x?}"
+    );
     assert_eq!(pids, read.iter().map(|member| member.pid).collect());
 }

@@ -46,7 +46,7 @@ const fn member(days: u32) -> Member {
     }
 }
 
-/// A network that tells what the scenes say.
+/// A network whose input the scenes give.
 trait Scripted: Net {
     fn tell(&mut self, exchange: Exchange, incoming: Incoming<'static>);
 }
@@ -283,7 +283,7 @@ impl<N: Scripted> Stage<N> {
         self.now = end;
     }
 
-    /// Goes round the loop until so many messages have been sent, at least once, and tells what
+    /// Goes round the loop until so many messages have been sent, at least once, and returns what
     /// the turns cost.
     #[inline(never)]
     fn measure(&mut self, what: &str, messages: u32) {

@@ -9,7 +9,7 @@ use crate::rules::Step;
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = match *self {
+        let text = match *self {
             Self::Start(place) => format!("{} starts", name(place)),
             Self::Crash(place) => format!("{} crashes", name(place)),
             Self::Wake(place) => format!("{} has a deadline", name(place)),
@@ -20,7 +20,7 @@ impl fmt::Display for Step {
                 format!("forged -> {}: {}", name(to), message(kind, list))
             }
         };
-        f.pad(&told)
+        f.pad(&text)
     }
 }
 
