@@ -11,7 +11,7 @@ use super::{Failure, remark};
 use crate::bench::{counting, group_alone, plan};
 use crate::log::Progress;
 
-/// Measure what it costs, each figure beside something else in the same run
+/// Measure what it costs, each figure compared with something else in the same run
 ///
 /// Machines differ and have other things to do, so a time means nothing by itself: each figure
 /// stands beside that of another program or of a formula, and the two take turns. The ratio says

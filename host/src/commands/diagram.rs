@@ -15,8 +15,8 @@ use super::{Failure, logs};
 /// Draw a run: a line for each member, an arrow for each message
 ///
 /// Reads what --log json wrote, of a whole group in one process or of each member in a file of its own,
-/// also from several machines: their clocks are brought together by the messages. Writes a page that a
-/// browser shows without anything else, or another form.
+/// also from several machines: the messages show how their clocks differ. Writes one HTML page that
+/// any browser shows, or another form.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -69,7 +69,7 @@ Examples:
   bully diagram a.jsonl b.jsonl gcd.jsonl -o group.html     logs of three processes
   bully diagram lab.jsonl --hide probe,join --from 4.9s --until 5.2s -o crash.svg
   bully diagram lab.jsonl --to perfetto -o lab.json         for https://ui.perfetto.dev
-  bully sim --crash leader@5s --diagram crash.html          of a simulation
+  bully sim --crash leader@5s --diagram crash.html          draws a simulation
 
 Exit status: 0 drawn, 1 drawn, but the logs contradict each other (the contradictions are listed),
 2 wrong usage, 3 there is nothing to draw.";
@@ -90,7 +90,7 @@ enum Form {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Scaled {
-    /// One event; pauses are marked
+    /// Events at equal distances; pauses are marked
     Events,
     /// Time
     Time,

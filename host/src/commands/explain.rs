@@ -18,11 +18,11 @@ pub(crate) struct Args {
     /// Logs of the run; without any, or with -, standard input
     files: Vec<PathBuf>,
 
-    /// From when on, in time since the start: 5s, 500ms, 1.25
+    /// Leave out what is earlier: 5s, 500ms, 1.25, since the start
     #[arg(long, value_name = "TIME", value_parser = diagram::moment)]
     from: Option<i64>,
 
-    /// Until when
+    /// Leave out what is later
     #[arg(long, value_name = "TIME", value_parser = diagram::moment)]
     until: Option<i64>,
 }

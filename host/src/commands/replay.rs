@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORM", default_value = "text")]
     format: Format,
 
-    /// In the text, routine too: PROBEs that are answered
+    /// Write routine messages too, with --format text: PROBEs that are answered
     #[arg(long)]
     verbose: bool,
 
@@ -40,11 +40,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["from", "to", "until", "state", "verbose"])]
     verify: bool,
 
-    /// Lines from this time on: seconds since the member started, as in 14.2, 500ms or 2m
+    /// Write only lines from this time on: seconds since the member started, as in 14.2, 500ms or 2m
     #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Duration>,
 
-    /// Lines up to this time
+    /// Write only lines up to this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Duration>,
 

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "C[,C]", value_parser = words::capacities, allow_negative_numbers = true)]
     capacity: Option<Capacities>,
 
-    /// In which order the members come
+    /// In which order the members start
     #[arg(long, value_name = "ORDER", default_value = "together")]
     start: words::Order,
 
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
     crash: Vec<Crash>,
 
-    /// Whose host vanishes, written as for --crash: nothing comes back from there any more
+    /// Whose host vanishes, written as for --crash: nothing comes back from it any more
     #[arg(long, value_name = "WHO@TIME[..TIME]", value_parser = words::crash)]
     vanish: Vec<Crash>,
 
@@ -135,7 +135,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A..B", value_parser = words::seeds, conflicts_with = "seed")]
     seeds: Option<RangeInclusive<u64>>,
 
-    /// Draw from each seed also the group, the sizes of its tables, and every kind of fault
+    /// Also draw the group, the sizes of its tables and the faults from each seed
     ///
     /// 2 to 24 members; all faults are over by 21 s, and all must agree again by the end.
     #[arg(long, conflicts_with_all = DRAWN)]
@@ -150,7 +150,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["seeds", "merge"])]
     record: Option<PathBuf>,
 
-    /// Make one report of what the shards of a sweep wrote with --format json
+    /// Merge what the shards of a sweep wrote with --format json into one report
     ///
     /// It equals the report of the sweep without shards, except for fields named wall_....
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["seed", "seeds", "trace"])]
@@ -174,7 +174,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 
-    /// Draw one run, as bully diagram does; the name's end says the form: .html, .svg, .json, .mmd, .log
+    /// Draw one run, as bully diagram does; the form is that of the file's extension: .html, .svg, .json, .mmd, .log
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "trace", "merge"])]
     diagram: Option<PathBuf>,
 }
@@ -217,7 +217,7 @@ Examples:
   bully sim --random --seeds 1..10000 --failed
   bully sim --random --seed 7 --record run   the input of each member, for bully replay run/*.byr
 
-A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
+A sweep on many machines: each runs a shard, and one of them merges what they wrote. With GNU parallel here,
 with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:
   parallel bully sim --seeds 1..1000 --shard {}/8 --format json '>' {}.json ::: 1 2 3 4 5 6 7 8
   srun bully sim --seeds 1..1000 --shard $SLURM_ARRAY_TASK_ID/8 --format json > ...  (--array=1-8)
@@ -227,7 +227,7 @@ with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernet
 Exit status: 0 if in every run all invariants held, and at its end every member that was up named
 the greatest member that was up; 1 if not, 2 for wrong usage. What was not checked is listed.";
 
-/// The least room that a table has unless asked for less: real ones have more, and only at this
+/// The least capacity of a table unless a smaller one is asked for: real ones have more, and only at this
 /// size has a member the exchanges that a storm takes.
 const CAPACITY_MIN: usize = 64;
 

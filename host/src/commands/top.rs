@@ -18,10 +18,10 @@ use super::{Failure, logs};
 use crate::control::{Address, Client, ClientError, Snapshot, View};
 use crate::log::pid_text;
 
-/// Watch a group on the terminal: how each member stands, who leads and why, what is sent
+/// Watch a group on the terminal: the state of each member, who leads and why, and the messages
 ///
-/// Asks a running program that was started with --control, or shows a run that is over, from its logs:
-/// then the arrow keys move through it.
+/// Shows a program that was started with --control, or a run that is over from its logs, through which
+/// the arrow keys move.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -38,7 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   bully lab --members 30 --feign close --control unix:/tmp/lab --log json > lab.jsonl &
   bully top --control unix:/tmp/lab
-  bully top lab.jsonl                    afterwards, with time to move in
+  bully top lab.jsonl                    afterwards; the arrow keys move in time
   bully lab --members 30 --feign close --top
 
 Keys: q or Esc quits; the up and down arrows scroll through the members. In a log, left and right

@@ -15,7 +15,7 @@ pub(super) enum Order {
     Ascending,
     /// The greatest first, 0.5 ms apart
     Descending,
-    /// In an order drawn by lot, 0.5 ms apart
+    /// In a random order, 0.5 ms apart
     Shuffled,
     /// The least joins a settled group, at 10 s
     LowestJoins,
