@@ -60,17 +60,9 @@ fn counted(port: &str, zone: &str, birthday: &str) -> u64 {
 fn days_can_be_given_instead() {
     let port = free_port().to_string();
     for days in [1, 365] {
-        let args = [
-            "node",
-            "localhost",
-            &port,
-            "7654321",
-            "--for",
-            "10ms",
-            "--log",
-            "json",
-        ];
-        let node = Program::start(&[&args[..], &["--days", &days.to_string()]].concat());
+        let node = Program::start_line(&format!(
+            "node localhost {port} 7654321 --for 10ms --log json --days {days}"
+        ));
         let listening = node.await_event("listening");
         assert_eq!(listening["node"], serde_json::json!([days, 7_654_321]));
     }

@@ -47,18 +47,9 @@ fn no_more_connections_than_asked_for() {
     const DESCRIPTORS_MAX: usize = 16 + 4 + 64 + 12;
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let port = gcd.port().to_string();
-    let node = Program::start(&[
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "--days",
-        "9",
-        "--log",
-        "json",
-        "--connections",
-        "16",
-    ]);
+    let node = Program::start_line(&format!(
+        "node localhost {port} 1234567 --days 9 --log json --connections 16"
+    ));
     let port = node.port();
     node.await_event("leader");
     let crowd: Vec<_> = (0..200)

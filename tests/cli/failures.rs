@@ -29,8 +29,7 @@ fn a_port_in_use_is_named_with_another_to_take() {
     assert_failed(&left, &[&format!("port {port} is taken"), "bully gcd "]);
 
     let bind = format!("127.0.0.1:{port}");
-    let node = ["node", "localhost", "23600", "1234567", "04-01", "--bind"];
-    let left = Program::run(&[&node[..], &[&bind]].concat());
+    let left = Program::run_line(&format!("node localhost 23600 1234567 04-01 --bind {bind}"));
     assert_failed(
         &left,
         &[&format!("port {port} is taken"), "--bind 127.0.0.1:0"],
@@ -58,15 +57,7 @@ fn a_coordinators_host_that_nobody_knows_is_an_error() {
 #[test]
 fn an_absent_coordinator_is_a_line_per_try_and_a_failure_at_the_end() {
     let port = free_port().to_string();
-    let left = Program::run(&[
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "04-01",
-        "--for",
-        "2s",
-    ]);
+    let left = Program::run_line(&format!("node localhost {port} 1234567 04-01 --for 2s"));
     assert_failed(
         &left,
         &[
@@ -103,11 +94,11 @@ fn a_coordinator_at_another_loopback_address_is_started_with_bind() {
 fn a_member_taken_for_the_coordinator_is_no_coordinator() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let port = gcd.port().to_string();
-    let member = ["node", "localhost", &port, "7654321", "--days", "9"];
-    let member = Program::start(&[&member[..], &["--log", "json"]].concat());
+    let member = Program::start_line(&format!(
+        "node localhost {port} 7654321 --days 9 --log json"
+    ));
     let port = member.port().to_string();
-    let args = ["1234567", "04-01", "--for", "2s"];
-    let left = Program::run(&[&["node", "localhost", &port], &args[..]].concat());
+    let left = Program::run_line(&format!("node localhost {port} 1234567 04-01 --for 2s"));
     assert_failed(
         &left,
         &["gave no answer", "the coordinator, and no member?"],
@@ -118,8 +109,7 @@ fn a_member_taken_for_the_coordinator_is_no_coordinator() {
 #[test]
 fn a_web_server_taken_for_the_coordinator_is_no_coordinator() {
     let port = coordinator(b"HTTP/1.1 400 Bad Request\r\n\r\n").to_string();
-    let args = ["1234567", "04-01", "--for", "2s"];
-    let left = Program::run(&[&["node", "localhost", &port], &args[..]].concat());
+    let left = Program::run_line(&format!("node localhost {port} 1234567 04-01 --for 2s"));
     let answer = "answered HTTP/1.1 400 Bad Request: it is no coordinator";
     assert_failed(&left, &[answer, &format!("localhost:{port}")]);
 }
@@ -153,16 +143,7 @@ fn who_is_refused_gets_a_tip_what_to_do() {
     assert_failed(&left, &words);
 
     let (_gcd, port) = gcd(&["--capacity", "1"]);
-    let listener = [
-        "node",
-        "localhost",
-        &port,
-        "7654321",
-        "04-01",
-        "--log",
-        "json",
-    ];
-    let listener = Program::start(&listener);
+    let listener = Program::start_line(&format!("node localhost {port} 7654321 04-01 --log json"));
     listener.await_event("joined");
     let left = node(&port, &[]);
     assert_failed(&left, &["The group is full", "--capacity"]);
@@ -171,16 +152,9 @@ fn who_is_refused_gets_a_tip_what_to_do() {
 #[test]
 fn a_coordinator_that_comes_later_is_found() {
     let port = free_port().to_string();
-    let node = [
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "04-01",
-        "--for",
-        "20s",
-    ];
-    let node = Program::start(&[&node[..], &["--log", "json"]].concat());
+    let node = Program::start_line(&format!(
+        "node localhost {port} 1234567 04-01 --for 20s --log json"
+    ));
     let rejected = node.await_event("rejected");
     assert_eq!(rejected["peer"][0], "localhost");
     assert_eq!(rejected["peer"][1].to_string(), port);
@@ -219,15 +193,7 @@ fn a_coordinators_refusal_is_logged_as_it_came() {
         ),
     ] {
         let port = coordinator(answer).to_string();
-        let left = Program::run(&[
-            "node",
-            "localhost",
-            &port,
-            "1234567",
-            "04-01",
-            "--for",
-            "20s",
-        ]);
+        let left = Program::run_line(&format!("node localhost {port} 1234567 04-01 --for 20s"));
         assert_failed(&left, &[words, &format!("localhost:{port}")]);
     }
 }
@@ -235,16 +201,9 @@ fn a_coordinators_refusal_is_logged_as_it_came() {
 #[test]
 fn a_coordinator_that_answers_nothing_is_asked_again() {
     let port = coordinator(b"").to_string();
-    let node = [
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "04-01",
-        "--for",
-        "1s",
-    ];
-    let left = Program::run(&[&node[..], &["--log", "json"]].concat());
+    let left = Program::run_line(&format!(
+        "node localhost {port} 1234567 04-01 --for 1s --log json"
+    ));
     assert_failed(&left, &["never joined", "no answer"]);
     let rejected = left
         .json()
@@ -257,19 +216,15 @@ fn a_coordinator_that_answers_nothing_is_asked_again() {
 #[test]
 fn what_others_may_not_reach_is_warned_of() {
     let port = free_port().to_string();
-    let node = [
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "04-01",
-        "--for",
-        "100ms",
-    ];
-    let left = Program::run(&[&node[..], &["--advertise", "no-such-host.invalid"]].concat());
+    let advertise = |host: &str| {
+        Program::run_line(&format!(
+            "node localhost {port} 1234567 04-01 --for 100ms --advertise {host}"
+        ))
+    };
+    let left = advertise("no-such-host.invalid");
     assert!(left.err.contains("warning: "), "{left:?}");
-    let left = Program::run(&[&node[..], &["--advertise", "192.0.2.1"]].concat());
+    let left = advertise("192.0.2.1");
     assert!(left.err.contains("add --bind 0.0.0.0:0"), "{left:?}");
-    let left = Program::run(&[&node[..], &["--advertise", "localhost"]].concat());
+    let left = advertise("localhost");
     assert!(!left.err.contains("warning: "), "{left:?}");
 }

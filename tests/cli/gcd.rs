@@ -69,12 +69,11 @@ fn join_is_answered_with_everybody_who_ever_joined() {
 fn two_programs_with_one_pid_get_an_event_about_each_other() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let port = gcd.port().to_string();
-    let node = ["node", "localhost", &port, "1234567", "--days", "9"];
-    let node = [&node[..], &["--log", "json"]].concat();
-    let first = Program::start(&node);
+    let node = format!("node localhost {port} 1234567 --days 9 --log json");
+    let first = Program::start_line(&node);
     let first_port = first.port();
     first.await_event("leader");
-    let second = Program::start(&node);
+    let second = Program::start_line(&node);
     let second_port = second.port();
     // At once: by its first JOIN.
     let reported = second.await_event("pid_in_use");
@@ -138,8 +137,7 @@ fn what_it_refuses_it_refuses_in_the_published_words() {
 /// A thousand JOINs once filled the coordinator, and it refused everybody until it was restarted.
 #[test]
 fn a_flood_of_joins_keeps_no_newcomer_out() {
-    let gcd = ["gcd", "0", "--capacity", "8", "--log", "json"];
-    let gcd = Program::start(&gcd);
+    let gcd = Program::start_line("gcd 0 --capacity 8 --log json");
     let port = gcd.port();
     // One of them listens. The others are at ports where nobody has listened since.
     let alive = TcpListener::bind("127.0.0.1:0").expect("some port is free");
@@ -206,12 +204,7 @@ fn a_process_id_that_moves_is_reported_with_what_may_be_wrong() {
     assert_eq!(moved["address"], json!(["127.0.0.1", 40_002]));
     assert_eq!(moved["before"], json!(["127.0.0.1", 40_001]));
     let gcd = Program::start(&["gcd", "0"]);
-    let line = gcd.await_text("listens at 127.0.0.1:");
-    let port: u16 = line
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
+    let port = gcd.port_in_text();
     for at in [40_001, 40_002] {
         ask(port, &join(5, 1_234_567, "127.0.0.1", at));
     }
@@ -256,12 +249,7 @@ fn the_text_log_says_what_the_course_s_programs_need() {
 #[test]
 fn the_text_log_says_how_to_join() {
     let gcd = Program::start(&["gcd", "0"]);
-    let line = gcd.await_text("listens at 127.0.0.1:");
-    let port: u16 = line
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
+    let port = gcd.port_in_text();
     gcd.await_text(&format!("bully node localhost {port} "));
     ask(port, &join(5, 1_234_567, "127.0.0.1", 40_001));
     gcd.await_text("(5, 1234567) joined at 127.0.0.1:40001: 1 member");

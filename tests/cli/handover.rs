@@ -121,12 +121,14 @@ fn without_handover_the_others_have_to_notice() {
 fn a_lab_that_ends_hands_over_to_a_member_elsewhere() {
     let gcd = Program::start(&["gcd", "0", "--log", "json-brief"]);
     let port = gcd.port().to_string();
-    let member = ["node", "localhost", &port, "1000100", "--days", "100"];
-    let member = Program::start(&[&member[..], &["--log", "json-brief"]].concat());
+    let member = Program::start_line(&format!(
+        "node localhost {port} 1000100 --days 100 --log json-brief"
+    ));
     member.await_event("leader");
     // The second of them has 195 days, and the first one 98.
-    let lab = ["lab", "--gcd", "localhost", &port, "--members", "2"];
-    let lab = Program::start(&[&lab[..], &["--log", "json-brief"]].concat());
+    let lab = Program::start_line(&format!(
+        "lab --gcd localhost {port} --members 2 --log json-brief"
+    ));
     let leader = json!([195, 1_000_002]);
     while member.await_event("leader")["leader"] != leader {}
     lab.signal(Signal::TERM);

@@ -2,6 +2,41 @@
 
 use crate::program::Program;
 
+/// What every command says that runs until it is stopped.
+const RUNS: &[&str] = &[
+    "--log <FORM>",
+    "json-brief:",
+    "--quiet",
+    "--verbose",
+    "text:",
+    "json:",
+    "[default: text]",
+    "--for <DURATION>",
+    "5s, 500ms, 2m, 1h",
+    "[default: at Ctrl-C]",
+    "Examples:",
+    "Exit status:",
+];
+
+/// What every command says that speaks for one member.
+const WIRE: &[&str] = &[
+    "--bind <ADDR[:PORT]>",
+    "[default: 127.0.0.1:0]",
+    "--advertise <HOST>",
+    "[default: that of --bind]",
+    "--keyed-by <WHAT>",
+    "auto:",
+    "address:",
+    "pid:",
+    "--ok <FORM>",
+    "text:",
+    "pair:",
+    "members:",
+    "--probe <FORM>",
+    "none:",
+    "[default: auto]",
+];
+
 const NODE: &[&str] = &[
     "--control <unix:PATH|127.0.0.1:PORT>",
     "[env: BULLY_GCD_HOST]",
@@ -16,10 +51,6 @@ const NODE: &[&str] = &[
     "YYYY-MM-DD or MM-DD",
     "--days <N>",
     "1 to 365",
-    "--bind <ADDR[:PORT]>",
-    "[default: 127.0.0.1:0]",
-    "--advertise <HOST>",
-    "[default: that of --bind]",
     "--feign <HOW>",
     "close:",
     "ignore:",
@@ -34,36 +65,11 @@ const NODE: &[&str] = &[
     "--connections <C>",
     "16, 64, 256 or 1024",
     "[default: 64]",
-    "--keyed-by <WHAT>",
-    "auto:",
-    "address:",
-    "pid:",
-    "[default: auto]",
-    "--ok <FORM>",
-    "auto:",
-    "text:",
-    "pair:",
-    "members:",
-    "[default: auto]",
-    "--probe <FORM>",
-    "auto:",
-    "none:",
-    "[default: auto]",
     "--seed <N>",
     "[default: drawn]",
-    "--for <DURATION>",
-    "5s, 500ms, 2m, 1h",
-    "[default: at Ctrl-C]",
-    "--log <FORM>",
-    "json-brief:",
-    "--quiet",
-    "--verbose",
-    "json:",
     "--record <FILE>",
     "--record-max <SIZE>",
     "[default: 16MB]",
-    "Examples:",
-    "Exit status:",
 ];
 
 const GCD: &[&str] = &[
@@ -74,17 +80,6 @@ const GCD: &[&str] = &[
     "address:",
     "pid:",
     "[default: address]",
-    "--for <DURATION>",
-    "[default: at Ctrl-C]",
-    "--log <FORM>",
-    "json-brief:",
-    "--quiet",
-    "--verbose",
-    "text:",
-    "json:",
-    "[default: text]",
-    "Examples:",
-    "Exit status:",
     "--bind <ADDR>",
     "[default: 127.0.0.1]",
     "other machines",
@@ -110,8 +105,6 @@ const LAB: &[&str] = &[
     "--capacity <N>",
     "4, 8, 16, 64, 256, 1024 or 4096",
     "[default: 1024]",
-    "--for <DURATION>",
-    "[default: at Ctrl-C]",
     "up to 5 s more",
     "--feign <HOW>",
     "close:",
@@ -120,15 +113,6 @@ const LAB: &[&str] = &[
     "--strict",
     "--seed <N>",
     "[default: drawn]",
-    "--log <FORM>",
-    "json-brief:",
-    "--quiet",
-    "--verbose",
-    "text:",
-    "json:",
-    "[default: text]",
-    "Examples:",
-    "Exit status:",
 ];
 
 const SIM: &[&str] = &[
@@ -175,25 +159,7 @@ const GATEWAY: &[&str] = &[
     "--link </dev/TTY[:BAUD]|tcp:HOST:PORT|unix:PATH>",
     "115200 by default",
     "--gcd <HOST> <PORT>",
-    "--bind <ADDR[:PORT]>",
-    "[default: 127.0.0.1:0]",
-    "--advertise <HOST>",
-    "[default: that of --bind]",
-    "--keyed-by <WHAT>",
-    "[default: auto]",
-    "--ok <FORM>",
-    "[default: auto]",
-    "--probe <FORM>",
-    "[default: auto]",
-    "--for <DURATION>",
-    "[default: at Ctrl-C]",
-    "--log <FORM>",
-    "json-brief:",
-    "--quiet",
-    "--verbose",
     "silent for 2 s",
-    "Examples:",
-    "Exit status:",
 ];
 
 const BENCH: &[&str] = &[
@@ -308,17 +274,17 @@ const ALL: &[&str] = &[
 #[test]
 fn every_flag_is_shown_with_its_default() {
     let commands = [
-        ("node", NODE),
-        ("gcd", GCD),
-        ("lab", LAB),
-        ("sim", SIM),
-        ("gateway", GATEWAY),
-        ("bench", BENCH),
-        ("replay", REPLAY),
-        ("diagram", DIAGRAM),
-        ("explain", EXPLAIN),
-        ("status", STATUS),
-        ("top", TOP),
+        ("node", &[NODE, RUNS, WIRE][..]),
+        ("gcd", &[GCD, RUNS][..]),
+        ("lab", &[LAB, RUNS][..]),
+        ("sim", &[SIM]),
+        ("gateway", &[GATEWAY, RUNS, WIRE][..]),
+        ("bench", &[BENCH]),
+        ("replay", &[REPLAY]),
+        ("diagram", &[DIAGRAM]),
+        ("explain", &[EXPLAIN]),
+        ("status", &[STATUS]),
+        ("top", &[TOP]),
     ];
     for (command, expected) in commands {
         let left = Program::run(&[command, "--help"]);
@@ -328,7 +294,7 @@ fn every_flag_is_shown_with_its_default() {
         let help = help.join(" ");
         assert_eq!(left.code, Some(0));
         assert_eq!(left.err, "");
-        for text in expected {
+        for text in expected.iter().copied().flatten() {
             assert!(
                 help.contains(text),
                 "{command} --help lacks {text:?}: {help}"

@@ -68,8 +68,7 @@ fn is_address(value: &Value) -> bool {
 
 #[test]
 fn a_groups_log_has_the_promised_form() {
-    let args = ["lab", "--for", "2s", "--seed", "5", "--log", "json"];
-    let left = Program::run(&args);
+    let left = Program::run_line("lab --for 2s --seed 5 --log json");
     assert_eq!(left.code, Some(0), "{left:?}");
     assert_eq!(left.err, "");
     let counts = check(
@@ -118,19 +117,10 @@ fn a_groups_log_has_the_promised_form() {
 
 #[test]
 fn failures_are_logged_when_they_are_feigned() {
-    let args = [
-        "lab",
-        "--members",
-        "8",
-        "--for",
-        "6s",
-        "--seed",
-        "11",
-        "--log",
-        "json",
-    ];
     for mode in ["close", "ignore"] {
-        let left = Program::run(&[&args[..], &["--feign", mode]].concat());
+        let left = Program::run_line(&format!(
+            "lab --members 8 --for 6s --seed 11 --log json --feign {mode}"
+        ));
         let [failed, recovered] = check(&left, ["failed", "recovered"]);
         // By the seed; whoever is down at the end has not recovered.
         assert!(
@@ -152,17 +142,9 @@ fn failures_are_logged_when_they_are_feigned() {
 #[test]
 fn a_lone_nodes_log_has_the_promised_form() {
     let port = free_port().to_string();
-    let args = [
-        "node",
-        "localhost",
-        &port,
-        "1234567",
-        "--days",
-        "9",
-        "--for",
-        "400ms",
-    ];
-    let left = Program::run(&[&args[..], &["--log", "json", "--seed", "1"]].concat());
+    let left = Program::run_line(&format!(
+        "node localhost {port} 1234567 --days 9 --for 400ms --log json --seed 1"
+    ));
     let counts = check(&left, ["listening", "rejected", "stopped", "joined"]);
     assert_eq!([counts[0], counts[2], counts[3]], [1, 1, 0]);
     assert!(counts[1] >= 1);

@@ -26,9 +26,9 @@ fn two_labs_with_one_coordinator_are_one_group() {
     let gcd = Program::start(&["gcd", "0", "--log", "json"]);
     let port = gcd.port().to_string();
     let lab = |ids: &str| {
-        let args = ["lab", "--members", "10", "--gcd", "localhost", &port];
-        let args = [&args[..], &["--ids", ids, "--log", "json-brief"]];
-        Program::start(&args.concat())
+        Program::start_line(&format!(
+            "lab --members 10 --gcd localhost {port} --ids {ids} --log json-brief"
+        ))
     };
     let labs = ["1000001", "1000072"].map(lab);
     // 97 * 79 = 20 * 365 + 363: this one has 364 days, and none of the others has more.
@@ -55,10 +55,11 @@ fn two_labs_with_one_coordinator_are_one_group() {
 
 #[test]
 fn members_that_are_refused_log_why() {
-    let gcd = Program::start(&["gcd", "0", "--capacity", "1", "--log", "json"]);
+    let gcd = Program::start_line("gcd 0 --capacity 1 --log json");
     let port = gcd.port().to_string();
-    let args = ["lab", "--members", "3", "--gcd", "localhost", &port];
-    let left = Program::run(&[&args[..], &["--log", "json"]].concat());
+    let left = Program::run_line(&format!(
+        "lab --members 3 --gcd localhost {port} --log json"
+    ));
     assert_eq!(left.code, Some(1), "{left:?}");
     assert!(
         left.err
@@ -70,17 +71,7 @@ fn members_that_are_refused_log_why() {
 #[test]
 fn a_coordinator_that_is_not_there_is_reported() {
     let port = free_port().to_string();
-    let args = [
-        "lab",
-        "--members",
-        "3",
-        "--gcd",
-        "localhost",
-        &port,
-        "--for",
-        "1s",
-    ];
-    let left = Program::run(&args);
+    let left = Program::run_line(&format!("lab --members 3 --gcd localhost {port} --for 1s"));
     assert_eq!(left.code, Some(1), "{left:?}");
     let expected =
         format!("3 of 3 members never joined the group: no coordinator at localhost:{port}");
@@ -101,7 +92,7 @@ fn a_group_that_had_no_time_gets_a_little() {
 
 #[test]
 fn thirty_members_and_a_strict_few_are_quiet() {
-    let left = Program::run(&["lab", "--members", "30", "--for", "3s", "--log", "json"]);
+    let left = Program::run_line("lab --members 30 --for 3s --log json");
     let summary = left.json().pop().expect("a summary");
     let messages = summary["messages"].as_object().expect("an object");
     let counts = messages
@@ -110,16 +101,7 @@ fn thirty_members_and_a_strict_few_are_quiet() {
     let all: u64 = counts.sum();
     // Each of them joins, and learns who leads.
     assert!((2 * 30 - 1..3_000).contains(&all), "{summary}");
-    let left = Program::run(&[
-        "lab",
-        "--members",
-        "3",
-        "--strict",
-        "--for",
-        "1s",
-        "--log",
-        "json",
-    ]);
+    let left = Program::run_line("lab --members 3 --strict --for 1s --log json");
     let summary = left.json().pop().expect("a summary");
     assert_eq!(
         left.code,

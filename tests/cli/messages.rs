@@ -83,9 +83,9 @@ pub(crate) fn check(left: &Left) -> (usize, usize) {
 #[test]
 fn every_message_of_a_lab_is_received_once_or_has_an_error() {
     for (mode, seed) in [("close", "4"), ("ignore", "5")] {
-        let args = ["lab", "--members", "30", "--for", "8s", "--log", "json"];
-        let args = [&args[..], &["--feign", mode, "--seed", seed]].concat();
-        let left = Program::run(&args);
+        let left = Program::run_line(&format!(
+            "lab --members 30 --for 8s --log json --feign {mode} --seed {seed}"
+        ));
         let (sent, _) = check(&left);
         assert!(sent > 300, "{sent} messages were sent");
 
@@ -255,8 +255,7 @@ fn what_is_not_served_is_recorded_with_its_error() {
 
 #[test]
 fn a_brief_log_has_everything_else() {
-    let args = ["lab", "--for", "1s", "--seed", "5", "--log", "json-brief"];
-    let left = Program::run(&args);
+    let left = Program::run_line("lab --for 1s --seed 5 --log json-brief");
     let lines = left.json();
     assert!(lines.iter().all(|line| line["event"] != "message"));
     let leaders = lines.iter().filter(|line| line["event"] == "leader");
@@ -269,13 +268,12 @@ fn every_message_of_a_simulation_is_received_once_or_has_an_error() {
     let schema = Schema::new();
     let mut in_vain = 0;
     for seed in 1..=30 {
-        let seed = seed.to_string();
-        let sim = ["sim", "--trace", "--format", "json", "--seed", &seed];
-        let more = ["--loss", "0.02", "--crash", "leader@2s..4s", "--for", "8s"];
-        let left = Program::run(&[&sim[..], &more].concat());
+        let left = Program::run_line(&format!(
+            "sim --trace --format json --seed {seed} --loss 0.02 --crash leader@2s..4s --for 8s"
+        ));
         let (row, lines) = left.out.split_last().expect("lines");
         let row: Value = serde_json::from_str(row).expect("JSON");
-        assert_eq!(row["seed"].to_string(), seed);
+        assert_eq!(row["seed"], seed);
         let mut sent: HashMap<(u64, String), (f64, usize)> = HashMap::new();
         for text in lines {
             let line = schema.check(text);

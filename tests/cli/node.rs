@@ -27,17 +27,9 @@ impl Group {
     fn join(&self, by_pid: bool, flags: &[&str]) -> (Program, u16, String) {
         let port = self.coordinator.local_addr().expect("bound").port();
         let port = port.to_string();
-        let node = [
-            "node",
-            "localhost",
-            &port,
-            "1234567",
-            "--days",
-            "9",
-            "--log",
-            "json",
-        ];
-        let node = Program::start(&[&node[..], &["--for", "60s"], flags].concat());
+        let node = format!("node localhost {port} 1234567 --days 9 --log json --for 60s");
+        let node: Vec<_> = node.split(' ').chain(flags.iter().copied()).collect();
+        let node = Program::start(&node);
         let listens = node.port();
         let (mut stream, _) = self.coordinator.accept().expect("it comes");
         let join = unpickled(&read(&mut stream));

@@ -55,6 +55,16 @@ impl Program {
         Self::start(args).finish()
     }
 
+    /// Starts `bully` with the words of `line`, which are divided by spaces.
+    pub(crate) fn start_line(line: &str) -> Self {
+        Self::start(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// Runs it to its end with the words of `line`.
+    pub(crate) fn run_line(line: &str) -> Left {
+        Self::start_line(line).finish()
+    }
+
     /// The next line on stdout, as JSON.
     pub(crate) fn next_json(&self) -> Value {
         let line = self.out.recv_timeout(LIMIT).expect("another line");
@@ -87,6 +97,13 @@ impl Program {
                 return line;
             }
         }
+    }
+
+    /// The port in the line of the text log that says where it listens.
+    pub(crate) fn port_in_text(&self) -> u16 {
+        let line = self.await_text("listens at 127.0.0.1:");
+        let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.expect("a port")
     }
 
     /// The number of the process.

@@ -126,8 +126,8 @@ fn plain(text: &str) -> String {
 fn the_status_fits_a_terminal_of_forty_columns() {
     let gcd = Program::start(&["gcd", "0", "--log", "json-brief"]);
     let port = gcd.port().to_string();
-    let node = ["node", "localhost", &port, "1234567", "--days", "9"];
-    let node = [&node[..], &["--for", "2500ms"]].concat();
+    let node = format!("node localhost {port} 1234567 --days 9 --for 2500ms");
+    let node: Vec<_> = node.split(' ').collect();
     for (args, stands) in [
         (&node[..], "1 s: leads, 1 known"),
         (&["gcd", "0", "--for", "2500ms"], "1 s: 0 of "),

@@ -1,6 +1,6 @@
 //! JOIN: the first thing a node does, and what it does when that fails.
 
-use bully::{Cause, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
+use bully::{Cause, Config, Counters, Event, Feign, FeignMode, Gone, JoinFailure, Phase, Refusal};
 use bully_tests::owned::{Answer, Input, Kind};
 use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab};
@@ -169,34 +169,29 @@ fn an_answer_that_comes_late_but_in_time_is_taken() {
     lab.expect_elections(&members([9]));
 }
 
+/// How many JOINs a member sends in a group of healthy others, whose greatest is 9.
+fn joins_in_a_minute(config: Config, others: [u32; 2]) -> usize {
+    let mut lab = Lab::asleep(config);
+    lab.habit(DIRECTORY, Habit::Directory(members(others)));
+    for other in others {
+        lab.habit(member(other).addr, Habit::Answers);
+    }
+    lab.wait(0);
+    lab.coordinator(&members([3, 9]));
+    lab.wait(60_500);
+    lab.all(Kind::Join).len()
+}
+
 #[test]
 fn everybody_asks_once_more_who_has_come_and_a_leader_every_ten_seconds() {
-    for (days, others, joins) in [(5, [3, 9], 2), (9, [3, 5], 2 + 6)] {
-        let mut lab = Lab::asleep(config(days));
-        lab.habit(DIRECTORY, Habit::Directory(members(others)));
-        for other in others {
-            lab.habit(member(other).addr, Habit::Answers);
-        }
-        lab.wait(0);
-        lab.coordinator(&members([3, 9]));
-        lab.wait(60_500);
-        assert_eq!(lab.all(Kind::Join).len(), joins);
-    }
+    assert_eq!(joins_in_a_minute(config(5), [3, 9]), 2);
+    assert_eq!(joins_in_a_minute(config(9), [3, 5]), 2 + 6);
 }
 
 #[test]
 fn to_the_letter_nobody_joins_twice() {
-    for (days, others) in [(5, [3, 9]), (9, [3, 5])] {
-        let mut lab = Lab::asleep(strict(days));
-        lab.habit(DIRECTORY, Habit::Directory(members(others)));
-        for other in others {
-            lab.habit(member(other).addr, Habit::Answers);
-        }
-        lab.wait(0);
-        lab.coordinator(&members([3, 9]));
-        lab.wait(60_500);
-        assert_eq!(lab.all(Kind::Join).len(), 1);
-    }
+    assert_eq!(joins_in_a_minute(strict(5), [3, 9]), 1);
+    assert_eq!(joins_in_a_minute(strict(9), [3, 5]), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use bully::{Cause, Config, Event, Messages, Phase};
+use bully::{Cause, Config, Event, Member, Messages, Phase};
 use bully_tests::group::{Dice, Group};
 use bully_tests::owned::Kind;
 use bully_tests::people::{config, member, members, pid, strict};
@@ -238,10 +238,9 @@ mod rule_3_a_sender {
 mod rule_4_a_lesser_coordinator {
     use super::*;
 
-    #[test]
-    fn is_a_claim_that_the_greater_one_s_answer_drops() {
+    fn is_probed_and_dropped(claim: &[Member]) {
         let mut lab = follower(config(5), 2 * W);
-        lab.coordinator(&members([3, 5, 7]));
+        lab.coordinator(claim);
         lab.expect_leader(pid(9));
         let probes = lab.take_all();
         assert_eq!(probes.len(), 1);
@@ -252,6 +251,11 @@ mod rule_4_a_lesser_coordinator {
         lab.wait(10_000);
         lab.expect_leader(pid(9));
         assert_eq!(lab.take_events(), []);
+    }
+
+    #[test]
+    fn is_a_claim_that_the_greater_one_s_answer_drops() {
+        is_probed_and_dropped(&members([3, 5, 7]));
     }
 
     #[test]
@@ -269,17 +273,7 @@ mod rule_4_a_lesser_coordinator {
     /// Even one below me: the greater one's answer is enough.
     #[test]
     fn is_dropped_without_an_election_though_it_is_below_me() {
-        let mut lab = follower(config(5), 2 * W);
-        lab.coordinator(&members([1, 3]));
-        let probes = lab.take_all();
-        assert_eq!(probes.len(), 1);
-        assert_eq!(
-            (probes[0].to, probes[0].message.kind()),
-            (member(9).addr, Kind::Probe)
-        );
-        lab.wait(10_000);
-        lab.expect_leader(pid(9));
-        assert_eq!(lab.take_events(), []);
+        is_probed_and_dropped(&members([1, 3]));
     }
 
     #[test]

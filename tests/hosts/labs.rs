@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use bully_tests::process::Processes;
 use serde_json::json;
 
-use crate::lan::Lan;
-
-const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
+use crate::lan::{BULLY, Lan, start_gcd};
 
 /// How many members each host has.
 const MEMBERS: u32 = 200;
@@ -22,11 +20,7 @@ fn three_hosts_of_200_members_each_are_one_group() {
         return;
     };
     let processes = Processes::new();
-    let mut gcd = lan.command(1, BULLY);
-    let gcd = processes.spawn(
-        "gcd",
-        gcd.args(["gcd", "0", "--bind", "0.0.0.0", "--log", "json"]),
-    );
+    let gcd = start_gcd(&processes, &lan);
     let port = gcd.port().to_string();
     let labs: Vec<_> = (1..=3)
         .map(|host| {

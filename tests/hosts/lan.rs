@@ -5,6 +5,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 
+use bully_tests::process::{Process, Processes};
+
+pub(crate) const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
+
 /// Hosts on one network. Dropping it removes them, whatever has become of the test.
 ///
 /// Processes in them must have ended by then: make the [`Lan`] before them.
@@ -108,6 +112,13 @@ impl Drop for Lan {
 /// The bridge's port that a host is at.
 fn port(host: usize) -> String {
     format!("port{host}")
+}
+
+/// Starts the group coordinator on host 1.
+pub(crate) fn start_gcd(processes: &Processes, lan: &Lan) -> Process {
+    let mut gcd = lan.command(1, BULLY);
+    gcd.args(["gcd", "0", "--bind", "0.0.0.0", "--log", "json"]);
+    processes.spawn("gcd", &mut gcd)
 }
 
 /// Removes what runs of these tests have left that were killed.

@@ -8,10 +8,8 @@ use bully_sim::{Crash, Partition, Scenario, Who};
 use bully_tests::process::{Process, Processes};
 use serde_json::{Value, json};
 
-use crate::lan::Lan;
+use crate::lan::{BULLY, Lan, start_gcd};
 use crate::simulated;
-
-const BULLY: &str = env!("CARGO_BIN_EXE_bully-tested");
 
 /// The node on each host: the days to its birthday say which.
 fn pid(host: usize) -> Value {
@@ -72,11 +70,7 @@ fn a_host_is_cut_off_comes_back_and_loses_its_node() {
         return;
     };
     let processes = Processes::new();
-    let mut gcd = lan.command(1, BULLY);
-    let gcd = processes.spawn(
-        "gcd",
-        gcd.args(["gcd", "0", "--bind", "0.0.0.0", "--log", "json"]),
-    );
+    let gcd = start_gcd(&processes, &lan);
     let port = gcd.port();
     let nodes: Vec<_> = (1..=3)
         .map(|host| start_node(&processes, &lan, host, port))

@@ -5,9 +5,7 @@ use bully_pickle::message::{self, Answer, Due, Heard, Listed};
 use bully_pickle::writer::{self, Forms};
 use bully_pickle::{HOST_BYTES_MAX, Heap, Limits, Names, Reader, port};
 
-use crate::wire::{
-    Codec, Dialect, Entry, Keyed, Kind, Message, OkForm, Outgoing, ProbeForm, Reading,
-};
+use crate::wire::{Codec, Dialect, Entry, Kind, Message, Outgoing, Reading};
 
 /// Pickle, as the lab's programs read and write it.
 #[derive(Clone, Copy, Debug)]
@@ -46,19 +44,9 @@ impl Codec for Pickle {
             .collect();
         let roster = Roster::sorted(&mut members);
         let forms = Forms {
-            ok: Some(match dialect.ok {
-                OkForm::Text => writer::OkForm::Text,
-                OkForm::Pair => writer::OkForm::Pair,
-                OkForm::Members => writer::OkForm::Members,
-            }),
-            probe: Some(match dialect.probe {
-                ProbeForm::None => writer::ProbeForm::None,
-                ProbeForm::Members => writer::ProbeForm::Members,
-            }),
-            keyed: match dialect.keyed {
-                Keyed::Address => message::Keyed::Address,
-                Keyed::Pid => message::Keyed::Pid,
-            },
+            ok: Some(dialect.ok),
+            probe: Some(dialect.probe),
+            keyed: dialect.keyed,
         };
         let mut bytes = Vec::new();
         match what {
@@ -136,10 +124,7 @@ impl Found {
     /// Takes the list over. One that is empty, or whose keys are none, is a list as well.
     fn listed(&mut self, kind: Kind, listed: Listed) {
         self.message.kind = kind;
-        self.message.keyed = listed.keyed.map(|keyed| match keyed {
-            message::Keyed::Address => Keyed::Address,
-            message::Keyed::Pid => Keyed::Pid,
-        });
+        self.message.keyed = listed.keyed;
         if listed.keyed.is_some() || self.message.text.contains('{') {
             let entries = self.members.iter().map(|member| self.entry(member));
             self.message.members = Some(entries.collect());
@@ -183,6 +168,8 @@ impl Names for Hosts {
 #[cfg(test)]
 mod tests {
     use bully::Pid;
+    use bully_pickle::message::Keyed;
+    use bully_pickle::writer::{OkForm, ProbeForm};
 
     use super::*;
 

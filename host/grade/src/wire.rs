@@ -1,6 +1,9 @@
 //! The lab's messages as the grader needs them, and the one interface through which they become
 //! bytes: the [`Codec`], which knows pickle.
 
+pub use bully_pickle::message::Keyed;
+pub use bully_pickle::writer::{OkForm, ProbeForm};
+
 use bully::Pid;
 
 /// A member as it stands in a list.
@@ -46,35 +49,6 @@ impl Kind {
             Self::Other => "another message",
         }
     }
-}
-
-/// What the dict of members is keyed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keyed {
-    /// `{(host, port): (days, id)}`, as the assignment says.
-    Address,
-    /// `{(days, id): (host, port)}`, as the published coordinator does.
-    Pid,
-}
-
-/// The form of an OK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OkForm {
-    /// `'OK'`.
-    Text,
-    /// `('OK', None)`.
-    Pair,
-    /// `('OK', members)`.
-    Members,
-}
-
-/// What goes with a PROBE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeForm {
-    /// `('PROBE', None)`.
-    None,
-    /// `('PROBE', members)`.
-    Members,
 }
 
 /// The forms in which the graded program is spoken to.

@@ -190,6 +190,15 @@ impl Group {
         self.leaders().iter().all(|(_, follows)| *follows == leader)
     }
 
+    /// Starts members 1 to `count`, and runs until all follow the greatest. Returns how many
+    /// milliseconds that took.
+    fn start_all(&mut self, count: usize, within_ms: u64) -> u64 {
+        for at in 1..=count {
+            self.start(at);
+        }
+        self.until_agreed(count, within_ms)
+    }
+
     /// Runs until all follow `at`, and returns how many milliseconds that took.
     fn until_agreed(&mut self, at: usize, within_ms: u64) -> u64 {
         for millis in 0..within_ms {
@@ -209,10 +218,7 @@ impl Group {
 fn eight_members_on_eight_addresses_agree_whatever_the_coordinator_s_keys() {
     for keyed in [Keyed::Address, Keyed::Pid] {
         let mut group = Group::new(8, 1, Faults::default(), keyed);
-        for at in 1..=8 {
-            group.start(at);
-        }
-        let took = group.until_agreed(8, 2_000);
+        let took = group.start_all(8, 2_000);
         group.run(5_000);
         assert!(group.agree_on(8), "{:?}", group.leaders());
         println!("{keyed:?}: agreed after {took} ms");
@@ -235,10 +241,7 @@ fn a_member_that_joins_late_follows_and_the_greatest_takes_over() {
 #[test]
 fn a_leader_without_power_is_missed_and_comes_back() {
     let mut group = Group::new(5, 3, Faults::default(), Keyed::Address);
-    for at in 1..=5 {
-        group.start(at);
-    }
-    group.until_agreed(5, 2_000);
+    group.start_all(5, 2_000);
     group.run(3_000);
     group.power_off(5);
     // A PROBE every 0.5 to 3 s, silent twice; then an election.
@@ -256,10 +259,7 @@ fn groups_agree_though_frames_are_lost_doubled_and_late() {
     };
     for seed in 10..30 {
         let mut group = Group::new(5, seed, faults, Keyed::Pid);
-        for at in 1..=5 {
-            group.start(at);
-        }
-        group.until_agreed(5, 30_000);
+        group.start_all(5, 30_000);
         group.power_off(5);
         group.until_agreed(4, 30_000);
         group.start(5);
@@ -272,10 +272,7 @@ fn within_50_ms_of_the_first_refused_probe_the_next_member_leads_and_all_follow_
     let mut slowest = 0;
     for seed in 100..120 {
         let mut group = Group::new(8, seed, Faults::default(), Keyed::Pid);
-        for at in 1..=8 {
-            group.start(at);
-        }
-        group.until_agreed(8, 2_000);
+        group.start_all(8, 2_000);
         group.run(3_000);
         group.kill(8);
         group.until_agreed(7, 10_000);

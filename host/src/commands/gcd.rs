@@ -7,7 +7,7 @@ use bully::{Addr, Directory, DirectoryEvent, Instant};
 use clap::ValueEnum;
 
 use super::listen::ip;
-use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, files};
+use super::{EXCHANGES_MAX, Failure, GCD_PORT, Stop, duration, files, open};
 use crate::log::{self, Event, HostPort, Log, LogArgs, OnError, Ports, Trace};
 use crate::names;
 use crate::net::{Clock, Poll, Ready, Tcp, TcpConfig};
@@ -67,14 +67,8 @@ enum KeyedBy {
 /// Coordinates until it is stopped.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let scarce = files::for_exchanges(EXCHANGES_MAX);
-    let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
-    let stop = Stop::new(&poll, args.limit)?;
+    let (mut poll, stop, mut log) = open(args.limit, args.log, OnError::End, scarce)?;
     let clock = poll.clock();
-    let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
-        .map_err(|error| Failure::system(&error))?;
-    if let Some(scarce) = scarce {
-        log.remark(&format!("warning: {scarce}"));
-    }
     let outcome = coordinate(args, &mut poll, &stop, &mut log);
     super::close(log, clock.now(), &stop, outcome)
 }

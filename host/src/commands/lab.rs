@@ -18,7 +18,9 @@ use super::member::{HANDOVER_MAX, Joining, LocalMember};
 use super::node::{Mode, su_id};
 use super::record::{self, Recording};
 use super::wire::{find_directory, host_and_port};
-use super::{EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, drawn_seed, duration, files, seed, top};
+use super::{
+    EXCHANGES_MAX, Failure, MEMBERS_MAX, Stop, drawn_seed, duration, files, open, seed, top,
+};
 use crate::control::Snapshot;
 use crate::load::load;
 use crate::log::{Event, Log, LogArgs, OnError, Ports, Summary, pid_text};
@@ -140,16 +142,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         recordings: args.record.iter().len() * usize::from(args.members),
     };
     let scarce = group.raise_limit()?;
-    let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
+    let (mut poll, stop, mut log) = open(args.limit, args.log, OnError::End, scarce)?;
     poll.allow_connections(group.connections_max());
     poll.share_processor();
     let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
-    let mut log = Log::open(args.log, "coordinator", OnError::End, &poll)
-        .map_err(|error| Failure::system(&error))?;
-    if let Some(scarce) = scarce {
-        log.remark(&format!("warning: {scarce}"));
-    }
     let control = args.control.open(&poll, &mut log)?;
     let outcome = practise(args, &mut poll, &stop, &control, &mut log);
     super::close(log, clock.now(), &stop, outcome)

@@ -39,12 +39,31 @@ pub(crate) use capacity::{EXCHANGES_MAX, MEMBERS_MAX};
 pub(crate) use failure::Failure;
 use stop::Stop;
 
-use crate::log::{End, Log};
+use crate::log::{End, Log, LogArgs, OnError};
+use crate::net::Poll;
 
 /// Where `bully gcd` listens by default. Fixed, so that the commands in a README, on a
 /// blackboard and in two shells fit together; below the ranges from which systems hand out ports
 /// to clients (from 32768 on Linux), so that none of those takes it by chance.
 pub(crate) const GCD_PORT: u16 = 23_600;
+
+/// Opens what a command that runs until it is stopped works with: what it waits with, what stops it,
+/// and its log, which starts with the warning if there is one.
+fn open(
+    limit: Option<Duration>,
+    log: LogArgs,
+    on_error: OnError,
+    warning: Option<String>,
+) -> Result<(Poll, Stop, Log), Failure> {
+    let poll = Poll::new().map_err(|error| Failure::system(&error))?;
+    let stop = Stop::new(&poll, limit)?;
+    let log = Log::open(log, "coordinator", on_error, &poll);
+    let mut log = log.map_err(|error| Failure::system(&error))?;
+    if let Some(warning) = warning {
+        log.remark(&format!("warning: {warning}"));
+    }
+    Ok((poll, stop, log))
+}
 
 /// Closes the log of a command that ends when its log does. Returns what becomes of the command.
 fn close(log: Log, now: Instant, stop: &Stop, outcome: Result<(), Failure>) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use super::control::{ControlArgs, Controlled};
 use super::member::{HANDOVER_MAX, Joining, LocalMember};
 use super::record::{self, Recording};
 use super::wire::{WireArgs, find_directory, port};
-use super::{Failure, Stop, drawn_seed, duration, files, seed};
+use super::{Failure, Stop, drawn_seed, duration, files, open, seed};
 use crate::control::Snapshot;
 use crate::log::{Event, HostPort, Log, LogArgs, OnError};
 use crate::net::{Poll, Tcp};
@@ -128,14 +128,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     args.wire.listen().check()?;
     let scarce = files::for_exchanges(args.capacities.connections);
-    let mut poll = Poll::new().map_err(|error| Failure::system(&error))?;
-    let stop = Stop::new(&poll, args.limit)?;
+    let (mut poll, stop, mut log) = open(args.limit, args.log, OnError::GoOn, scarce)?;
     let clock = poll.clock();
-    let mut log = Log::open(args.log, "coordinator", OnError::GoOn, &poll)
-        .map_err(|error| Failure::system(&error))?;
-    if let Some(scarce) = scarce {
-        log.remark(&format!("warning: {scarce}"));
-    }
     let control = args.control.open(&poll, &mut log)?;
     let outcome = take_part(args, pid, &mut poll, &stop, &control, &mut log);
     // A member outlives its log.
