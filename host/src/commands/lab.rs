@@ -145,7 +145,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (mut poll, stop, mut log) = open(args.limit, args.log, OnError::End, scarce)?;
     poll.allow_connections(group.connections_max());
     poll.share_processor();
-    let stop = Stop::new(&poll, args.limit)?;
     let clock = poll.clock();
     let control = args.control.open(&poll, &mut log)?;
     let outcome = practise(args, &mut poll, &stop, &control, &mut log);

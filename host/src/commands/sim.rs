@@ -217,7 +217,7 @@ Examples:
   bully sim --random --seeds 1..10000 --failed
   bully sim --random --seed 7 --record run   the input of each member, for bully replay run/*.byr
 
-A sweep on many machines: each runs a shard, and one of them merges what they wrote. With GNU parallel here,
+A sweep on many machines: each runs a shard, and one merges what they wrote. With GNU parallel here,
 with -S host1,host2 over ssh, as a Slurm array, or as an indexed job of Kubernetes:
   parallel bully sim --seeds 1..1000 --shard {}/8 --format json '>' {}.json ::: 1 2 3 4 5 6 7 8
   srun bully sim --seeds 1..1000 --shard $SLURM_ARRAY_TASK_ID/8 --format json > ...  (--array=1-8)
