@@ -24,8 +24,8 @@ enum Bug {
     OffByOne,
     /// It asks to be woken 20 ms too late.
     PollAtTooLate,
-    /// The last of the COORDINATORs that are owed is never sent.
-    LostOwed,
+    /// The last of the pending COORDINATORs is never sent.
+    LostPending,
     /// It says that it leads, whoever does.
     NamesItself,
 }
