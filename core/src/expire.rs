@@ -85,7 +85,10 @@ impl NodeView<'_> {
                 self.state.timers.stop(Timer::Phase);
                 self.state.stage.set_unsent_election(None);
             }
-            _ => self.decide(Input::TimeOut),
+            _ => {
+                self.state.timers.stop(Timer::Phase);
+                self.decide(Input::TimeOut);
+            }
         }
     }
 

@@ -165,7 +165,9 @@ impl NodeView<'_> {
     /// The list of a COORDINATOR that passes on who leads.
     pub(crate) fn relay_list<'list>(&self, list: &'list mut List) -> Roster<'list> {
         let leader = self.state.leader().unwrap_or(self.table.me.pid);
-        let turn = divide(self.now().as_micros(), 7).0 + self.table.me.pid.key();
+        let turn = divide(self.now().as_micros(), 7)
+            .0
+            .wrapping_add(self.table.me.pid.key());
         self.table.list_for(leader, turn as usize, list)
     }
 

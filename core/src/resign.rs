@@ -29,7 +29,8 @@ impl NodeView<'_> {
     }
 
     /// Once resigned, before anything is sent: refuses connections, so that whoever learns of the
-    /// next leader and looks for this one finds nobody, and ends its own exchanges.
+    /// next leader and looks for this one finds nobody, and ends its own exchanges. Then gives the
+    /// answers that a feigned failure has kept: who is never answered may not survive it.
     pub(crate) fn stop_listening(&mut self, net: &mut dyn Net) {
         let Stage::Resigned { listening, .. } = &mut self.state.stage else {
             return;
@@ -38,6 +39,10 @@ impl NodeView<'_> {
             net.set_listening(false);
             while let Some(ours) = self.slots.opened_by_us() {
                 self.close(ours, net);
+            }
+        } else {
+            while let Some(unanswered) = self.slots.unanswered() {
+                self.answer(unanswered, net);
             }
         }
     }

@@ -455,6 +455,27 @@ fn failed_by_ignoring_accepts_and_says_nothing() {
     );
 }
 
+/// One program ends when the connection of its ELECTION is closed before the OK.
+#[test]
+fn a_member_that_leaves_while_it_feigns_failure_answers_first() {
+    let mut lab = feigning(3, FeignMode::Ignore);
+    until_failed(&mut lab);
+    let ignored = [lab.election(&members([3])), lab.probe()];
+    assert!(
+        ignored
+            .iter()
+            .all(|exchange| lab.answer_on(*exchange).is_none())
+    );
+    lab.node.resign();
+    lab.wait(0);
+    assert!(
+        ignored
+            .iter()
+            .all(|exchange| lab.answer_on(*exchange).is_some())
+    );
+    assert!(!lab.is_listening());
+}
+
 #[test]
 fn what_is_received_in_a_feigned_failure_is_neither_counted_nor_believed() {
     let mut lab = feigning(3, FeignMode::Ignore);

@@ -192,3 +192,42 @@ fn wrong_usage_says_what_to_do() {
         assert_eq!(bully(&["replay", &file]).status.code(), Some(3));
     }
 }
+
+/// A pipe whose reader stops would stop the member.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_recorded_into() {
+    let directory = Directory::new("pipe");
+    let pipe = directory.file("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("there is mkfifo").success());
+    let args = [
+        "node",
+        "localhost",
+        "1",
+        "1234567",
+        "--days",
+        "9",
+        "--record",
+    ];
+    for path in [pipe.as_str(), "/dev/null"] {
+        let output = bully(&[&args[..], &[path]].concat());
+        let why = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{why}");
+        assert!(why.contains("not a regular file"), "{why}");
+    }
+}
+
+/// Both files of a recording are of one run.
+#[test]
+fn a_new_recording_removes_the_older_half_of_an_earlier_one() {
+    let directory = Directory::new("earlier");
+    let (path, old) = (directory.file("a.byr"), directory.file("a.byr.old"));
+    for file in [&path, &old] {
+        std::fs::write(file, "of an earlier run").expect("there is room");
+    }
+    let sink = bully_record::FileSink::create(Path::new(&path), 1 << 20);
+    drop(sink.expect("it can be written"));
+    assert!(!Path::new(&old).exists());
+    assert_eq!(std::fs::read(&path).expect("it is there"), b"");
+}

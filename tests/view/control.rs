@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -203,9 +204,20 @@ fn clients_are_bounded_in_number_and_in_what_they_say() {
     stream.set_read_timeout(Some(LIMIT)).expect("a limit");
     let mut lines = BufReader::new(stream.try_clone().expect("a handle")).lines();
     for question in ["hello", "{\"ask\":\"lead\"}", "[]", "{\"ask\":7}"] {
-        writeln!(stream, "{question}").expect("it reads");
-        let line = lines.next().expect("an answer").expect("it is read");
-        assert!(line.contains("that is no question"), "{line}");
+        let mut stream = UnixStream::connect(&socket).expect("it listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let asked = format!("{question}\n{{\"ask\":\"resign\"}}\n");
+        stream.write_all(asked.as_bytes()).expect("it reads");
+        let lines: Vec<_> = BufReader::new(stream)
+            .lines()
+            .map_while(Result::ok)
+            .collect();
+        assert_eq!(
+            lines.len(),
+            1,
+            "and nothing that follows is obeyed: {lines:?}"
+        );
+        assert!(lines[0].contains("that is no question"), "{lines:?}");
     }
     writeln!(stream, "{{\"ask\":\"status\"}}").expect("it reads");
     let line = lines.next().expect("an answer").expect("it is read");
@@ -226,6 +238,83 @@ fn clients_are_bounded_in_number_and_in_what_they_say() {
         0,
         "the first has given way"
     );
+}
+
+#[test]
+fn whoever_asks_much_and_reads_it_has_all_of_it() {
+    let (processes, folder) = (Processes::new(), Folder::new("much"));
+    let socket = folder.file("socket");
+    let at = format!("unix:{}", socket.display());
+    let args = ["lab", "--members", "300", "--control", &at];
+    let _lab = start(&processes, "lab", &args);
+    processes.wait_until("a socket", LIMIT, || UnixStream::connect(&socket).is_ok());
+    processes.wait_until("300 members listed", LIMIT, || {
+        ask(&socket, "members")["listed"]
+            .as_array()
+            .is_some_and(|listed| listed.len() == 300)
+    });
+    // More than a megabyte in all, and what is read meanwhile is not.
+    const QUESTIONS: usize = 100;
+    let mut stream = UnixStream::connect(&socket).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let answers = BufReader::new(stream.try_clone().expect("a handle"));
+    stream
+        .write_all("{\"ask\":\"members\"}\n".repeat(QUESTIONS).as_bytes())
+        .expect("it reads");
+    let lines = answers.lines().take(QUESTIONS).map_while(Result::ok);
+    let (count, bytes) = lines.fold((0, 0), |(count, bytes), line| {
+        (count + 1, bytes + line.len())
+    });
+    assert_eq!(count, QUESTIONS);
+    assert!(bytes > 1 << 20, "{bytes} bytes");
+}
+
+#[test]
+fn a_monitor_that_asks_nothing_more_goes_on() {
+    let (processes, folder) = (Processes::new(), Folder::new("half"));
+    let (_gcd, port) = coordinator(&processes);
+    let (_node, socket) = member(&processes, &folder, &port, &[]);
+    await_state(&processes, &socket, "leading");
+    let mut stream = UnixStream::connect(&socket).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+    stream
+        .write_all(b"{\"ask\":\"monitor\"}\n")
+        .expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("it is open");
+    let mut lines = BufReader::new(stream).lines();
+    lines.next().expect("a status").expect("it is read");
+    // A second member joins, and is announced to.
+    let (_other, _) = another(&processes, &folder, &port, "1234566", &[]);
+    assert!(lines.next().is_some_and(|line| line.is_ok()), "an event");
+}
+
+#[test]
+fn a_program_that_ends_leaves_the_socket_of_another_alone() {
+    let (processes, folder) = (Processes::new(), Folder::new("another"));
+    let (_gcd, port) = coordinator(&processes);
+    let (node, socket) = member(&processes, &folder, &port, &[]);
+    std::fs::remove_file(&socket).expect("it is there");
+    let (_other, same) = member(&processes, &folder, &port, &[]);
+    assert_eq!(socket, same);
+    node.terminate();
+    node.wait();
+    assert!(ask(&socket, "status")["views"].is_array());
+}
+
+/// A shell has its terminal back, and nothing runs on that nobody sees.
+#[test]
+fn a_lab_on_the_terminal_ends_with_what_shows_it() {
+    for signal in ["SIGTERM", "SIGHUP", "SIGKILL"] {
+        let output = bully_tests::process::python("terminal.py")
+            .args([signal, BULLY, "lab", "--members", "3", "--top"])
+            .output();
+        let output = output.expect("there is Python");
+        let left: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{signal}: {}", said(&output)));
+        assert_eq!(left["child_ended"], true, "{signal}");
+        // Nobody can tidy up after itself who is ended by SIGKILL.
+        assert_eq!(left["echoes"], signal != "SIGKILL", "{signal}");
+    }
 }
 
 #[test]

@@ -21,20 +21,29 @@ pub struct FileSink {
 }
 
 impl FileSink {
-    /// A recording at `path`, of at most `len_max` bytes with its older half; an earlier file there is
-    /// overwritten.
+    /// A recording at `path`, of at most `len_max` bytes with its older half; an earlier recording
+    /// there is overwritten, and its older half removed.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's, or `InvalidInput` if there is something that is not a file: a pipe whose reader
+    /// stops would stop the member.
     pub fn create(path: &Path, len_max: u64) -> io::Result<Self> {
-        Ok(Self {
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let why = "it is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let sink = Self {
             path: path.to_owned(),
             file: File::create(path)?,
             len: 0,
             len_max,
             error: Arc::default(),
-        })
+        };
+        match std::fs::remove_file(sink.old()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(sink),
+        }
     }
 
     /// Where the error will be that ends the recording, if one does.

@@ -99,6 +99,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["control", "format"])]
     top: bool,
 
+    /// End at the end of standard input, too: --top starts this command again so
+    #[arg(long, hide = true)]
+    end_with_input: bool,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -145,6 +149,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (mut poll, stop, mut log) = open(args.limit, args.log, OnError::End, scarce)?;
     poll.allow_connections(group.connections_max());
     poll.share_processor();
+    if args.end_with_input {
+        stop.watch_input(&poll)?;
+    }
     let clock = poll.clock();
     let control = args.control.open(&poll, &mut log)?;
     let outcome = practise(args, &mut poll, &stop, &control, &mut log);

@@ -360,6 +360,11 @@ impl LocalMember {
         self.node.phase() == Phase::Leading
     }
 
+    /// Returns `true` while it feigns failure.
+    pub(crate) fn feigns(&self) -> bool {
+        self.node.phase() == Phase::Failed
+    }
+
     /// Takes note of readiness.
     pub(crate) fn ready(&mut self, ready: Ready) {
         self.tcp.ready(ready);

@@ -36,6 +36,26 @@ impl Stop {
         })
     }
 
+    /// From now on the end of standard input ends the command, too: with whoever holds its other end.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it starts no thread.
+    pub(super) fn watch_input(&self, poll: &Poll) -> Result<(), Failure> {
+        let (signalled, waker) = (Arc::clone(&self.signalled), poll.waker());
+        std::thread::Builder::new()
+            .name("input".to_owned())
+            .stack_size(THREAD_STACK)
+            .spawn(move || {
+                // However it ends, nobody is there any more.
+                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                signalled.store(true, Ordering::SeqCst);
+                waker.wake();
+            })
+            .map(drop)
+            .map_err(|error| Failure::system(&error))
+    }
+
     /// Returns `true` once a signal has come.
     pub(super) fn signalled(&self) -> bool {
         self.signalled.load(Ordering::SeqCst)
@@ -55,6 +75,23 @@ impl Stop {
     pub(super) fn or(&self, other: Option<Instant>) -> Option<Instant> {
         other.into_iter().chain(self.until).min()
     }
+}
+
+/// A flag that is set by the first of SIGINT, SIGTERM and SIGHUP that is not ignored; a second one ends
+/// the process at once.
+///
+/// # Errors
+///
+/// The system's.
+#[cfg(unix)]
+pub(super) fn flag() -> io::Result<Arc<AtomicBool>> {
+    let signalled = Arc::new(AtomicBool::new(false));
+    let signals = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
+    for signal in signals.into_iter().filter(|signal| !is_ignored(*signal)) {
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&signalled))?;
+        flag::register(signal, Arc::clone(&signalled))?;
+    }
+    Ok(signalled)
 }
 
 /// Sets `signalled` and wakes the poll when a signal comes that is not ignored.

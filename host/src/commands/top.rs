@@ -1,8 +1,11 @@
 //! `bully top`: a group on the terminal, live or from its log.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,7 +17,7 @@ use bully_view::{Line, sentence};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use super::{Failure, logs};
+use super::{Failure, logs, stop};
 use crate::control::{Address, Client, ClientError, Snapshot, View};
 use crate::log::pid_text;
 
@@ -77,13 +80,13 @@ fn play(files: &[PathBuf]) -> Result<(), Failure> {
     let run = logs::run(&sources);
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let mut playback = Playback::new(&run, names.join(", "));
-    on_terminal(|terminal| {
+    on_terminal(|terminal, stop| {
         let mut first = 0;
         loop {
             let board = playback.board();
             let mut last = 0;
             terminal.draw(|frame| last = draw(frame, &board, first))?;
-            match key(None)? {
+            match key(None, stop)? {
                 Some(Key::Quit) => return Ok(()),
                 Some(Key::Up) => first = first.min(last).saturating_sub(1),
                 Some(Key::Down) => first = (first + 1).min(last),
@@ -121,7 +124,7 @@ fn watch(address: &Address) -> Result<(), Failure> {
         events: VecDeque::new(),
         trouble: None,
     };
-    on_terminal(|terminal| {
+    on_terminal(|terminal, stop| {
         let mut first = 0;
         loop {
             if live.asked.elapsed() >= ASK_EACH {
@@ -130,7 +133,8 @@ fn watch(address: &Address) -> Result<(), Failure> {
             let board = live.board();
             let mut last = 0;
             terminal.draw(|frame| last = draw(frame, &board, first))?;
-            match key(Some(ASK_EACH.saturating_sub(live.asked.elapsed())))? {
+            let wait = ASK_EACH.saturating_sub(live.asked.elapsed());
+            match key(Some(wait), stop)? {
                 Some(Key::Quit) => return Ok(()),
                 Some(Key::Up) => first = first.min(last).saturating_sub(1),
                 Some(Key::Down) => first = (first + 1).min(last),
@@ -149,13 +153,15 @@ pub(super) fn lab() -> Result<(), Failure> {
         ));
     }
     let system = |error: io::Error| Failure::system(&error);
-    let name = format!("bully-lab-{}", std::process::id());
-    let address = Address::Unix(std::env::temp_dir().join(name));
+    let folder = Folder::new().map_err(system)?;
+    let address = Address::Unix(folder.0.join("control"));
     let args = std::env::args_os().skip(1).filter(|arg| arg != "--top");
     let child = Command::new(std::env::current_exe().map_err(system)?)
         .args(args)
-        .args(["--quiet", "--control", &address.to_string()])
-        .stdin(Stdio::null())
+        .args(["--quiet", "--end-with-input", "--control"])
+        .arg(address.to_string())
+        // Held until this process is gone, however it ends.
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -187,8 +193,41 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// How long it may take to end.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
+/// How often a signal is looked for: well below the 500 ms within which it ends a command.
+const LOOK_FOR_SIGNAL_EACH: Duration = Duration::from_millis(200);
+
 /// How often either is looked at.
 const LOOK_EACH: Duration = Duration::from_millis(20);
+
+/// A folder that only its owner can look into; removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let mut tried = 0;
+        loop {
+            let name = format!("bully-lab-{}-{tried}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NAMES_MAX => {
+                    tried += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(Self(path)),
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left in a folder for temporary files does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How many names are tried for the folder: others may have taken some.
+const NAMES_MAX: u32 = 100;
 
 /// The process of a lab; ended when dropped.
 struct Lab(Child);
@@ -394,26 +433,40 @@ fn follow(address: &Address) -> Receiver<String> {
     lines
 }
 
-/// Runs `show` on the terminal, and gives the terminal back however that ends.
-fn on_terminal(show: impl FnOnce(&mut DefaultTerminal) -> io::Result<()>) -> Result<(), Failure> {
+/// Runs `show` on the terminal, and gives the terminal back however that ends: `show` is to return when
+/// its flag is set, by a signal.
+fn on_terminal(
+    show: impl FnOnce(&mut DefaultTerminal, &AtomicBool) -> io::Result<()>,
+) -> Result<(), Failure> {
     let failure = |error: io::Error| {
         Failure::new(
             format!("the terminal cannot be used: {error}"),
             "use another one, or bully status",
         )
     };
+    let stop = stop::flag().map_err(|error| Failure::system(&error))?;
     let mut terminal = ratatui::try_init().map_err(failure)?;
-    let shown = show(&mut terminal);
+    let shown = show(&mut terminal, &stop);
     ratatui::restore();
     shown.map_err(failure)
 }
 
-/// Waits for a key, for `wait` at most.
-fn key(wait: Option<Duration>) -> io::Result<Option<Key>> {
-    if let Some(wait) = wait
-        && !event::poll(wait)?
-    {
-        return Ok(None);
+/// Waits for a key, for `wait` at most. A signal is taken for the key that quits.
+fn key(wait: Option<Duration>, stop: &AtomicBool) -> io::Result<Option<Key>> {
+    let started = Instant::now();
+    loop {
+        if stop.load(Ordering::SeqCst) {
+            return Ok(Some(Key::Quit));
+        }
+        let left = wait.map_or(LOOK_FOR_SIGNAL_EACH, |wait| {
+            wait.saturating_sub(started.elapsed())
+        });
+        if event::poll(left.min(LOOK_FOR_SIGNAL_EACH))? {
+            break;
+        }
+        if wait.is_some_and(|wait| wait <= started.elapsed()) {
+            return Ok(None);
+        }
     }
     Ok(match event::read()? {
         Event::Key(key) if key.kind == KeyEventKind::Press => Some(match key.code {

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -27,7 +27,7 @@ use crate::net::Waker;
 pub(crate) struct Control {
     mailbox: Mailbox,
     tap: Tap,
-    address: Address,
+    socket: Option<SocketFile>,
 }
 
 /// What the thread and the loop hand each other.
@@ -77,6 +77,10 @@ impl Control {
     /// The system's: `AddrInUse` if another program listens there.
     pub(crate) fn open(address: &Address, tap: Tap, waker: Waker) -> io::Result<Self> {
         let listener = Listener::bind(address)?;
+        let socket = match address {
+            Address::Tcp(_) => None,
+            Address::Unix(path) => Some(SocketFile::at(path)?),
+        };
         let (bell, ears) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ears.set_nonblocking(true)?;
@@ -103,7 +107,7 @@ impl Control {
         Ok(Self {
             mailbox,
             tap,
-            address: address.clone(),
+            socket,
         })
     }
 
@@ -130,11 +134,40 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address {
-            // Whoever has removed it already wanted the same.
-            let _ = std::fs::remove_file(path);
+        if let Some(socket) = &self.socket {
+            socket.remove();
         }
     }
+}
+
+/// The Unix socket that this program has bound, as the file that it is.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another program may have put its own socket there since.
+    id: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            id: file_id(path)?,
+        })
+    }
+
+    /// Removes the socket, if it is still there.
+    fn remove(&self) {
+        if file_id(&self.path).is_ok_and(|id| id == self.id) {
+            // Whoever has removed it already wanted the same.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn file_id(path: &Path) -> io::Result<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 impl Mailbox {
@@ -231,7 +264,10 @@ impl Server {
             self.answer();
             self.broadcast();
             for client in &mut self.clients {
-                client.write();
+                if client.write_unread() {
+                    // What it has asked besides has its turn now.
+                    self.mailbox.ring();
+                }
             }
             self.clients.retain(|client| !client.gone);
             let watchers = self.clients.iter().filter(|client| client.watches).count();
@@ -309,7 +345,10 @@ impl Server {
         let latest = self.mailbox.latest();
         let mut wants = (false, false);
         for client in &mut self.clients {
-            while let Some((ask, since)) = client.questions.front().copied() {
+            // One answer at a time: whoever asks for more than it reads waits for it itself.
+            while client.output.is_empty()
+                && let Some((ask, since)) = client.questions.front().copied()
+            {
                 let is_good = |(at, snapshot): &(Instant, Arc<Snapshot>)| {
                     (*at >= since || now.saturating_duration_since(*at) <= FRESH)
                         && (ask != Ask::Members || snapshot.listed.is_some())
@@ -325,8 +364,6 @@ impl Server {
                     });
                     client.watches |= ask == Ask::Monitor;
                     if ask == Ask::Resign {
-                        // The answer first: soon nobody is here to give it.
-                        client.write();
                         self.mailbox.0.resign.store(true, Ordering::SeqCst);
                         self.waker.wake();
                     }
@@ -340,6 +377,8 @@ impl Server {
                     break;
                 }
                 client.questions.pop_front();
+                // At once: soon nobody may be here to write it.
+                client.write();
             }
         }
         if wants.0 {
@@ -401,7 +440,7 @@ impl Client {
             Ok(0) => {
                 // It asks nothing more; what it has asked is answered.
                 self.ends = true;
-                self.gone = self.output.is_empty() && self.questions.is_empty();
+                self.gone = self.is_over();
             }
             Ok(read) => {
                 self.heard = Instant::now();
@@ -423,9 +462,15 @@ impl Client {
             }
             match serde_json::from_slice::<Question>(&line) {
                 Ok(question) => self.questions.push_back((question.ask, Instant::now())),
-                Err(_) => self.say(&Answer::Error {
-                    why: "that is no question: write {\"ask\":\"status\"}, members, monitor or resign",
-                }),
+                Err(_) => {
+                    // Nor is what follows: a browser can be made to send a request that has a
+                    // question in its body.
+                    self.input.clear();
+                    self.ends = true;
+                    self.say(&Answer::Error {
+                        why: "that is no question: write {\"ask\":\"status\"}, members, monitor or resign",
+                    });
+                }
             }
         }
         if self.input.len() >= LINE_MAX {
@@ -446,8 +491,24 @@ impl Client {
     fn put(&mut self, line: &str) {
         self.output.extend(line.as_bytes());
         self.output.push(b'\n');
-        // Whoever does not read is not waited for.
-        self.gone |= self.output.len() > UNREAD_MAX;
+        if self.output.len() > UNREAD_MAX {
+            self.write();
+            // Whoever does not read is not waited for.
+            self.gone |= self.output.len() > UNREAD_MAX;
+        }
+    }
+
+    /// Writes what is left to write. Returns `true` if something was, and now nothing is.
+    fn write_unread(&mut self) -> bool {
+        let was_unread = !self.output.is_empty();
+        self.write();
+        was_unread && self.output.is_empty() && !self.questions.is_empty()
+    }
+
+    /// Returns `true` if it asks nothing more, and has all that it asked for. One that watches has
+    /// not, until it can no longer be written to.
+    fn is_over(&self) -> bool {
+        self.ends && self.output.is_empty() && self.questions.is_empty() && !self.watches
     }
 
     /// Writes what can be written at once.
@@ -462,7 +523,7 @@ impl Client {
                 }
             }
         }
-        self.gone |= self.ends && self.questions.is_empty();
+        self.gone |= self.is_over();
     }
 }
 
