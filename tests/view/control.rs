@@ -170,7 +170,7 @@ fn who_waits_and_then_follows_says_how_old_that_is() {
     processes.wait_until("a stale view", LIMIT, || {
         let (code, text) = status(&socket, &[]);
         assert_eq!(code, Some(0), "{text}");
-        text.contains("that may not be so any more")
+        text.contains("this may be out of date")
     });
 }
 

@@ -117,8 +117,8 @@ pub fn text_heading() -> String {
         "seed",
         "agreed",
         "leader",
-        "settled / s",
-        "crash / s",
+        "settled s",
+        "crash s",
         "JOIN",
         "ELECTION",
         "OK",
@@ -131,7 +131,7 @@ pub fn text_heading() -> String {
 const SEED_WIDTH: usize = 10;
 
 /// As wide as a line of figures of a large group.
-const WIDTHS: [usize; 11] = [SEED_WIDTH, 6, 14, 11, 9, 4, 8, 6, 11, 6, 8];
+const WIDTHS: [usize; 11] = [SEED_WIDTH, 6, 14, 9, 8, 4, 8, 6, 11, 6, 8];
 
 fn row(cells: &[&str; 11]) -> String {
     let mut row = String::new();
