@@ -141,13 +141,27 @@ impl<T: RxToken> RxToken for Received<'_, T> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         match self {
             // An empty frame is dropped.
-            Self::New(token, Some(mut keep)) => {
-                token.consume(|frame| f(if keep.takes(frame) { &[] } else { frame }))
-            }
-            Self::New(token, None) => token.consume(f),
+            Self::New(token, keep) => token.consume(|frame| {
+                let is_kept = keep.is_some_and(|mut keep| keep.takes(frame));
+                f(if is_kept || is_from_nobody(frame) {
+                    &[]
+                } else {
+                    frame
+                })
+            }),
             Self::Again(frame) => f(&frame),
         }
     }
+}
+
+/// Returns `true` for a datagram from 0.0.0.0, for which smoltcp panics when it answers.
+fn is_from_nobody(frame: &[u8]) -> bool {
+    let Ok(frame) = EthernetFrame::new_checked(frame) else {
+        return false;
+    };
+    let packet = Ipv4Packet::new_checked(frame.payload());
+    frame.ethertype() == EthernetProtocol::Ipv4
+        && packet.is_ok_and(|packet| packet.src_addr().is_unspecified())
 }
 
 /// Where who connects waits.
@@ -194,6 +208,7 @@ impl Waiting {
         }
         let segment = TcpPacket::new_checked(packet.payload()).ok()?;
         let begins = segment.syn() && !segment.ack() && !segment.rst();
+        let begins = begins && !packet.src_addr().is_unspecified();
         (begins && segment.dst_port() == port).then(|| Self {
             mac: frame.src_addr(),
             ip: packet.src_addr(),

@@ -44,8 +44,10 @@ pub(crate) struct Connection {
     pub(crate) sent: usize,
     /// How many received bytes have been looked at.
     pub(crate) seen: usize,
-    /// When it began to linger.
+    /// When it began to linger or to be connected to, or when nobody could be reset.
     pub(crate) since: Instant,
+    /// The hardware address of whoever connects has been asked for.
+    pub(crate) asked: bool,
 }
 
 impl Connection {
@@ -58,6 +60,7 @@ impl Connection {
         sent: 0,
         seen: 0,
         since: Instant::ZERO,
+        asked: false,
     };
 
     /// What it is before it has a socket.

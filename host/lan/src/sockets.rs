@@ -5,7 +5,9 @@ use core::net::Ipv4Addr;
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp::{Socket, State};
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpAddress;
 
+use crate::arp;
 use crate::backlog::Gate;
 use crate::connection::Stage;
 use crate::lan::Lan;
@@ -21,7 +23,7 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// reset would take it back. On a local network it is sent again several times in this time.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(500);
 
-/// How long somebody waits while those who were accepted say nothing; then one more is accepted, for
+/// How long somebody waits for another who has yet to answer, or while those who were accepted say nothing; then one more is accepted, for
 /// which the core closes the one that has been silent longest. Honest peers send their message at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -65,12 +67,14 @@ impl<'a, D: Device> Lan<'a, D> {
             let state = self.state(at);
             let is_closed = matches!(state, State::Closed | State::TimeWait);
             match self.stage(at) {
+                Stage::Idle if state == State::Closed => self.forget(at),
                 Stage::Lingering if is_closed => self.set_stage(at, Stage::Idle),
                 // It was reset before it was reported to the core.
                 Stage::Listening if is_closed && !self.has_received(at) => {
                     self.set_stage(at, Stage::Idle);
                 }
                 Stage::Listening if state == State::Listen => listen += 1,
+                Stage::Listening if state == State::SynReceived => self.attend(at),
                 _ => {}
             }
         }
@@ -83,7 +87,9 @@ impl<'a, D: Device> Lan<'a, D> {
             if socket.listen(port).is_err() {
                 break;
             }
-            self.set_stage(at, Stage::Listening);
+            if let Some(connection) = self.connections.get_mut(at) {
+                connection.begin(Stage::Listening, None, true);
+            }
             listen += 1;
         }
         let gate = match (self.listening, listen) {
@@ -96,6 +102,44 @@ impl<'a, D: Device> Lan<'a, D> {
             .set_gate(gate, ip.unwrap_or(Ipv4Addr::UNSPECIFIED));
         // The next turn accepts them.
         self.pending |= gate == Gate::Open && self.device.has_waiting();
+    }
+
+    /// Sees to somebody who connects: asks once for their hardware address, and gives them up without a
+    /// word if they do not go on while others wait. Should they be there, they try again after a second.
+    fn attend(&mut self, at: usize) {
+        let now = self.now;
+        let remote = self.socket(at).and_then(|socket| socket.remote_endpoint());
+        let Some(IpAddress::Ipv4(ip)) = remote.map(|remote| remote.addr) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(at) else {
+            return;
+        };
+        if !connection.asked {
+            (connection.asked, connection.since) = (true, now);
+            arp::ask(&self.interface, &mut self.device, now, ip);
+        } else if self.device.has_waiting() && now >= connection.since + PATIENCE {
+            connection.stage = Stage::Idle;
+            if let Some(socket) = self.socket(at) {
+                socket.abort();
+            }
+            self.forget(at);
+        }
+    }
+
+    /// Drops the reset that a free socket still has for somebody whose hardware address is unknown: it
+    /// would be asked for each second from now on, and with that nobody else's.
+    fn forget(&mut self, at: usize) {
+        let (now, port) = (self.now, self.config.port);
+        if let Some(socket) = self.socket(at)
+            && socket.remote_endpoint().is_some()
+            && socket.listen(port).is_ok()
+        {
+            socket.close();
+            if let Some(connection) = self.connections.get_mut(at) {
+                connection.since = now;
+            }
+        }
     }
 
     /// How many sockets shall listen: no more than the core takes on. It keeps a quarter of its
@@ -159,7 +203,9 @@ impl<'a, D: Device> Lan<'a, D> {
     /// longest does.
     pub(crate) fn free(&mut self) -> Option<usize> {
         let all = || self.connections.iter().enumerate();
-        if let Some((at, _)) = all().find(|(_, one)| one.stage == Stage::Idle) {
+        // A socket that could not reach somebody is silent for the next second.
+        let idle = all().filter(|(_, one)| one.stage == Stage::Idle);
+        if let Some((at, _)) = idle.min_by_key(|(_, one)| one.since) {
             return Some(at);
         }
         let lingering =

@@ -38,7 +38,8 @@ impl Hub {
         }))
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         // xorshift64*
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;
