@@ -5,6 +5,7 @@ It reaches 127.0.0.1 at 10.0.2.2 and gives 127.0.0.1 to the others.
 
 import contextlib
 import functools
+import random
 import socket
 import sys
 import time
@@ -67,11 +68,17 @@ def start_chip(program, pid, gcd, *more):
     return Chip(f'the chip {pid}', *DIES_WITH_US, *command)
 
 
+# Below those that the system gives to whoever connects: one of those may be taken again before QEMU has it.
+PORTS = range(20_000, 32_000)
+
+
 def free_port():
     """A port that nobody has just now."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind((HOST, port))
+            return port
 
 
 class Round:
