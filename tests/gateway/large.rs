@@ -19,6 +19,12 @@ fn knows(stage: &Stage, wanted: Pid) -> bool {
 /// Everybody of `count` but the chip, which has `days`, and then the chip.
 fn group_and_chip(seed: u64, days: u32, count: u32) -> Stage {
     let mut stage = Stage::new(seed, days);
+    fill(&mut stage, days, count);
+    stage
+}
+
+/// Everybody of `count` starts, the chip, which has `days`, when all agree.
+fn fill(stage: &mut Stage, days: u32, count: u32) {
     for other in (1..=count).filter(|other| *other != days) {
         stage.start(other);
     }
@@ -27,7 +33,6 @@ fn group_and_chip(seed: u64, days: u32, count: u32) -> Stage {
     stage.start_gateway();
     stage.remote.borrow_mut().start_chip();
     stage.run(2_000);
-    stage
 }
 
 #[test]
@@ -63,6 +68,23 @@ fn a_chip_in_a_group_larger_than_its_table_follows_one_leader_after_the_other() 
                 stage.run(100);
                 assert!(stage.agreed(), "{:?}", stage.leaders());
             }
+        }
+    }
+}
+
+#[test]
+fn a_chip_that_leads_a_group_larger_than_its_table_holds_it() {
+    for seed in [1, 2] {
+        let mut stage = Stage::new(seed, 17);
+        stage.group.with_origins();
+        fill(&mut stage, 17, 18);
+        stage.until_agreed(5_000);
+        // Those that were started are numbered from 0, upwards; the chip is not one of them.
+        stage.group.crash(16);
+        stage.until_agreed(5_000);
+        for _ in 0..600 {
+            stage.run(100);
+            assert!(stage.agreed(), "{:?}", stage.leaders());
         }
     }
 }

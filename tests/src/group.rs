@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use bully::{
     Addr, Checked, Config, Directory, Event, Exchange, Full, Gone, Incoming, Instant, Member,
-    Messages, Net, Node, Phase, Pid, Reply, Request,
+    Messages, Net, Node, Origin, Phase, Pid, Reply, Request,
 };
 
 use crate::owned::{Answer, Input, Message};
@@ -44,6 +44,43 @@ impl Dice {
 /// One end of a connection: where, its number there, and a serial, for numbers are used again.
 type End = (Addr, Exchange, u64);
 
+/// What an end receives, and what its list says of the sender.
+#[derive(Debug)]
+struct Received {
+    input: Input,
+    origin: Option<Origin>,
+}
+
+impl From<Input> for Received {
+    fn from(input: Input) -> Self {
+        Self {
+            input,
+            origin: None,
+        }
+    }
+}
+
+impl Received {
+    fn lend(&mut self) -> Incoming<'_> {
+        let origin = self.origin;
+        match self.input.lend() {
+            Incoming::Request(Request::Election(list)) => {
+                Incoming::Request(Request::Election(list.with_origin(origin)))
+            }
+            Incoming::Request(Request::Coordinator(list)) => {
+                Incoming::Request(Request::Coordinator(list.with_origin(origin)))
+            }
+            Incoming::Request(Request::Probe(list)) => {
+                Incoming::Request(Request::Probe(list.with_origin(origin)))
+            }
+            Incoming::Reply(Reply::Ok(list)) => {
+                Incoming::Reply(Reply::Ok(list.with_origin(origin)))
+            }
+            other => other,
+        }
+    }
+}
+
 /// What is under way.
 #[derive(Debug)]
 enum Flight {
@@ -51,16 +88,18 @@ enum Flight {
     Call {
         from: End,
         to: Addr,
-        message: Message,
+        message: Received,
     },
     /// Anything on a connection that stands.
-    Input { to: End, input: Input },
+    Input { to: End, input: Received },
 }
 
 /// Everything between the machines.
 #[derive(Debug)]
 struct Fabric {
     now: Instant,
+    /// Lists say who has sent them.
+    origins: bool,
     dice: Dice,
     delay: (u64, u64),
     serial: u64,
@@ -76,7 +115,7 @@ struct Listener {
     open: bool,
     /// Accepts what comes, and answers nothing, for there is no machine behind.
     silent: bool,
-    inbox: VecDeque<(Exchange, Input)>,
+    inbox: VecDeque<(Exchange, Received)>,
     ends: Vec<End>,
 }
 
@@ -91,10 +130,8 @@ impl Fabric {
         let (shortest, longest) = self.delay;
         let mut delay = shortest + self.dice.below(longest - shortest + 1);
         // An end takes the longest way, so that it overtakes nothing.
-        if let Flight::Input {
-            input: Input::Done | Input::Gone(_),
-            ..
-        } = flight
+        if let Flight::Input { input, .. } = &flight
+            && matches!(input.input, Input::Done | Input::Gone(_))
         {
             delay = longest;
         }
@@ -103,18 +140,19 @@ impl Fabric {
         self.flights.insert((at, self.serial), flight);
     }
 
-    fn input(&mut self, to: End, input: Input) {
+    fn input(&mut self, to: End, input: impl Into<Received>) {
+        let input = input.into();
         self.send(Flight::Input { to, input });
     }
 
     /// Reports something to an end. Returns `true` if it is still open.
-    fn here(&mut self, end: End, input: Input) -> bool {
+    fn here(&mut self, end: End, input: impl Into<Received>) -> bool {
         let listener = self
             .listeners
             .get_mut(&end.0)
             .filter(|listener| listener.ends.contains(&end));
         listener.is_some_and(|listener| {
-            listener.inbox.push_back((end.1, input));
+            listener.inbox.push_back((end.1, input.into()));
             true
         })
     }
@@ -150,7 +188,7 @@ impl Fabric {
     fn land(&mut self, flight: Flight) {
         match flight {
             Flight::Input { to, input } => {
-                if matches!(input, Input::Done | Input::Gone(_)) {
+                if matches!(input.input, Input::Done | Input::Gone(_)) {
                     self.peers.remove(&to);
                 }
                 self.here(to, input);
@@ -167,7 +205,7 @@ impl Fabric {
                 }
                 let end = self.begin(to);
                 self.here(end, Input::Accepted);
-                self.here(end, Input::Request(message));
+                self.here(end, message);
                 if calling {
                     self.peers.insert(from, end);
                     self.peers.insert(end, from);
@@ -193,14 +231,23 @@ impl Fabric {
 pub struct Port {
     fabric: Rc<RefCell<Fabric>>,
     addr: Addr,
-    lent: Option<Input>,
+    lent: Option<Received>,
 }
 
 impl Net for Port {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let mut fabric = self.fabric.borrow_mut();
         let from = fabric.begin(self.addr);
-        let message = request.into();
+        let origin = match request {
+            Request::Election(list) | Request::Coordinator(list) | Request::Probe(list) => {
+                list.origin()
+            }
+            Request::Join(_) => None,
+        };
+        let message = Received {
+            input: Input::Request(Message::from(request)),
+            origin: origin.filter(|_| fabric.origins),
+        };
         fabric.send(Flight::Call { from, to, message });
         Ok(from.1)
     }
@@ -215,7 +262,15 @@ impl Net for Port {
         let mut fabric = self.fabric.borrow_mut();
         let end = fabric.end(self.addr, on);
         if let Some(asker) = fabric.peers.get(&end).copied() {
-            fabric.input(asker, Input::Reply(Answer::from(reply)));
+            let origin = match reply {
+                Reply::Ok(list) => list.origin(),
+                _ => None,
+            };
+            let answer = Received {
+                input: Input::Reply(Answer::from(reply)),
+                origin: origin.filter(|_| fabric.origins),
+            };
+            fabric.input(asker, answer);
             fabric.here(end, Input::Sent);
         }
     }
@@ -278,6 +333,7 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
     pub fn new(seed: u64) -> Self {
         let fabric = Rc::new(RefCell::new(Fabric {
             now: Instant::ZERO,
+            origins: false,
             dice: Dice::new(seed),
             delay: (500, 1_500),
             serial: 0,
@@ -294,6 +350,11 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Group<MEMBERS, EXCHANGES> {
             departed: Messages::default(),
             guests: Vec::new(),
         }
+    }
+
+    /// From now on lists say who has sent them, as those of programs of our own kind do.
+    pub fn with_origins(&mut self) {
+        self.fabric.borrow_mut().origins = true;
     }
 
     /// Takes in a machine that was given a port.

@@ -18,6 +18,29 @@ impl From<Roster<'_>> for List {
     }
 }
 
+impl List {
+    /// Cuts it down to `max` members; how many are left out.
+    ///
+    /// The greatest stay, and so does the sender, if the list says who that is: whoever asks is to be
+    /// sent COORDINATOR. If it does not, the least stays with `least_stays`, for in an ELECTION of a
+    /// table too small for its group that is the sender.
+    fn cut(&mut self, max: usize, least_stays: bool) -> usize {
+        let Some(excess) = self.members.len().checked_sub(max) else {
+            return 0;
+        };
+        let sender = match self.origin {
+            Some(origin) => self.members.iter().position(|it| it.pid == origin.pid),
+            None => Some(0).filter(|_| least_stays),
+        };
+        // In place of the least of those that stay, which is greater.
+        if let Some(sender) = sender.filter(|sender| *sender < excess && max > 0) {
+            self.members.swap(sender, excess);
+        }
+        self.members.drain(..excess);
+        excess
+    }
+}
+
 /// A [`Request`] with its own list, or what came in place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
@@ -55,8 +78,8 @@ impl Message {
     /// many there was no capacity for.
     pub(super) fn cut(&mut self, max: usize) -> usize {
         match self {
-            Self::Election(list) => cut(&mut list.members, max, true),
-            Self::Coordinator(list) => cut(&mut list.members, max, false),
+            Self::Election(list) => list.cut(max, true),
+            Self::Coordinator(list) => list.cut(max, false),
             // A member does not use the list in a PROBE.
             Self::Probe(list) => {
                 list.members.clear();
@@ -153,19 +176,6 @@ impl Latest {
     }
 }
 
-/// Cuts `list` down to `max` members; how many are left out.
-///
-/// The greatest stay. With `least_stays` so does the least, for in an ELECTION of a table too small
-/// for its group that is the sender.
-fn cut(list: &mut Vec<Member>, max: usize, least_stays: bool) -> usize {
-    let Some(excess) = list.len().checked_sub(max).filter(|excess| *excess > 0) else {
-        return 0;
-    };
-    let kept = usize::from(least_stays).min(max);
-    list.drain(kept..kept + excess);
-    excess
-}
-
 #[cfg(test)]
 mod tests {
     use bully::{Addr, Pid};
@@ -182,18 +192,38 @@ mod tests {
 
     #[test]
     fn a_list_is_cut_to_the_greatest_and_its_sender() {
-        for (max, least_stays, left, out) in [
-            (5, true, vec![1, 2, 3, 4, 5], 0),
-            (9, true, vec![1, 2, 3, 4, 5], 0),
-            (3, true, vec![1, 4, 5], 2),
-            (3, false, vec![3, 4, 5], 2),
-            (1, true, vec![1], 4),
-            (1, false, vec![5], 4),
-            (0, true, vec![], 5),
+        for (max, least_stays, sender, left, out) in [
+            (5, true, None, vec![1, 2, 3, 4, 5], 0),
+            (9, true, None, vec![1, 2, 3, 4, 5], 0),
+            (3, true, None, vec![1, 4, 5], 2),
+            (3, false, None, vec![3, 4, 5], 2),
+            (1, true, None, vec![1], 4),
+            (1, false, None, vec![5], 4),
+            (0, true, None, vec![], 5),
+            (3, true, Some(2), vec![2, 4, 5], 2),
+            (3, false, Some(2), vec![2, 4, 5], 2),
+            (3, true, Some(3), vec![3, 4, 5], 2),
+            (3, true, Some(5), vec![3, 4, 5], 2),
+            (1, true, Some(2), vec![2], 4),
+            (0, true, Some(2), vec![], 5),
+            // One that does not say where it is.
+            (3, true, Some(9), vec![3, 4, 5], 2),
         ] {
-            let mut list = members(1..=5);
-            assert_eq!(cut(&mut list, max, least_stays), out);
-            assert_eq!(list, members(left), "{max} {least_stays}");
+            let origin = sender.map(|days| Origin {
+                pid: Pid { days, id: 1 },
+                large: false,
+                leads: false,
+            });
+            let mut list = List {
+                members: members(1..=5),
+                origin,
+            };
+            assert_eq!(list.cut(max, least_stays), out);
+            assert_eq!(
+                list.members,
+                members(left),
+                "{max} {least_stays} {sender:?}"
+            );
         }
     }
 
