@@ -132,7 +132,7 @@ fn decode(keyed: Keyed) -> Work {
         let whole = reader.push(&messages[0]).is_ok();
         let received = message::request(&reader, &mut names, &mut members);
         let roster = Roster::sorted(&mut members);
-        let understood = whole && matches!(received, message::Heard::Election(_));
+        let understood = whole && matches!(received, message::Received::Election(_));
         if understood { roster.len() } else { 0 }
     })
 }
@@ -148,7 +148,7 @@ fn decode_join() -> Work {
         reader.clear();
         let whole = reader.push(&bytes).is_ok();
         let received = message::request(&reader, &mut names, &mut members);
-        usize::from(whole && received == message::Heard::Join(me))
+        usize::from(whole && received == message::Received::Join(me))
     })
 }
 

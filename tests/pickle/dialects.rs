@@ -3,7 +3,7 @@
 
 use bully::Refusal;
 use bully_host::names::Names;
-use bully_host::pickle::message::{self, Answer, Due, Heard};
+use bully_host::pickle::message::{self, Answer, Due, Received};
 
 use super::python::unhex;
 use super::reading::read;
@@ -92,7 +92,7 @@ fn messages_of_other_protocols_are_turned_down() {
         let reader = read(&[bytes]).expect(spelled);
         let mut members = Vec::new();
         match message::request(&reader, &mut Names::new(), &mut members) {
-            Heard::Unfit(refusal) => {
+            Received::Unfit(refusal) => {
                 assert_eq!(refusal, *expected, "{spelled}");
                 let detail = message::detail(&reader, refusal).to_string();
                 let name = spelled.split('\'').nth(1).unwrap_or_default();

@@ -1,6 +1,6 @@
 use bully::{Member, Origin, Pid, Refusal, Reply, Request, Roster};
 use bully_host::names::Names;
-use bully_host::pickle::message::{self, Heard, Keyed, Listed};
+use bully_host::pickle::message::{self, Keyed, Listed, Received};
 use bully_host::pickle::writer::{self, Forms, OkForm, ProbeForm};
 use bully_pickle::{Array, Buffer, Fault, Fixed, Ipv4, Output as _, Reader, Table as _};
 
@@ -113,7 +113,7 @@ fn a_list_of_as_many_as_there_is_capacity_for_comes_whole_from_one_host_or_many(
                         left_out: 0,
                     };
                     let parsed = message::request(&reader, &mut Ipv4, &mut members);
-                    assert_eq!(parsed, Heard::Coordinator(listed));
+                    assert_eq!(parsed, Received::Coordinator(listed));
                     let mut members = members.as_slice().to_vec();
                     members.sort();
                     assert_eq!(members, list.members());

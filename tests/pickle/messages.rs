@@ -1,12 +1,12 @@
 use bully::{Member, Refusal, Roster};
 use bully_host::names::{HOSTS_MAX, Names, port};
-use bully_host::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
+use bully_host::pickle::message::{self, Answer, Due, Keyed, Listed, Received};
 use bully_host::pickle::{Limits, Reader};
 
 use super::reading::read;
 
 /// What a whole message is read as, and its members.
-fn parsed(bytes: &[u8], names: &mut Names) -> (Heard, Vec<Member>) {
+fn parsed(bytes: &[u8], names: &mut Names) -> (Received, Vec<Member>) {
     let reader = read(&[bytes]).expect("whole");
     let mut members = Vec::new();
     (message::request(&reader, names, &mut members), members)
@@ -27,7 +27,7 @@ fn the_last_of_a_key_s_values_counts_even_if_it_is_unusable() {
         keyed: Some(Keyed::Pid),
         left_out: 1,
     };
-    assert_eq!(parsed, Heard::Election(listed));
+    assert_eq!(parsed, Received::Election(listed));
     let ports: Vec<_> = members.iter().map(|member| port(member.addr)).collect();
     assert_eq!(ports, [9]);
 }
@@ -58,11 +58,11 @@ fn members_whose_hosts_find_no_room_are_counted() {
         keyed: Some(Keyed::Pid),
         left_out: 5,
     };
-    assert_eq!(parsed, Heard::Election(listed));
+    assert_eq!(parsed, Received::Election(listed));
     assert_eq!(members.len(), HOSTS_MAX);
     let join = b"\x8c\x04JOINK\x01K\x02\x86\x8c\x04moreK\x03\x86\x86\x86.";
     let (refused, _) = self::parsed(join, &mut names);
-    assert_eq!(refused, Heard::Unfit(Refusal::Full));
+    assert_eq!(refused, Received::Unfit(Refusal::Full));
 }
 
 #[test]

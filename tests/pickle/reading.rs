@@ -2,7 +2,7 @@
 
 use bully::Member;
 use bully_host::names::{Names, port};
-use bully_host::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
+use bully_host::pickle::message::{self, Answer, Due, Keyed, Listed, Received};
 use bully_host::pickle::{Limits, Reader, Refused};
 use bully_pickle::Storage;
 
@@ -32,11 +32,11 @@ pub(crate) fn reading<S: Storage>(reader: &bully_pickle::Reader<S>) -> [String; 
     let mut members = Vec::new();
     let parsed = message::request(reader, &mut names, &mut members);
     let request = match parsed {
-        Heard::Join(member) => format!("JOIN {}", show_member(&member, &names)),
-        Heard::Election(listed) => format!("ELECTION {}", show(listed, &members, &names)),
-        Heard::Coordinator(listed) => format!("COORDINATOR {}", show(listed, &members, &names)),
-        Heard::Probe(listed) => format!("PROBE {}", show(listed, &members, &names)),
-        Heard::Unfit(refusal) => format!("{refusal:?}"),
+        Received::Join(member) => format!("JOIN {}", show_member(&member, &names)),
+        Received::Election(listed) => format!("ELECTION {}", show(listed, &members, &names)),
+        Received::Coordinator(listed) => format!("COORDINATOR {}", show(listed, &members, &names)),
+        Received::Probe(listed) => format!("PROBE {}", show(listed, &members, &names)),
+        Received::Unfit(refusal) => format!("{refusal:?}"),
     };
     let [members, ok] = [Due::Members, Due::Ok].map(|due| {
         let mut members = vec![];

@@ -1,7 +1,7 @@
 //! The [`Codec`] for pickle, on `bully_pickle`.
 
 use bully::{Addr, Member, Reply, Request, Roster};
-use bully_pickle::message::{self, Answer, Due, Heard, Listed};
+use bully_pickle::message::{self, Answer, Due, Listed, Received};
 use bully_pickle::writer::{self, Forms};
 use bully_pickle::{HOST_BYTES_MAX, Heap, Limits, Names, Reader, port};
 
@@ -93,14 +93,14 @@ impl Found {
 
     fn request(&mut self, reader: &Reader<Heap>) {
         match message::request(reader, &mut self.names, &mut self.members) {
-            Heard::Join(member) => {
+            Received::Join(member) => {
                 self.message.kind = Kind::Join;
                 self.message.joining = Some(self.entry(&member));
             }
-            Heard::Election(listed) => self.listed(Kind::Election, listed),
-            Heard::Coordinator(listed) => self.listed(Kind::Coordinator, listed),
-            Heard::Probe(listed) => self.listed(Kind::Probe, listed),
-            Heard::Unfit(_) => {}
+            Received::Election(listed) => self.listed(Kind::Election, listed),
+            Received::Coordinator(listed) => self.listed(Kind::Coordinator, listed),
+            Received::Probe(listed) => self.listed(Kind::Probe, listed),
+            Received::Unfit(_) => {}
         }
     }
 

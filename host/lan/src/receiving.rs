@@ -1,7 +1,7 @@
 //! What has come, one report at a time.
 
 use bully::{Gone, Member, Refusal};
-use bully_pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
+use bully_pickle::message::{self, Answer, Due, Keyed, Listed, Received};
 use bully_pickle::{Ipv4, Table as _};
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp::{Socket, State};
@@ -209,11 +209,11 @@ fn understand<const LIST: usize>(
     members.truncate(0);
     match due {
         None => match message::request(reader, &mut Ipv4, members) {
-            Heard::Join(member) => (Report::Join(member), None),
-            Heard::Election(listed) => (Report::Election, Some(listed)),
-            Heard::Coordinator(listed) => (Report::Coordinator, Some(listed)),
-            Heard::Probe(listed) => (Report::Probe, Some(listed)),
-            Heard::Unfit(refusal) => (Report::Unfit(refusal), None),
+            Received::Join(member) => (Report::Join(member), None),
+            Received::Election(listed) => (Report::Election, Some(listed)),
+            Received::Coordinator(listed) => (Report::Coordinator, Some(listed)),
+            Received::Probe(listed) => (Report::Probe, Some(listed)),
+            Received::Unfit(refusal) => (Report::Unfit(refusal), None),
         },
         Some(due) => match message::answer(reader, due, &mut Ipv4, members) {
             Answer::Ok(listed) => (Report::Ok, Some(listed)),

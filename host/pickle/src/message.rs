@@ -42,7 +42,7 @@ pub struct Listed {
 
 /// A message that somebody opened an exchange with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     /// Asks to be let into the group, and for its members.
     Join(Member),
     /// Wants to lead unless it is answered.
@@ -88,30 +88,30 @@ pub fn request<S: Storage>(
     reader: &Reader<S>,
     names: &mut impl Names,
     members: &mut impl Table<Member>,
-) -> Heard {
+) -> Received {
     members.truncate(0);
     let Some((message, data)) = reader.message() else {
-        return Heard::Unfit(Refusal::NotAMessage);
+        return Received::Unfit(Refusal::NotAMessage);
     };
     let (name, payload) = match name_and_payload(data, message) {
         Ok(parts) => parts,
-        Err(refusal) => return Heard::Unfit(refusal),
+        Err(refusal) => return Received::Unfit(refusal),
     };
-    let heard = match name {
+    let with_list = match name {
         "JOIN" => match join(data, payload, names) {
-            Ok(member) => return Heard::Join(member),
-            Err(refusal) => return Heard::Unfit(refusal),
+            Ok(member) => return Received::Join(member),
+            Err(refusal) => return Received::Unfit(refusal),
         },
-        "ELECTION" => Heard::Election,
-        "PROBE" => Heard::Probe,
+        "ELECTION" => Received::Election,
+        "PROBE" => Received::Probe,
         // Unlike the others it says nothing without its list.
-        "COORDINATOR" if payload == Word::NONE => return Heard::Unfit(Refusal::Malformed),
-        "COORDINATOR" => Heard::Coordinator,
-        _ => return Heard::Unfit(Refusal::Unexpected),
+        "COORDINATOR" if payload == Word::NONE => return Received::Unfit(Refusal::Malformed),
+        "COORDINATOR" => Received::Coordinator,
+        _ => return Received::Unfit(Refusal::Unexpected),
     };
     match list(data, payload, names, members) {
-        Ok(listed) => heard(listed),
-        Err(refusal) => Heard::Unfit(refusal),
+        Ok(listed) => with_list(listed),
+        Err(refusal) => Received::Unfit(refusal),
     }
 }
 
@@ -184,7 +184,7 @@ pub(crate) const ORIGIN_VERSION: u32 = 1;
 /// The longest form of it, in protocol 0, has 52 bytes.
 const ORIGIN_BYTES_MAX: usize = 64;
 
-/// What is not served in a message that is [`Heard::Unfit`], for [`refusal_text`]: its name if that
+/// What is not served in a message that is [`Received::Unfit`], for [`refusal_text`]: its name if that
 /// is what is not served, or else all of it as [`describe`] shows it.
 pub fn detail<S: Storage>(reader: &Reader<S>, refusal: Refusal) -> impl fmt::Display {
     let name_alone = refusal == Refusal::Unexpected;

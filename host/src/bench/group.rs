@@ -397,7 +397,7 @@ impl Group {
             let started = match members.get_mut(ready.owner) {
                 Some(Some(one)) => {
                     one.tcp.ready(ready);
-                    // Before its time it must not be woken by somebody who heard of it.
+                    // Before its time it must not be woken by somebody who knows of it.
                     one.started
                 }
                 Some(None) => false,

@@ -11,7 +11,7 @@ use super::sockets::probe_and_ok;
 use super::wire::{COUNTS, election};
 use crate::names::Names;
 use crate::net::{LIMITS, Poll, Tcp, TcpConfig};
-use crate::pickle::message::{self, Heard};
+use crate::pickle::message::{self, Received};
 use crate::pickle::{Limits, Reader};
 use bully_bench::heap;
 use bully_bench::{Bench, Job, Section, Trouble, cost, members};
@@ -160,7 +160,7 @@ fn list(bench: &mut Bench, count: usize) -> Result<(), Trouble> {
         let request = message::request(&reader, &mut names, &mut members);
         message_read = whole.is_ok().then_some((request, members.len()));
     })?;
-    if !matches!(message_read, Some((Heard::Election(_), listed)) if listed == count) {
+    if !matches!(message_read, Some((Received::Election(_), listed)) if listed == count) {
         return Err(Trouble("our own message is not understood".to_owned()));
     }
     let mut understood = Ok(());

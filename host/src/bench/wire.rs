@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use bully::{Member, Pid, Request, Roster};
 
 use crate::names::Names;
-use crate::pickle::message::{self, Heard, Keyed};
+use crate::pickle::message::{self, Keyed, Received};
 use crate::pickle::writer::{self, Forms};
 use crate::pickle::{Limits, Reader};
 use bully_bench::measure::{Contender, duel, each};
@@ -168,7 +168,7 @@ fn reading(messages: &[Vec<u8>], count: usize) -> Result<Contender<'_>, Trouble>
         let whole = reader.push(message).is_ok();
         let parsed = message::request(&reader, &mut names, &mut members);
         let roster = Roster::sorted(&mut members);
-        let whole = whole && matches!(parsed, Heard::Election(_));
+        let whole = whole && matches!(parsed, Received::Election(_));
         if whole { roster.len() } else { 0 }
     };
     if messages.iter().any(|message| read(message) != count) {

@@ -194,14 +194,14 @@ fn standing(view: &View) -> String {
     match (view.state.as_str(), view.leader) {
         ("leading", _) => format!("leads for {since:.1} s"),
         ("following", Some(leader)) => {
-            let heard = match view.confirmed_s {
+            let contact = match view.confirmed_s {
                 None => "no contact yet".to_owned(),
                 Some(ago) if ago > STALE => {
                     format!("last contact {ago:.1} s ago, so this may be out of date")
                 }
                 Some(ago) => format!("last contact {ago:.1} s ago"),
             };
-            format!("follows {} for {since:.1} s, {heard}", pid(leader))
+            format!("follows {} for {since:.1} s, {contact}", pid(leader))
         }
         ("failed", _) => format!("feigns failure for {since:.1} s"),
         ("resigned", _) => "has left".to_owned(),

@@ -37,7 +37,7 @@ pub(crate) struct LocalMember {
     recording: Option<Notes>,
     /// Where it stands, whom it follows, and since when.
     stands: (Phase, Option<Pid>, Instant),
-    /// When the leader was last heard from, and how many messages of the kinds that say so had come.
+    /// When the leader last sent something, and how many messages of the kinds that say so had come.
     confirmed: (Option<Instant>, u64),
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bully::{Member, Origin, Refusal, Roster};
 
 use crate::names::{self, Names};
-use crate::pickle::message::{self, Answer, Due, Heard, Keyed, Listed};
+use crate::pickle::message::{self, Answer, Due, Keyed, Listed, Received};
 use crate::pickle::{Limits, Reader, Refused};
 
 /// Reads messages for everybody in the process.
@@ -264,11 +264,11 @@ impl Inbox {
         let members = &mut self.members;
         let (kind, listed) = match due {
             None => match message::request(reader, names, members) {
-                Heard::Join(member) => return Arrival::Join(member),
-                Heard::Election(listed) => (Kind::Election, listed),
-                Heard::Coordinator(listed) => (Kind::Coordinator, listed),
-                Heard::Probe(listed) => (Kind::Probe, listed),
-                Heard::Unfit(refusal) => {
+                Received::Join(member) => return Arrival::Join(member),
+                Received::Election(listed) => (Kind::Election, listed),
+                Received::Coordinator(listed) => (Kind::Coordinator, listed),
+                Received::Probe(listed) => (Kind::Probe, listed),
+                Received::Unfit(refusal) => {
                     let detail = message::detail(reader, refusal).to_string();
                     return Arrival::Unfit { refusal, detail };
                 }

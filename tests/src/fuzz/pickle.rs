@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bully::{Member, Pid, Request, Roster};
 use bully_host::names::Names;
-use bully_host::pickle::message::{self, Due, Heard, Keyed};
+use bully_host::pickle::message::{self, Due, Keyed, Received};
 use bully_host::pickle::writer::{self, Forms};
 use bully_host::pickle::{Limits, Reader, Refused};
 use bully_pickle::{Fixed, Storage};
@@ -76,11 +76,11 @@ pub fn messages(data: &[u8]) {
     let mut members = Vec::new();
     let parsed = message::request(&reader, &mut names, &mut members);
     let shown = match parsed {
-        Heard::Unfit(refusal) => message::detail(&reader, refusal).to_string(),
+        Received::Unfit(refusal) => message::detail(&reader, refusal).to_string(),
         _ => message::describe(&reader).to_string(),
     };
     assert!(shown.len() < 4_096, "{} bytes", shown.len());
-    if let Heard::Election(_) | Heard::Probe(_) | Heard::Coordinator(_) = parsed {
+    if let Received::Election(_) | Received::Probe(_) | Received::Coordinator(_) = parsed {
         again(&mut members, &mut names);
     }
     for due in [Due::Members, Due::Ok] {
@@ -107,7 +107,7 @@ fn again(members: &mut [Member], names: &mut Names) {
     let mut read = Vec::new();
     let parsed = message::request(&reader, names, &mut read);
     assert!(
-        matches!(parsed, Heard::Election(_)),
+        matches!(parsed, Received::Election(_)),
         "{parsed:?}: {out:02x?}"
     );
     assert_eq!(pids, read.iter().map(|member| member.pid).collect());

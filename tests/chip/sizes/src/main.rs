@@ -87,7 +87,7 @@ pub mod link {
 #[cfg(feature = "pickle")]
 pub mod pickle {
     use bully::{Member, Origin, Refusal, Reply, Request};
-    use bully_pickle::message::{self, Answer, Due, Heard};
+    use bully_pickle::message::{self, Answer, Due, Received};
     use bully_pickle::writer::{self, Forms};
     use bully_pickle::{Array, Buffer, Fixed, Ipv4, Reader, Refused, Table as _};
 
@@ -114,7 +114,7 @@ pub mod pickle {
 
     /// [`message::request`].
     #[unsafe(no_mangle)]
-    pub fn bully_pickle_request(reader: &Memory, members: &mut Members) -> Heard {
+    pub fn bully_pickle_request(reader: &Memory, members: &mut Members) -> Received {
         message::request(reader, &mut Ipv4, members)
     }
 
