@@ -477,7 +477,7 @@ impl NodeView<'_> {
 
 /// An election lasts at most this many times the wait for an OK: who has not been asked by then, for
 /// want of slots, hears of the outcome and objects if it is greater.
-const ROUNDS_MAX: u32 = 3;
+pub(crate) const ROUNDS_MAX: u32 = 3;
 
 /// Whoever was not there for an announcement is sent it at the first, second, fourth and eighth look,
 /// 80 s later, and then no more: many never come back.

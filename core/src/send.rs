@@ -1,6 +1,7 @@
 //! Opening, answering and closing exchanges, and the messages that wait for a slot: a cursor over the
 //! table, moved on as there are slots.
 
+use crate::election::ROUNDS_MAX;
 use crate::event::count;
 use crate::exchanges::State;
 use crate::neighbours::List;
@@ -44,6 +45,11 @@ impl NodeView<'_> {
             return false;
         }
         let until = self.now() + self.state.config.ok_within;
+        let mut unsent = unsent;
+        if unsent.until <= self.now() && !self.state.config.strict {
+            // There has been no slot until now.
+            unsent.until = self.now() + self.state.config.ok_within.times(ROUNDS_MAX);
+        }
         let timers = &mut self.state.timers;
         if timers.at(Timer::Phase) < until.min(unsent.until) || timers.is_stopped(Timer::Phase) {
             timers.set(Timer::Phase, until.min(unsent.until));

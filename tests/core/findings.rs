@@ -204,6 +204,70 @@ impl Net for Refusing {
     fn set_listening(&mut self, _: bool) {}
 }
 
+/// A network without capacity but for the first exchange, which is a JOIN; the coordinator answers
+/// with these.
+struct Busy {
+    joined: bool,
+    busy: bool,
+    sent: Vec<Addr>,
+    members: Vec<Member>,
+}
+
+impl Net for Busy {
+    fn open(&mut self, to: Addr, _: Request<'_>) -> Result<Exchange, Full> {
+        if self.busy && !self.sent.is_empty() {
+            return Err(Full);
+        }
+        self.sent.push(to);
+        u32::try_from(self.sent.len())
+            .map(Exchange)
+            .map_err(|_| Full)
+    }
+
+    fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
+        if self.joined || self.sent.is_empty() {
+            return None;
+        }
+        self.joined = true;
+        let list = Roster::new(&self.members)?;
+        Some((Exchange(1), Incoming::Reply(Reply::Members(list))))
+    }
+
+    fn reply(&mut self, _: Exchange, _: Reply<'_>) {}
+
+    fn close(&mut self, _: Exchange) {}
+
+    fn set_listening(&mut self, _: bool) {}
+}
+
+/// On a busy machine hundreds of members led at once, each after a second in which it could not ask.
+#[test]
+fn a_member_that_can_ask_nobody_does_not_lead() {
+    let mut net = Busy {
+        joined: false,
+        busy: true,
+        sent: Vec::new(),
+        members: vec![member(5), member(10)],
+    };
+    let mut node = Node::<8, 8>::new(config(5));
+    let mut now = Instant::ZERO;
+    let mut run = |net: &mut Busy, time: Duration| {
+        let end = now + time;
+        while now < end {
+            while node.poll(now, net).is_some() {}
+            now = now + Duration::from_millis(1);
+        }
+        node.phase()
+    };
+    assert_eq!(run(&mut net, Duration::from_secs(10)), Phase::Electing);
+    assert_eq!(net.sent.len(), 1, "there was no capacity for more");
+    net.busy = false;
+    assert_eq!(run(&mut net, Duration::from_millis(100)), Phase::Electing);
+    assert_eq!(net.sent.get(1), Some(&member(10).addr), "it is asked");
+    // Who is silent is not waited for any longer than otherwise.
+    assert_eq!(run(&mut net, Duration::from_secs(3)), Phase::Leading);
+}
+
 #[test]
 fn a_configuration_that_keeps_a_node_busy_at_one_moment_is_found_before_it_runs() {
     const NONE: Duration = Duration::ZERO;

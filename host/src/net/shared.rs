@@ -104,6 +104,18 @@ impl Shared {
         Some(self.inbox.take(entry.state.partial_mut(), piece, context))
     }
 
+    /// Awaits the answer on the connection in `slot`: after the next turns if members of this process
+    /// may talk to each other, and else by the poller. Returns `false` if the system does not let it,
+    /// which is reported by the next step.
+    pub(super) fn await_answer(&mut self, slot: usize) -> bool {
+        if self.connections.has_several_owners() {
+            self.connections.look_for_answer(slot);
+            return true;
+        }
+        let entry = self.connections.get_mut(slot);
+        entry.is_some_and(|entry| entry.connection.watch())
+    }
+
     /// As [`Connections::settle`].
     pub(super) fn settle(&mut self, slot: usize) -> bool {
         self.connections.settle(slot, &mut self.buffer)

@@ -379,16 +379,8 @@ impl Tcp {
                         let now = shared.now();
                         shared.connections_mut().look_later(slot, now);
                     }
-                    Next::Answered if shared.connections().has_several_owners() => {
-                        shared.connections_mut().look_for_answer(slot);
-                    }
-                    Next::Answered => {
-                        let watched = |entry: &mut Entry<_>| entry.connection.watch();
-                        if !shared.entry(slot, self.user).is_some_and(watched) {
-                            self.enqueue(slot, shared);
-                        }
-                    }
-                    Next::Ready => {}
+                    Next::Answered if !shared.await_answer(slot) => self.enqueue(slot, shared),
+                    Next::Answered | Next::Ready => {}
                 }
                 Some(Report::Sent)
             }
