@@ -1,5 +1,6 @@
 //! Hosts of this machine's own: each a network namespace, at a port of a bridge in another one.
 
+use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -71,6 +72,18 @@ impl Lan {
     /// The address of a host. The same in every [`Lan`]: they cannot reach each other.
     pub(crate) fn addr(&self, host: usize) -> String {
         format!("10.77.0.{host}")
+    }
+
+    /// The same as a number.
+    pub(crate) fn ip(&self, host: usize) -> Ipv4Addr {
+        self.addr(host).parse().expect("an IPv4 address")
+    }
+
+    /// Plugs a device of this machine's into the bridge.
+    pub(crate) fn plug(&self, device: &str) {
+        let bridge = self.namespace(0);
+        done(&["link", "set", device, "netns", &bridge]);
+        done(&["-n", &bridge, "link", "set", device, "master", "br0", "up"]);
     }
 
     /// The command that runs `program` on a host, with no arguments yet. It becomes the program: its

@@ -8,4 +8,5 @@
 mod labs; // several machines make one large group
 mod lan; // the hosts and the network between them
 mod simulated; // the same faults in the simulator
+mod tap; // a member with its own TCP/IP, as on a chip
 mod three; // three hosts, one of which is cut off, comes back, and ends
