@@ -7,6 +7,7 @@ mod class;
 mod detect;
 mod faults;
 mod graded;
+mod identities;
 mod peers;
 mod reports;
 mod usage;

@@ -4,7 +4,11 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use bully::Pid;
+
 use crate::options::Options;
+use crate::peer::is_accepted;
+use crate::seen::Seen;
 use crate::setting::Setting;
 use crate::stage::Stage;
 use crate::template::{ORDERS, Template};
@@ -53,6 +57,12 @@ pub fn detect(options: &Options, codec: &dyn Codec) -> Vec<Detected> {
         .collect()
 }
 
+/// As whom the program joins, though the coordinator may refuse that.
+fn joining(stage: &Stage<'_>) -> Option<Pid> {
+    let mut messages = stage.seen.iter().filter_map(Seen::message);
+    messages.find_map(|message| message.joining.as_ref().map(|entry| entry.pid))
+}
+
 fn attempt(
     options: &Options,
     command: &Template,
@@ -86,13 +96,12 @@ fn attempt(
     };
     let outcome = stage
         .start(0)
-        .and_then(|()| stage.wait(JOINS_WITHIN, |stage| !stage.joined.is_empty()));
-    if let Some(joined) = stage.joined.first() {
-        let pid = joined.entry.pid;
+        .and_then(|()| stage.wait(JOINS_WITHIN, |stage| joining(stage).is_some()));
+    if let Some(pid) = joining(&stage) {
         let right_id = pid.id == setting.su_id;
         let right_days = !command.passes_date() || pid.days.abs_diff(DAYS) <= 1;
         let as_whom = format!("joins as ({}, {})", pid.days, pid.id);
-        return match right_id && right_days {
+        return match right_id && right_days && is_accepted(pid) {
             true => detected(true, as_whom),
             false => detected(
                 false,
@@ -104,7 +113,7 @@ fn attempt(
         .seen
         .iter()
         .find(|seen| seen.hex().is_some())
-        .map(crate::seen::Seen::text);
+        .map(Seen::text);
     let what = match (odd, outcome) {
         (Some(text), _) => format!("sends {text}"),
         (None, Err(crate::fault::Stop::Ended(how))) => format!("ends {how}"),

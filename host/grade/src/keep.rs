@@ -89,6 +89,7 @@ fn event(stage: &Stage<'_>, seen: &Seen) -> Option<Value> {
         "dir": if is_sent { "send" } else { "recv" },
         "kind": match kind {
             Kind::Members => "MEMBERS",
+            Kind::Refusal => "REFUSED",
             kind => kind.name(),
         },
         "conn": seen.link,

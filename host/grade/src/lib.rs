@@ -41,6 +41,7 @@ mod rubric;
 mod seen;
 mod setting;
 mod stage;
+mod summary;
 mod template;
 mod turn;
 mod verdict;

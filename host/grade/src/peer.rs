@@ -2,6 +2,7 @@
 //! behave towards it.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -24,17 +25,48 @@ pub(crate) enum Rank {
     TieGreater,
 }
 
+/// The process ids that the published group coordinator accepts: days to the next birthday.
+const DAYS: RangeInclusive<u32> = 1..=365;
+
+/// And SU IDs: seven digits.
+const IDS: RangeInclusive<u32> = 1_000_000..=9_999_999;
+
+/// What a process id must be for the coordinator to accept it, for people.
+pub(crate) const ACCEPTED: &str =
+    "a process id that the group coordinator accepts: 1 to 365 days, an SU ID of seven digits";
+
+/// Returns `true` if the published group coordinator accepts a JOIN of this process id.
+pub(crate) fn is_accepted(pid: Pid) -> bool {
+    DAYS.contains(&pid.days) && IDS.contains(&pid.id)
+}
+
+/// The most peers of one rank in a check.
+const NTH_MAX: u32 = 8;
+
+/// Days between a peer and the next one, where there is room for as many.
+const STEP: u32 = 7;
+
 impl Rank {
-    /// The process id of the `nth` peer of this rank, counted from 1, beside the program's. The
-    /// greater `nth`, the further from the program.
+    /// The process id of the `nth` peer of this rank, counted from 1, beside the program's, which
+    /// [`is_accepted`]. The greater `nth`, the further from the program; no two are the same.
+    ///
+    /// Ids next to the least and the greatest SU ID may be outside their range: a program's own
+    /// leaves no room for others.
     pub(crate) fn pid(self, nth: u32, program: Pid) -> Pid {
         let Pid { days, id } = program;
+        let (least, most) = (*DAYS.start(), *DAYS.end());
+        let step = |room: u32| (room / NTH_MAX).min(STEP);
+        let (up, down) = (step(most - days), step(days - least));
         let (days, id) = match self {
-            Self::Greater if days + 7 * nth <= 365 => (days + 7 * nth, 1_000_000 + nth),
-            // Near the end of the range only the id has room.
-            Self::Greater | Self::TieGreater => (days, id + nth),
-            Self::Lower if days > 7 * nth => (days - 7 * nth, 9_000_000 + nth),
-            Self::Lower | Self::TieLower => (days, id - nth),
+            Self::TieGreater => (days, id + nth),
+            Self::TieLower => (days, id - nth),
+            Self::Greater if up > 0 => (days + up * nth, IDS.start() + nth),
+            Self::Lower if down > 0 => (days - down * nth, IDS.end() - nth),
+            // At the end of the range only the id has room; nearer ones are ties by days.
+            Self::Greater if days < most => (most, IDS.start() + nth),
+            Self::Lower if days > least => (least, IDS.end() - nth),
+            Self::Greater => (days, id + NTH_MAX + nth),
+            Self::Lower => (days, id - NTH_MAX - nth),
         };
         Pid { days, id }
     }
@@ -218,4 +250,31 @@ fn listening(socket: Socket, backlog: i32) -> io::Result<TcpListener> {
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_distinct_and_in_order_whatever_the_programs_process_id() {
+        for days in DAYS {
+            for id in [1_000_000, 1_000_001, 1_500_000, 9_999_990, 9_999_999] {
+                let program = Pid { days, id };
+                let of = |rank: Rank| (1..=NTH_MAX).map(move |nth| rank.pid(nth, program));
+                let below = of(Rank::Lower).collect::<Vec<_>>();
+                let above = of(Rank::Greater).collect::<Vec<_>>();
+                let ties = [Rank::TieLower, Rank::TieGreater].map(|rank| rank.pid(1, program));
+                // The furthest below first.
+                let mut all: Vec<Pid> = below.iter().rev().copied().collect();
+                all.extend([ties[0], program, ties[1]]);
+                all.extend(&above);
+                assert!(
+                    all.is_sorted_by(|one, next| one < next),
+                    "{program:?}: {all:?}"
+                );
+                assert!(all.iter().all(|pid| DAYS.contains(&pid.days)), "{all:?}");
+            }
+        }
+    }
 }

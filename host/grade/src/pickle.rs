@@ -1,6 +1,6 @@
 //! The [`Codec`] for pickle, on `bully_pickle`.
 
-use bully::{Addr, Member, Reply, Request, Roster};
+use bully::{Addr, Member, Refusal, Reply, Request, Roster};
 use bully_pickle::message::{self, Answer, Due, Listed, Received};
 use bully_pickle::writer::{self, Forms};
 use bully_pickle::{HOST_BYTES_MAX, Heap, Limits, Names, Reader, port};
@@ -52,6 +52,10 @@ impl Codec for Pickle {
         match what {
             Outgoing::Members => {
                 writer::reply(&mut bytes, &Reply::Members(roster), &forms, &names, None);
+            }
+            Outgoing::Refusal => {
+                let refusal = Reply::Refused(Refusal::Pid);
+                writer::reply(&mut bytes, &refusal, &forms, &names, None);
             }
             Outgoing::Ok => writer::reply(&mut bytes, &Reply::Ok(roster), &forms, &names, None),
             Outgoing::Election => {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::fault::{Fault, Limits, Stop, within};
 use crate::link::Link;
-use crate::peer::{Manner, Peer, Rank};
+use crate::peer::{ACCEPTED, Manner, Peer, Rank, is_accepted};
 use crate::program::Program;
 use crate::seen::{Party, Seen, What};
 use crate::setting::Setting;
@@ -153,10 +153,13 @@ impl<'a> Stage<'a> {
         let slack = self.setting.slack;
         self.setting.slack = slack.max(1.0);
         let outcome = self.within(JOIN_LIMITS, "a JOIN to the group coordinator", |stage| {
-            stage.joined.len() >= count
+            stage.joined.len() >= count || stage.refused_join().is_some()
         });
         self.setting.slack = slack;
         outcome?;
+        if let Some(fault) = self.refused_join() {
+            return Err(Stop::Fault(fault));
+        }
         // Let the answer be on its way before anything is measured.
         self.wait(0.02, |_| false)?;
         Ok(())
@@ -420,6 +423,28 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// The fault that the coordinator was sent something else than a JOIN it accepts.
+    fn refused_join(&self) -> Option<Fault> {
+        let mut to_gcd = (self.seen.iter().enumerate()).filter(|(_, seen)| seen.to == Party::Gcd);
+        to_gcd.find_map(|(at, seen)| {
+            let message = seen.message()?;
+            let (expected, seen) = match &message.joining {
+                Some(Entry { pid, .. }) if is_accepted(*pid) => return None,
+                Some(Entry { pid, .. }) => {
+                    (ACCEPTED, format!("JOIN as ({}, {})", pid.days, pid.id))
+                }
+                None if message.kind == Kind::Other => (JOIN, message.text.clone()),
+                None => return None,
+            };
+            Some(Fault {
+                expected: expected.to_owned(),
+                seen,
+                offending: Some(at),
+                at_once: false,
+            })
+        })
+    }
+
     /// Everybody in the coordinator's list, the least first.
     pub(crate) fn roster(&self) -> Vec<Entry> {
         let listed = self.peers.iter().filter(|peer| peer.listed);
@@ -460,53 +485,6 @@ impl<'a> Stage<'a> {
         let host = entry.and_then(|entry| entry.host.parse::<Ipv4Addr>().ok());
         let host = host.filter(Ipv4Addr::is_loopback);
         SocketAddr::from((host.unwrap_or(Ipv4Addr::LOCALHOST), port))
-    }
-
-    /// What the program did, in a line.
-    fn summary(&self) -> String {
-        let mut said: Vec<(Kind, Party, u32)> = Vec::new();
-        for seen in &self.seen {
-            let Some(kind) = seen.kind() else { continue };
-            match said
-                .iter_mut()
-                .find(|(of, to, _)| (*of, *to) == (kind, seen.to))
-            {
-                Some((.., count)) => *count += 1,
-                None => said.push((kind, seen.to, 1)),
-            }
-        }
-        let said: Vec<String> = said
-            .iter()
-            .map(|(kind, to, count)| {
-                let times = if *count > 1 {
-                    format!(" {count} times")
-                } else {
-                    String::new()
-                };
-                format!("{} to {}{times}", kind.name(), self.name(*to))
-            })
-            .collect();
-        let unreadable = self
-            .seen
-            .iter()
-            .rev()
-            .find(|seen| matches!(seen.what, What::Unreadable(..)));
-        let connected = self
-            .seen
-            .iter()
-            .find(|seen| matches!(seen.what, What::Connected));
-        match (said.is_empty(), unreadable) {
-            (true, None) => match connected {
-                Some(seen) => format!(
-                    "a connection to {}, and no whole message on it",
-                    self.name(seen.to)
-                ),
-                None => "nothing from the program".to_owned(),
-            },
-            (true, Some(odd)) => odd.text(),
-            (false, None) => format!("only {}", said.join(", ")),
-            (false, Some(odd)) => format!("{}, and {}", said.join(", "), odd.text()),
-        }
     }
 
     /// How a party is called.
@@ -572,6 +550,9 @@ impl<'a> Stage<'a> {
         !self.setting.cancelled.load(Ordering::Relaxed) && Instant::now() < self.setting.until
     }
 }
+
+/// The form of a JOIN.
+const JOIN: &str = "('JOIN', (process_id, listen_address)) to the group coordinator";
 
 /// How long a program may take to join.
 const JOIN_LIMITS: Limits = within(2.0, 10.0);

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fault::Stop;
 use crate::link::{Link, LinkEvent};
-use crate::peer::Listens;
+use crate::peer::{Listens, is_accepted};
 use crate::program::Program;
 use crate::seen::{Party, What};
 use crate::stage::{Action, Joined, Stage};
@@ -22,6 +22,9 @@ const OPEN_MAX: usize = 200;
 /// How many messages are read from one connection.
 const MESSAGES_MAX: usize = 50;
 
+/// How many JOINs are answered: each adds to the list that all later ones get.
+const JOINED_MAX: usize = 100;
+
 /// How long a connection stays open after an answer: some programs die of one that is gone before
 /// they have logged it.
 const LINGER: Duration = Duration::from_millis(60);
@@ -31,7 +34,10 @@ const LINGER: Duration = Duration::from_millis(60);
 const HALF_CLOSE: Duration = Duration::from_millis(400);
 
 /// When such a connection is closed for good. A program has closed it by then if it ever does.
-pub(crate) const LEFT_OPEN: Duration = Duration::from_millis(2_500);
+pub(crate) const LEFT_OPEN: Duration = Duration::from_secs(5);
+
+/// When a connection is closed whose other side the program has ended.
+const ENDED: Duration = Duration::from_millis(2_500);
 
 impl Stage<'_> {
     /// Waits for the sockets at most so long, and does whatever is due.
@@ -161,7 +167,7 @@ impl Stage<'_> {
         let party = link.ours;
         self.record_on(number, Party::Program, party, What::Closed(missing));
         // An answer may still be due to one that has closed only its sending side.
-        self.agenda.push((at + LEFT_OPEN, Action::Close(number)));
+        self.agenda.push((at + ENDED, Action::Close(number)));
     }
 
     /// Takes whole messages from what was received.
@@ -211,17 +217,28 @@ impl Stage<'_> {
         match (party, message.kind) {
             _ if !self.links[number].inbound => {
                 self.links[number].done = Some(at);
-                self.agenda.push((at + LINGER, Action::Close(number)));
+                self.agenda.push((at + LINGER, Action::HalfClose(number)));
+                self.agenda.push((at + LEFT_OPEN, Action::Close(number)));
             }
             (Party::Gcd, Kind::Join) => {
-                if let Some(entry) = message.joining.clone() {
+                let Some(entry) = message.joining.clone() else {
+                    return;
+                };
+                let answer = if !is_accepted(entry.pid) {
+                    Outgoing::Refusal
+                } else if self.joined.len() < JOINED_MAX {
                     if self.joined.is_empty() {
                         self.rank_peers(entry.pid);
                     }
                     self.joined.push(Joined { entry });
-                    self.agenda
-                        .push((at, Action::Answer(number, Outgoing::Members)));
-                }
+                    Outgoing::Members
+                } else {
+                    self.note(format!(
+                        "more than {JOINED_MAX} JOINs: the rest got no answer"
+                    ));
+                    return;
+                };
+                self.agenda.push((at, Action::Answer(number, answer)));
             }
             (Party::Peer(peer), Kind::Election) => {
                 let manner = self.peers[peer].manner;

@@ -32,6 +32,8 @@ pub enum Kind {
     Ok,
     /// The coordinator's answer to JOIN.
     Members,
+    /// The coordinator's refusal of a JOIN.
+    Refusal,
     /// A whole pickle that is none of these.
     Other,
 }
@@ -46,6 +48,7 @@ impl Kind {
             Self::Probe => "PROBE",
             Self::Ok => "OK",
             Self::Members => "members",
+            Self::Refusal => "refusal",
             Self::Other => "another message",
         }
     }
@@ -95,6 +98,8 @@ pub enum Reading {
 pub enum Outgoing {
     /// The coordinator's answer to JOIN.
     Members,
+    /// The coordinator's answer to a JOIN whose process id is out of range: a text.
+    Refusal,
     /// ELECTION.
     Election,
     /// COORDINATOR.
@@ -110,6 +115,7 @@ impl Outgoing {
     pub fn kind(self) -> Kind {
         match self {
             Self::Members => Kind::Members,
+            Self::Refusal => Kind::Refusal,
             Self::Election => Kind::Election,
             Self::Coordinator => Kind::Coordinator,
             Self::Probe => Kind::Probe,
