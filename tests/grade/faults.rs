@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::graded::{faulty, report, verdict};
 
 /// A fault of `faulty.py`, the check it belongs to, and that check's verdict.
-const FAULTS: [(&str, &str, &str); 31] = [
+const FAULTS: [(&str, &str, &str); 33] = [
     ("joins-as-another", "join", "part"),
     ("joins-twice", "join", "part"),
     ("fixed-port", "port", "fail"),
@@ -21,6 +21,7 @@ const FAULTS: [(&str, &str, &str); 31] = [
     ("hasty", "silent-greater", "fail"),
     ("waits-for-coordinator", "restart", "fail"),
     ("ignores-ok", "restart", "fail"),
+    ("elects-on", "restart", "fail"),
     ("wrong-ok", "answers", "fail"),
     ("no-own-election", "answers", "fail"),
     ("elects-always", "once", "fail"),
@@ -31,6 +32,7 @@ const FAULTS: [(&str, &str, &str); 31] = [
     ("waits-for-connect", "gives-up", "fail"),
     ("two-messages", "one-connection", "fail"),
     ("never-closes", "one-connection", "part"),
+    ("keeps-others-open", "one-connection", "part"),
     ("quiet", "log", "fail"),
     ("talks-past", "log", "fail"),
     ("probes-evenly", "probe", "fail"),
@@ -92,6 +94,29 @@ fn every_planted_fault_is_found_by_its_own_check() {
         let found = verdict(&report, id);
         (found != expected).then(|| format!("{fault}: {id} is {found}, not {expected}: {report:#}"))
     });
+}
+
+#[test]
+fn a_program_that_ignores_coordinator_altogether_loses_the_points_for_that() {
+    let options = ["--only", "restart,learns", "--jobs", "2", "--seed", "3"];
+    let report = clear_report(
+        &options,
+        &faulty("ignores-coordinator"),
+        &["restart", "learns"],
+    );
+    let found = ["restart", "learns"].map(|id| verdict(&report, id));
+    assert_eq!(found, ["fail", "part"], "{report:#}");
+}
+
+#[test]
+fn a_program_that_closes_its_connections_two_seconds_late_keeps_its_points() {
+    let options = ["--only", "one-connection", "--seed", "3"];
+    // Only a machine that lets it wait for three seconds more has it fail.
+    let passes = (0..3).any(|_| {
+        let (report, _) = report(&options, &faulty("closes-late"));
+        verdict(&report, "one-connection") == "pass"
+    });
+    assert!(passes, "still open after 5 s in three gradings");
 }
 
 /// Half an hour: with `cargo test --test grade -- --ignored no_other`.

@@ -178,6 +178,27 @@ class WaitsForCoordinator(peer.Peer):
         pass
 
 
+@fault('elects-on')
+class ElectsOn(peer.Peer):
+    """Starts over though whoever answered OK has announced itself."""
+
+    def elect_again(self, election):
+        if self.election == election:
+            self.elect('no COORDINATOR')
+
+
+@fault('ignores-coordinator')
+class IgnoresCoordinator(peer.Peer):
+    """Reads COORDINATOR and takes nothing from it."""
+
+    def handle(self, exchange, message):
+        if lab.name_of(message) == 'COORDINATOR':
+            exchange.name = 'COORDINATOR'
+            self.end(exchange, 'done')
+        else:
+            super().handle(exchange, message)
+
+
 @fault('ignores-ok')
 class IgnoresOk(peer.Peer):
     """Declares itself the leader though it received OK."""
@@ -330,6 +351,31 @@ class NeverCloses(peer.Peer):
         super().__init__(options)
 
 
+@fault('keeps-others-open')
+class KeepsOthersOpen(peer.Peer):
+    """Closes the connections that it opened, and none that others did."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.left = []
+
+    def end(self, exchange, how):
+        if exchange.open and exchange.pid is None:
+            self.left.append(exchange.sock.dup())
+            del self.left[:-peer.KEPT_MAX]
+        super().end(exchange, how)
+
+
+@fault('closes-late')
+class ClosesLate(peer.Peer):
+    """No fault: closes each connection two seconds after its exchange."""
+
+    def end(self, exchange, how):
+        if exchange.open:
+            self.later(2.0, exchange.sock.dup().close)
+        super().end(exchange, how)
+
+
 @fault('quiet')
 class Quiet(peer.Peer):
     """Writes nothing."""
@@ -437,15 +483,6 @@ class Hangs(peer.Peer):
     def listen(self):
         while True:
             time.sleep(60)
-
-
-@fault('spins')
-class Spins(peer.Peer):
-    """Is busy for ever."""
-
-    def listen(self):
-        while True:
-            pass
 
 
 @fault('floods')

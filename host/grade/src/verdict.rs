@@ -440,13 +440,14 @@ fn once(
         }
     };
     outcome.stop = run(&mut stage).err();
-    outcome.seconds = stage.now().as_secs_f64();
+    let end = stage.now();
+    outcome.seconds = end.as_secs_f64();
     // First the program, so that it does not see its peers go.
     for program in &mut stage.programs {
         program.end();
     }
     if let Some(observed) = observed {
-        observed.add(&stage);
+        observed.add(&stage, end);
     }
     let offending = match &outcome.stop {
         Some(Stop::Fault(fault)) => fault.offending,

@@ -4,11 +4,11 @@ use super::prelude::*;
 
 pub(crate) const CHECK: Check = Check {
     id: "learns",
-    title: "asks members it learnt of from ELECTION and from COORDINATOR; COORDINATOR ends an election",
+    title: "asks members it learnt of from ELECTION and from COORDINATOR",
     row: "Updates members from every payload",
     points: 3.0,
     extra: None,
-    sentence: "you update your membership list with any members you didn't already know about … If you receive a COORDINATOR message, then change your state to not be election-in-progress and update your group membership list as necessary.",
+    sentence: "you update your membership list with any members you didn't already know about … If you receive a COORDINATOR message, then … update your group membership list as necessary.",
     seconds: 3,
     judge: Judge::Run(run),
 };
