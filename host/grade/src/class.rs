@@ -3,10 +3,12 @@
 use core::fmt;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::report::replace;
 use crate::template::{Template, TemplateError};
 
 /// The programs of a class.
@@ -105,13 +107,49 @@ impl Class {
     }
 
     /// The finished result of a program, if there is one of this very command.
-    pub fn finished(&self, entrant: &Entrant) -> Option<serde_json::Value> {
-        let text = fs::read_to_string(self.report(entrant)).ok()?;
-        let report: serde_json::Value = serde_json::from_str(&text).ok()?;
+    pub fn finished(&self, entrant: &Entrant) -> Option<Earlier> {
+        let path = self.report(entrant);
+        let kept = [path.clone(), path.with_extension("txt")].map(|path| {
+            let bytes = fs::read(&path).ok();
+            (path, bytes)
+        });
+        let text = kept[0].1.as_deref()?;
+        let report: serde_json::Value = serde_json::from_slice(text).ok()?;
         let same = report["command"] == serde_json::json!(entrant.command.words())
             && report["version"] == env!("CARGO_PKG_VERSION")
             && report["finished"] == true;
-        same.then_some(report)
+        same.then_some(Earlier { report, kept })
+    }
+}
+
+/// The finished result of an earlier run.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// The JSON report.
+    pub report: serde_json::Value,
+    /// Its files as they were found; `None`: not there.
+    kept: [(PathBuf, Option<Vec<u8>>); 2],
+}
+
+impl Earlier {
+    /// Writes those of its files again that are not as they were found, and returns which.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system has against it.
+    pub fn restore(&self) -> io::Result<Vec<PathBuf>> {
+        let mut restored = Vec::new();
+        for (path, kept) in &self.kept {
+            if fs::read(path).ok() == *kept {
+                continue;
+            }
+            match kept {
+                Some(bytes) => replace(path, bytes)?,
+                None => fs::remove_file(path)?,
+            }
+            restored.push(path.clone());
+        }
+        Ok(restored)
     }
 }
 

@@ -49,7 +49,7 @@ pub mod wire;
 
 pub use check::{Check, Extra};
 pub use checks::CHECKS;
-pub use class::{Class, ClassError, Entrant};
+pub use class::{Class, ClassError, Earlier, Entrant};
 pub use detect::{Detected, detect};
 pub use dialect::Choice;
 pub use grade::{Progress, UnknownCheck, grade, selected};

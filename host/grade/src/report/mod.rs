@@ -10,5 +10,6 @@ mod text;
 
 pub use content::{CheckReport, Report};
 pub use file::ReportFile;
+pub(crate) use file::replace;
 pub use form::Form;
-pub use text::{Style, progress_line, summary_line};
+pub use text::{Style, in_lines, progress_line, summary_line};
