@@ -175,6 +175,21 @@ fn the_text_report_shows_the_offending_message_and_its_bytes() {
 }
 
 #[test]
+fn titles_in_the_text_report_are_broken_into_lines_and_not_cut() {
+    let text = &reports().text;
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for id in ["join", "payload", "greatest", "log"] {
+        let check = bully_grade::CHECKS.iter().find(|check| check.id == id);
+        let title = check.expect("a check").title;
+        assert!(words(text).contains(title), "{title:?} is missing: {text}");
+    }
+    let first = text.split("\n\n").nth(1).expect("a table of checks");
+    for line in first.lines() {
+        assert!(line.chars().count() <= 96, "{line}");
+    }
+}
+
+#[test]
 fn reports_are_their_owners_and_nothing_else_is_left() {
     let folder = &reports().folder;
     for form in ["json", "junit", "tap", "gradescope"] {

@@ -65,10 +65,31 @@ fn the_list_quotes_a_sentence_for_every_check() {
         .args(["grade", "--list"])
         .stdout(std::process::Stdio::piped()));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let heading: Vec<&str> = text
+        .lines()
+        .take(1)
+        .flat_map(str::split_whitespace)
+        .collect();
+    assert_eq!(heading.join(" "), "check points time what is checked");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 96, "{line}");
+    }
+    // Each check's lines as one.
+    let of = |id: &str| {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(id));
+        let first = lines
+            .next()
+            .unwrap_or_else(|| panic!("{id} is missing: {text}"));
+        let more = lines.take_while(|line| line.starts_with(' '));
+        let words = [first]
+            .into_iter()
+            .chain(more)
+            .flat_map(str::split_whitespace);
+        words.collect::<Vec<_>>().join(" ")
+    };
     for check in bully_grade::CHECKS {
-        let line = text.lines().position(|line| line.starts_with(check.id));
-        let line = line.unwrap_or_else(|| panic!("{} is missing: {text}", check.id));
-        let sentence = text.lines().nth(line + 1).expect("a sentence");
-        assert!(sentence.contains(check.sentence), "{sentence}");
+        let all = of(&format!("{} ", check.id));
+        assert!(all.contains(check.title), "{all}");
+        assert!(all.contains(check.sentence), "{all}");
     }
 }

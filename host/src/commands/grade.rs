@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 pub(crate) use args::Args;
 use args::{ReportTo, template, unknown};
-use bully_grade::report::{Form, ReportFile, Style, progress_line, summary_line};
+use bully_grade::report::{Form, ReportFile, Style, in_lines, progress_line, summary_line};
 use bully_grade::{CHECKS, Extra, Pickle, Progress, Report, Template};
 use bully_view::{Run, Source};
 pub(crate) use keeper::{Keeper, run as keep};
@@ -197,7 +197,12 @@ fn list(args: &Args) -> Result<ExitCode, Failure> {
         .map_err(|error| template(&error))
         .and_then(|command| args.options(command))?
         .rubric;
-    let mut text = String::from("check                points  time  \n");
+    // Where titles and sentences begin.
+    const COLUMN: usize = 35;
+    let mut text = format!(
+        "{:<20} {:>6} {:>5}  what is checked\n",
+        "check", "points", "time"
+    );
     for check in &CHECKS {
         let points = rubric.checks.get(check.id).and_then(|change| change.points);
         let extra = match check.extra {
@@ -206,16 +211,18 @@ fn list(args: &Args) -> Result<ExitCode, Failure> {
             Some(Extra::Feign) => "  (--extra feign)",
         };
         let time = match check.seconds {
-            0 => "     ".to_owned(),
+            0 => String::new(),
             seconds => format!("{seconds:>3} s"),
         };
-        text.push_str(&format!(
-            "{:<20} {:>6} {time}  {}{extra}\n",
-            check.id,
-            points.unwrap_or(check.points),
-            check.title
+        let points = points.unwrap_or(check.points);
+        let first = format!("{:<20} {points:>6} {time:>5} ", check.id);
+        text.push_str(&in_lines(
+            &first,
+            COLUMN,
+            &format!("{}{extra}", check.title),
         ));
-        text.push_str(&format!("{:35}\"{}\"\n", "", check.sentence));
+        let sentence = format!("\"{}\"", check.sentence);
+        text.push_str(&in_lines(&" ".repeat(COLUMN - 1), COLUMN, &sentence));
     }
     for row in &rubric.by_hand {
         text.push_str(&format!(

@@ -46,7 +46,13 @@ pub(super) fn render(report: &Report, style: Style) -> String {
             let heading = format!("{}: {}", check.id, check.verdict.name());
             text.push_str(&format!("{}\n", style.paint(check.verdict, &heading)));
             for line in details(check).lines() {
-                text.push_str(&format!("  {line}\n"));
+                // What is to be copied, and what others wrote, stays as it is.
+                match line.split_once(": ") {
+                    Some((name @ ("The assignment" | "Expected" | "Seen" | "Note"), said)) => {
+                        text.push_str(&in_lines(&format!("  {name}:"), 4, said));
+                    }
+                    _ => text.push_str(&format!("  {line}\n")),
+                }
             }
             text.push('\n');
         }
@@ -100,14 +106,34 @@ pub fn progress_line(done: usize, all: usize, running: &[&str]) -> String {
     )
 }
 
+/// The column of the titles.
+const TITLE: usize = 38;
+
+/// The verdict, the points, the id and the title of a check.
 fn line(check: &CheckReport, style: Style) -> String {
-    let word = style.paint(check.verdict, &format!("{:<7}", check.verdict.name()));
+    let name = check.verdict.name();
     let points = format!("{}/{}", check.points, check.max);
-    let title: String = check.title.chars().take(WIDTH - 38).collect();
-    let cut = if title.len() < check.title.len() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{word} {points:>7}  {:<20} {title}{cut}\n", check.id)
+    let first = format!("{name:<7} {points:>7}  {:<20}", check.id);
+    let lines = in_lines(&first, TITLE, check.title);
+    // Colours have no width: they are put in when the lines are broken.
+    lines.replacen(name, &style.paint(check.verdict, name), 1)
+}
+
+/// `first`, a space and `text`, in lines of at most 96 letters as far as single words allow that. The
+/// second and further lines begin with `indent` spaces.
+pub fn in_lines(first: &str, indent: usize, text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = first.to_owned();
+    let mut is_begun = false;
+    for word in text.split(' ') {
+        if is_begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = " ".repeat(indent.saturating_sub(1));
+        }
+        line.push(' ');
+        line.push_str(word);
+        is_begun = true;
+    }
+    lines + &line + "\n"
 }
