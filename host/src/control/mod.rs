@@ -2,7 +2,7 @@
 //!
 //! `protocol.md` describes the lines. A thread of its own serves the clients, so that none of them is
 //! ever waited for: `server` asks the program's loop for a snapshot when there is a question, and the
-//! loop hands one over when it comes by. `address` is where that is, `client` the other end, and
+//! loop hands one over when it comes by. `socket` is what it listens at, `address` is where that is, `client` the other end, and
 //! `snapshot` what is answered.
 
 mod address;
@@ -10,6 +10,8 @@ mod client;
 #[cfg(unix)]
 mod server;
 mod snapshot;
+#[cfg(unix)]
+mod socket;
 
 pub(crate) use address::Address;
 pub(crate) use client::{Client, ClientError};
