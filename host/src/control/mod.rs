@@ -2,8 +2,8 @@
 //!
 //! `protocol.md` describes the lines. A thread of its own serves the clients, so that none of them is
 //! ever waited for: `server` asks the program's loop for a snapshot when there is a question, and the
-//! loop hands one over when it comes by. `socket` is what it listens at, `address` is where that is, `client` the other end, and
-//! `snapshot` what is answered.
+//! loop hands one over when it comes by. `socket` is what it listens at and `address` where that is,
+//! `client` is the other end, and `snapshot` what is answered.
 
 mod address;
 mod client;
