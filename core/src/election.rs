@@ -25,7 +25,7 @@ pub(crate) enum Input {
     Joined,
     /// It answered again, and its list has somebody greater than the leader who was not known.
     GreaterJoined,
-    /// It answered again, and all in its list that were not known are lesser.
+    /// It answered again, and all in its list that were not known are less than the leader.
     LesserJoined,
     /// ELECTION was received.
     Election,
@@ -96,6 +96,8 @@ struct Rules {
     asked: bool,
     /// The coordinator has answered JOIN, or there is none.
     joined: bool,
+    /// A program of another kind leads, which never asks the coordinator again (never if strict).
+    foreign: bool,
 }
 
 /// Every transition there is.
@@ -122,6 +124,8 @@ fn react(phase: Phase, input: Input, rules: Rules) -> Move {
         (_, I::GreaterJoined | I::LesserJoined) if rules.large => M::Stay,
         (P::Leading | P::Following(_) | P::Waiting, I::GreaterJoined) => M::Elect(C::GreaterJoined),
         (P::Leading, I::LesserJoined) => M::AnnounceOnceMore,
+        // A leader of another kind never asks the coordinator again: our ELECTION brings it the list.
+        (P::Following(_), I::LesserJoined) if rules.foreign => M::Elect(C::LesserJoined),
         (_, I::Joined | I::GreaterJoined | I::LesserJoined) => M::Stay,
 
         // "If you are currently in an election, that's all you do. If you aren't in an election,
@@ -236,6 +240,7 @@ impl NodeView<'_> {
             probed_lately: self.now() < state.probed_until,
             may_probe: !state.config.strict && state.config.probing,
             joined: state.membership.joined,
+            foreign: self.is_led_by_another_kind(),
         };
         match react(state.phase(), input, rules) {
             Move::Stay => {}
@@ -389,6 +394,7 @@ impl NodeView<'_> {
             self.slots.retire_probes(leader);
             self.enter(stage, Instant::NEVER);
             self.relay_news(leader);
+            self.look_later();
         }
         self.state.timers.set(Timer::Probe, probe_at);
         if !self.is_listed(leader) {

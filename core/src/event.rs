@@ -96,6 +96,8 @@ pub enum Cause {
     GreaterJoined,
     /// Somebody greater than the leader, who was gone, is there again.
     GreaterBack,
+    /// The coordinator's list has somebody whom the leader, of another kind, may not know.
+    LesserJoined,
 }
 
 impl Cause {
@@ -112,6 +114,7 @@ impl Cause {
             Self::Probed => "probed without leading",
             Self::GreaterJoined => "a greater member joined",
             Self::GreaterBack => "a greater member is back",
+            Self::LesserJoined => "a lesser member joined",
         }
     }
 }

@@ -52,13 +52,7 @@ impl NodeView<'_> {
             return true;
         }
         if self.is_due(Timer::Look) {
-            self.ask_directory_again();
-            if self.has_passed_over() {
-                // Whoever is there after all, and greater, objects.
-                self.announce();
-            }
-            self.announce_to_absent();
-            self.look_later();
+            self.look();
             return true;
         }
         let sends = !matches!(self.state.phase(), Phase::Failed | Phase::Resigned);

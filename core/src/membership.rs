@@ -3,8 +3,10 @@
 
 use crate::exchanges::State;
 use crate::net::Net;
+use crate::phase::Stage;
 use crate::roster::Member;
-use crate::time::Instant;
+use crate::table::Flag;
+use crate::time::{Instant, Span};
 use crate::timers::Timer;
 use crate::view::NodeView;
 
@@ -70,9 +72,40 @@ impl NodeView<'_> {
         self.table.passed_over(asks)
     }
 
+    /// Asks the coordinator who has come. A leader also sends its announcement to whoever may have
+    /// missed it.
+    pub(crate) fn look(&mut self) {
+        self.ask_directory_again();
+        if matches!(self.state.stage, Stage::Leading { .. }) {
+            if self.has_passed_over() {
+                // Whoever is there after all, and greater, objects.
+                self.announce();
+            }
+            self.announce_to_absent();
+        }
+        self.look_later();
+    }
+
+    /// Returns `true` if a program of another kind leads: it never asks the coordinator again. In a
+    /// large group the coordinator is asked often enough, and to the letter everybody joins once.
+    pub(crate) fn is_led_by_another_kind(&self) -> bool {
+        let asks = !self.state.config.strict && !self.state.large.on;
+        match self.state.stage {
+            Stage::Following { leader, .. } => asks && !self.table.has(leader, Flag::Ours),
+            _ => false,
+        }
+    }
+
     /// Sets when a leader next asks who has come: whoever announced itself in vain may be unknown
-    /// here, or have been passed over.
+    /// here, or have been passed over. If the leader is of another kind, its followers do.
     pub(crate) fn look_later(&mut self) {
+        self.state.timers.stop(Timer::Look);
+        if matches!(self.state.stage, Stage::Following { .. }) {
+            if self.state.config.directory.is_some() && self.is_led_by_another_kind() {
+                self.draw(Timer::Look, FOLLOWERS_LOOK_GAP);
+            }
+            return;
+        }
         let config = &self.state.config;
         let may_be_wrong = config.directory.is_some() || self.has_passed_over();
         let at = if may_be_wrong && !config.strict {
@@ -83,3 +116,8 @@ impl NodeView<'_> {
         self.state.timers.set(Timer::Look, at);
     }
 }
+
+/// How long a follower waits before it asks the coordinator who has come, if a program of another kind
+/// leads. Groups that a restarted coordinator has parted are joined within a minute, and a class of 30
+/// sends it a JOIN every second and a half.
+const FOLLOWERS_LOOK_GAP: (Span, Span) = (Span::from_millis(30_000), Span::from_millis(60_000));

@@ -83,12 +83,22 @@ impl Refusal {
 impl Table<'_> {
     /// Adds the coordinator's list of everyone who has joined. Members that were only named by others
     /// and are not in it are forgotten, as are those whose address or id somebody else has now.
-    pub(crate) fn merge_listed(&mut self, list: Roster<'_>, keep: &Keep) -> Merged {
+    /// `doubted` stays though its id is listed with other days: two copies of it may be running.
+    pub(crate) fn merge_listed(
+        &mut self,
+        list: Roster<'_>,
+        keep: &Keep,
+        doubted: Option<Pid>,
+    ) -> Merged {
         let list = list.members();
-        self.confirm(list, keep);
+        self.confirm(list, keep, doubted);
         let merged = self.merge(list, Trust::Listed, usize::MAX, keep);
         for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
-            note.set(Flag::Listed, note.has(Flag::Listed) || holds(list, member));
+            // Of a process, not of an entry: it is the same at its other address.
+            if lists(list, member.pid) {
+                note.set(Flag::Listed, true);
+                note.trust = note.trust.max(Trust::Listed);
+            }
         }
         for pair in list.windows(2) {
             // Listed at two addresses: the greater first, in whatever order they were added.
@@ -134,7 +144,7 @@ impl Table<'_> {
     }
 
     /// Trusts what the coordinator lists, and forgets what its list contradicts.
-    fn confirm(&mut self, list: &[Member], keep: &Keep) {
+    fn confirm(&mut self, list: &[Member], keep: &Keep, doubted: Option<Pid>) {
         let mut absent = false;
         for (member, note) in self.members.iter().zip(self.notes.iter_mut()) {
             if holds(list, member) {
@@ -148,9 +158,10 @@ impl Table<'_> {
         }
         let (me, before) = (self.me, self.members.len());
         self.retain(&|member, note| {
+            let aged = doubted != Some(member.pid);
             let replaced = |other: &Member| {
                 (other.pid != member.pid && other.addr == member.addr)
-                    || (other.pid.id == member.pid.id && other.pid.days != member.pid.days)
+                    || (aged && other.pid.id == member.pid.id && other.pid.days != member.pid.days)
             };
             let kept = note.trust > Trust::Named || keep.contains(&member.pid);
             // It has said itself who it is; the coordinator may not know yet.
@@ -571,6 +582,12 @@ impl Table<'_> {
         }
         self.members.push(carried.0).is_ok() && self.notes.push(carried.1).is_ok()
     }
+}
+
+/// Returns `true` if `pid` is in `list`, ascending, at any address.
+fn lists(list: &[Member], pid: Pid) -> bool {
+    let first = list.get(count_below(list, pid.first()));
+    first.is_some_and(|member| member.pid == pid)
 }
 
 /// An entry by itself, so that the table may change.

@@ -389,10 +389,14 @@ impl NodeView<'_> {
     /// The coordinator lists everybody who has ever joined: one that it has never listed is no member,
     /// whoever answers in its name, unless it says itself who it is; nor is one whose address it gives to
     /// another. In a large group the list may have been thinned on its way.
+    ///
+    /// Each is doubted once: a coordinator that was restarted, or has replaced one of two programs with
+    /// the same id, does not list a leader that lives, and the election has shown that it does.
     fn doubt_unlisted_leader(&mut self) {
         if let Stage::Following { leader, .. } = self.state.stage
             && !self.is_listed(leader)
         {
+            self.state.membership.doubted = Some(leader);
             self.table.forget(leader);
             self.probe_failed(leader, Loss::Unreachable);
         }
@@ -400,8 +404,9 @@ impl NodeView<'_> {
 
     pub(crate) fn is_listed(&self, pid: Pid) -> bool {
         let thinned = self.state.large.on || self.state.config.strict;
+        let exempt = thinned || self.state.membership.doubted == Some(pid);
         let note = self.table.note(pid);
-        note.is_some_and(|note| thinned || note.has(Flag::Listed) || note.is_itself())
+        note.is_some_and(|note| exempt || note.has(Flag::Listed) || note.is_itself())
     }
 
     /// Nobody has answered for `pid`.

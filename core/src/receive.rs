@@ -168,7 +168,8 @@ impl NodeView<'_> {
     /// Adds the coordinator's list. Returns the greatest that was new.
     pub(crate) fn merge_listed(&mut self, list: Roster<'_>) -> Option<Pid> {
         let keep = self.keep(None);
-        let merged = self.table.merge_listed(list, &keep);
+        let doubted = self.state.membership.doubted;
+        let merged = self.table.merge_listed(list, &keep, doubted);
         self.merged(merged)
     }
 

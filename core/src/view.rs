@@ -70,6 +70,8 @@ pub(crate) struct Membership {
     pub(crate) last_join: Instant,
     /// The pause after a JOIN that failed.
     pub(crate) retry_pause: Span,
+    /// The leader last given up because the coordinator did not list it. Announced again, it stays.
+    pub(crate) doubted: Option<Pid>,
 }
 
 /// How a leader looks for greater members.
@@ -171,6 +173,7 @@ impl NodeState {
                 joined: false,
                 last_join: Instant::ZERO,
                 retry_pause: config.join_again.0,
+                doubted: None,
             },
             search: Search {
                 cursor: TOP,

@@ -53,8 +53,10 @@ fn a_quiet_group_sends_probes_and_its_leader_now_and_then_a_join() {
         (after.election, after.coordinator),
         (before.election, before.coordinator)
     );
-    // The leader asks every ten seconds who has come.
-    assert_eq!(after.join - before.join, 6);
+    // The leader asks every ten seconds who has come; each of nine followers once or twice, as nobody
+    // here says of which kind it is.
+    let joins = after.join - before.join;
+    assert!((6 + 9..=6 + 18).contains(&joins), "{joins}");
     let probes = after.probe - before.probe;
     assert_eq!(after.ok - before.ok, probes);
     // Nine followers, 1.75 s apart on average: 309 of them, give or take.

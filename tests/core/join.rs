@@ -184,7 +184,9 @@ fn joins_in_a_minute(config: Config, others: [u32; 2]) -> usize {
 
 #[test]
 fn everybody_asks_once_more_who_has_come_and_a_leader_every_ten_seconds() {
-    assert_eq!(joins_in_a_minute(config(5), [3, 9]), 2);
+    // The leader is a program of another kind: its follower asks once in 30 to 60 s.
+    let joins = joins_in_a_minute(config(5), [3, 9]);
+    assert!((2 + 1..=2 + 2).contains(&joins), "{joins}");
     assert_eq!(joins_in_a_minute(config(9), [3, 5]), 2 + 6);
 }
 

@@ -6,6 +6,7 @@ use bully_tests::people::{DIRECTORY, at, config, member, members, pid, strict};
 use bully_tests::script::{Habit, Lab, follower};
 
 mod moved; // 9: nodes come back on another port
+mod unlisted; // whom the coordinator does not list
 mod who_leads; // 6: COORDINATOR has no sender
 
 /// 1: answer at once; wait for OKs at most 1 s, and announce within 1.5 s.

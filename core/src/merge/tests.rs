@@ -47,7 +47,7 @@ impl<const N: usize> Storage<N> {
     fn listed(&mut self, members: &[Member]) -> Merged {
         let keep = self.keep;
         let list = Roster::new(members).expect("ascending");
-        self.table().merge_listed(list, &keep)
+        self.table().merge_listed(list, &keep, None)
     }
 
     fn named(&mut self, members: &[Member]) -> Merged {
