@@ -179,8 +179,12 @@ impl Exchanged {
     fn not_a_message(&mut self, beginning: &[u8], why: &str) -> Outcome {
         let http = is_http(beginning);
         let asked = self.due == Some(Due::Members);
-        let words = asked.then(|| message::raw_text(beginning).to_string());
-        if asked && !http {
+        let text = http || is_text(beginning);
+        let words = asked.then(|| match text {
+            true => message::raw_text(beginning).to_string(),
+            false => format!("what is no lab message ({why})"),
+        });
+        if asked && text && !http {
             // A coordinator that cannot read us says so without pickling it.
             return Outcome {
                 words,
@@ -205,6 +209,13 @@ impl Exchanged {
             ..Outcome::new(report)
         }
     }
+}
+
+/// Returns `true` if this may have been written for people: no control characters, and no pickle's
+/// first byte.
+fn is_text(beginning: &[u8]) -> bool {
+    let printable = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    beginning.first() != Some(&0x80) && beginning.iter().all(printable)
 }
 
 /// What an answer is about.
@@ -237,4 +248,34 @@ fn is_http(beginning: &[u8]) -> bool {
         b"HTTP/",
     ];
     words.iter().any(|word| beginning.starts_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a JOIN comes to that is answered with these bytes, and what a person is told of it.
+    fn joining(answer: &[u8]) -> (bool, Option<String>) {
+        let mut exchanged = Exchanged::new(1, Some(Due::Members));
+        let outcome = exchanged.not_a_message(answer, "opcode 0x01 is not allowed");
+        let refused = matches!(outcome.report, Report::Refused);
+        let malformed = matches!(outcome.report, Report::Gone(Gone::Malformed));
+        assert!(refused != malformed);
+        (refused, outcome.words)
+    }
+
+    /// They were shown as the coordinator's own words, and the node ended for good.
+    #[test]
+    fn bytes_that_are_no_text_do_not_refuse_a_member() {
+        let no_message = "what is no lab message (opcode 0x01 is not allowed)";
+        for answer in [&b"\x80\x04abc"[..], b"a\x01b", b"\x00"] {
+            assert_eq!(joining(answer), (false, Some(no_message.to_owned())));
+        }
+        let words = "Only local nodes, please";
+        for answer in ["Only local nodes, please", "Only local nodes, please\r\n"] {
+            assert_eq!(joining(answer.as_bytes()), (true, Some(words.to_owned())));
+        }
+        assert!(joining("Ung\u{fc}ltig".as_bytes()).0);
+        assert!(!joining(b"HTTP/1.1 400 Bad Request\r\n\r\n").0);
+    }
 }
