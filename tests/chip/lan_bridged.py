@@ -205,6 +205,7 @@ def is_flooded(group):
 def loses_leader(group):
     """The leader is killed, a chip follows the next; then it is the next itself, and leads."""
     for pid, host, next_leader in (CHIP_LEAST, 103, PEERS[-2]), (CHIP_MIDDLE, 104, None):
+        restart(group)
         with group.chip(pid, host) as chip:
             agree(PEERS[-1], chip, *group.peers)
             everybody = [chip, *group.peers[:-1]]
@@ -225,7 +226,6 @@ def loses_leader(group):
             what = 'leads' if next_leader == pid else 'follows the next'
             check(took < LEADS_WITHIN, f'the chip {what} {took:.3f} s after the first refused PROBE')
             group.seen(f'the leader was killed: the chip {what} {took * 1000:.0f} ms after the first refused PROBE')
-        restart(group)
 
 
 def first_refused(members, since):
@@ -240,7 +240,11 @@ def first_refused(members, since):
 
 
 def restart(group):
-    """The peers that were killed are there again."""
+    """The peers that were killed are there again, one after the other and after any election."""
+    if not any(peer.killed for peer in group.peers):
+        return
+    left = [at for at, peer in enumerate(group.peers) if not peer.killed]
+    settle(PEERS[left[-1]], *(group.peers[at] for at in left))
     for at, peer in enumerate(group.peers):
         if peer.killed:
             group.peers[at] = group.start(group.peer(at))
