@@ -1,4 +1,4 @@
-//! The checksum of frames and of recordings.
+//! The checksum of frames.
 
 /// CRC-32/ISO-HDLC, the one of Ethernet and zip, four bits at a time.
 #[derive(Clone, Copy, Debug)]

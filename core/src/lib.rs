@@ -18,7 +18,7 @@ mod announcement;
 #[cfg(feature = "checked")]
 mod checked;
 mod config;
-#[cfg(any(feature = "postcard", feature = "record"))]
+#[cfg(feature = "postcard")]
 mod crc;
 mod directory;
 mod election;

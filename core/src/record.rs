@@ -1,10 +1,10 @@
 #![doc = include_str!("record.md")]
 
+mod bytes;
 mod digest;
 mod format;
 mod image;
 mod inspect;
-mod list;
 pub mod op;
 mod recorder;
 mod ring;
@@ -12,8 +12,8 @@ mod sink;
 mod stream;
 
 pub use digest::Digest;
-pub use format::{BLOCK_MAX, GONE, MAGIC, MARK_EACH, NOBODY, REFUSALS, VERSION, checksum};
-pub use image::{Recordable, image_checksum};
+pub use format::{GONE, MAGIC, MARK_EACH, NOBODY, REFUSALS, VERSION};
+pub use image::{Recordable, image_digest};
 pub use inspect::{Inspect, Inspected};
 pub use recorder::Recorder;
 pub use ring::Ring;

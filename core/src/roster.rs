@@ -152,6 +152,15 @@ impl<'a> Roster<'a> {
         }
     }
 
+    /// A list of one member.
+    #[cfg(feature = "record")]
+    pub(crate) const fn of_one(member: &'a Member) -> Self {
+        Self {
+            members: core::slice::from_ref(member),
+            ..Self::EMPTY
+        }
+    }
+
     /// The same list as part of a table that is at `revision`.
     ///
     /// For whoever lends lists of a table of their own to a [`Net`](crate::Net): see

@@ -1,58 +1,43 @@
 //! Recordings that are longer than the memory or the file for them.
 
-use bully::record::{Recordable, Recorder, Ring};
-use bully::{Config, Counters, Event, Instant, Net, Phase, Pid, Roster, State};
-use bully_record::{
-    AnyRecordable, Ended, FileSink, Problem, Recording, Replay, SharedBytes, node, recorded,
-};
+use bully::record::{Digest, Ring, Sink};
+use bully::{Config, Full};
+use bully_record::{Ended, FileSink, Problem, Recording, Replay, recorded};
 use bully_sim::{AnyNode, Scenario, exchanges, run_built};
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
-use bully::record::Sink as _;
+/// Two banks of memory that can be looked at when the run is over.
+#[derive(Clone)]
+struct Banks(Rc<RefCell<Ring<'static>>>);
 
-/// A node that is recorded in two banks of memory.
-struct InMemory {
-    node: Box<dyn AnyRecordable>,
-    recorder: Recorder<Ring<'static>, 64>,
-    /// What is in the banks, the older one first, when it ends.
-    banks: SharedBytes,
-}
+impl Banks {
+    fn new(size: usize) -> Self {
+        Self(Rc::new(RefCell::new(Ring::new(vec![0; size].leak()))))
+    }
 
-impl Drop for InMemory {
-    fn drop(&mut self) {
-        self.recorder.finish(&*self.node);
-        for bank in self.recorder.sink().banks() {
-            self.banks.put(bank).expect("there is room");
-        }
+    /// What is in them, the older one first.
+    fn bytes(&self) -> Vec<u8> {
+        self.0.borrow().banks().concat()
     }
 }
 
-impl AnyNode for InMemory {
-    fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
-        self.recorder.poll(&mut *self.node, now, net)
+impl Sink for Banks {
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        self.0.borrow_mut().put(byte)
     }
-    fn resign(&mut self) {
-        self.recorder.resign(&mut *self.node);
+    fn summed(&self, sum: Digest) -> Digest {
+        self.0.borrow().summed(sum)
     }
-    fn poll_at(&self) -> Option<Instant> {
-        Recordable::poll_at(&*self.node)
+    fn commit(&mut self) {
+        self.0.borrow_mut().commit();
     }
-    fn leader(&self) -> Option<Pid> {
-        self.node.leader()
+    fn is_nearly_full(&self) -> bool {
+        self.0.borrow().is_nearly_full()
     }
-    fn phase(&self) -> Phase {
-        self.node.phase()
-    }
-    fn state(&self) -> State {
-        self.node.state()
-    }
-    fn roster(&self) -> Roster<'_> {
-        self.node.roster()
-    }
-    fn counters(&self) -> Counters {
-        self.node.counters()
+    fn next_bank(&mut self) -> bool {
+        self.0.borrow_mut().next_bank()
     }
 }
 
@@ -76,24 +61,18 @@ fn repeated(recording: Recording) -> Result<Ended, Problem> {
 #[test]
 fn memory_for_a_part_of_a_run_holds_the_last_of_it_and_that_is_repeated() {
     for size in [4_096, 8_192, 20_000] {
-        let all: Rc<RefCell<Vec<SharedBytes>>> = Rc::default();
+        let all: RefCell<Vec<Banks>> = RefCell::default();
         let build = |scenario: &Scenario, capacity: usize, config: Config| {
-            let banks = SharedBytes::default();
+            let banks = Banks::new(size);
             all.borrow_mut().push(banks.clone());
-            let memory = Box::leak(vec![0; size].into_boxed_slice());
-            let node = node(capacity, exchanges(scenario, capacity), config)?;
-            let recorder = Recorder::new(Ring::new(memory), 0);
-            Some(Box::new(InMemory {
-                node,
-                recorder,
-                banks,
-            }) as Box<dyn AnyNode>)
+            let node = recorded(capacity, exchanges(scenario, capacity), config, banks, 0)?;
+            Some(node as Box<dyn AnyNode>)
         };
         let scenario = long();
         let whole: Vec<_> = crate::groups::recordings(&scenario);
         run_built(&scenario, &|_, _| 0, None, &build).expect("no breach");
         for (banks, whole) in all.borrow().iter().zip(whole) {
-            let bytes = banks.take();
+            let bytes = banks.bytes();
             assert!(bytes.len() <= size && bytes.len() < whole.len());
             let recording = Recording::read(&bytes).expect("it is one");
             assert_eq!(recording.banks.len(), 2);

@@ -39,7 +39,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("it writes text")
 }
 
-/// Members that lose their leader, and what the simulator reports of them.
+/// Members that lose their leader, and the simulator's trace of them.
 fn recorded(name: &str) -> (Directory, Vec<String>) {
     let directory = Directory::new(name);
     let at = directory.0.to_str().expect("its name is text").to_owned();

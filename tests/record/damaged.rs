@@ -35,7 +35,7 @@ fn no_byte_can_be_flipped_unnoticed() {
             let mut bytes = sound.clone();
             bytes[at] ^= flipped;
             let outcome = repeated(&bytes);
-            // The checksums find all of it: nothing wrong ever reaches the node.
+            // The checksums find all of it: the node never has wrong input.
             let diverged = matches!(outcome, Err(Some(Problem::Diverged(_))));
             assert!(outcome.is_err() && !diverged, "byte {at}: {outcome:?}");
         }

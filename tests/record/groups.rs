@@ -25,10 +25,10 @@ pub(crate) fn recordings(scenario: &Scenario) -> Vec<Vec<u8>> {
     all.iter().map(SharedBytes::take).collect()
 }
 
-/// How many seeds are drawn: a few for every run of the tests, as many as BULLY_RECORDED_SEEDS says for a sweep.
+/// How many seeds are drawn: a few for every run of the tests, as many as asked for in a sweep.
 fn seeds() -> u64 {
-    let value = std::env::var("BULLY_RECORDED_SEEDS").ok();
-    value.and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
+    let asked = std::env::var("BULLY_RECORDED_SEEDS").ok();
+    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
 }
 
 #[test]

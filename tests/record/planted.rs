@@ -1,11 +1,8 @@
-//! A core with a bug, with the recorded input of a sound one: the record is named.
+//! A core with a bug, given the input of a sound one: the record is named.
 
 use bully::record::{Inspect, Inspected, Recordable};
-use bully::{
-    Addr, Counters, Event, Exchange, Full, Incoming, Instant, Net, Phase, Pid, Reply, Request,
-    Roster, State,
-};
-use bully_record::{AnyRecordable, Problem, Recording, Replay, restored};
+use bully::{Addr, Event, Exchange, Full, Incoming, Instant, Net, Reply, Request, Roster};
+use bully_record::{AnyRecordable, Problem, Recording, Replay, reads_of, restored};
 use bully_sim::{AnyNode, Crash, Scenario, Who};
 use core::time::Duration;
 
@@ -123,32 +120,15 @@ impl AnyNode for Planted {
     fn resign(&mut self) {
         AnyNode::resign(&mut *self.node);
     }
-    fn poll_at(&self) -> Option<Instant> {
-        AnyNode::poll_at(&*self.node)
-    }
-    fn leader(&self) -> Option<Pid> {
-        self.node.leader()
-    }
-    fn phase(&self) -> Phase {
-        self.node.phase()
-    }
-    fn state(&self) -> State {
-        self.node.state()
-    }
-    fn roster(&self) -> Roster<'_> {
-        self.node.roster()
-    }
-    fn counters(&self) -> Counters {
-        self.node.counters()
-    }
+    reads_of!(node);
 }
 
 impl Recordable for Planted {
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event> {
         self.poll(now, net)
     }
-    fn poll_at(&self) -> Option<Instant> {
-        AnyNode::poll_at(&*self.node)
+    fn idle(&self) -> (Instant, Instant) {
+        self.node.idle()
     }
     fn resign(&mut self) {
         AnyNode::resign(&mut *self.node);

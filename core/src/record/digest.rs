@@ -1,9 +1,8 @@
-//! One number for all that a node has done.
+//! One number for many: of all that a node has done, and of the bytes of a recording.
 
-use postcard::ser_flavors::Flavor;
 use serde::Serialize as _;
 
-use super::format::REFUSALS;
+use super::bytes::Bytes;
 use crate::event::Event;
 use crate::net::{Exchange, Reply, Request};
 use crate::roster::{Addr, Member, Pid, Roster};
@@ -11,8 +10,8 @@ use crate::roster::{Addr, Member, Pid, Roster};
 /// The digest of a node's outputs: what it opened, answered, closed and reported, in that
 /// order and in which poll.
 ///
-/// A list that is part of a table counts by its revision, its length and its greatest entry, a
-/// composed one by its entries: the table itself is compared where a bank begins and ends.
+/// A list that is part of a table counts by its revision and its length, a composed one by its entries:
+/// the table itself is compared where a bank begins and ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(u32);
 
@@ -34,34 +33,32 @@ impl Digest {
 
     /// The node opens an exchange.
     pub fn open(&mut self, to: Addr, request: Request<'_>) {
-        self.addr(to);
-        match request {
+        let (kind, list) = match request {
             Request::Join(member) => {
-                self.add(OPEN_JOIN);
                 self.member(member);
+                (OPEN_JOIN, Roster::EMPTY)
             }
-            Request::Election(list) => self.list(OPEN_ELECTION, list),
-            Request::Coordinator(list) => self.list(OPEN_COORDINATOR, list),
-            Request::Probe(list) => self.list(OPEN_PROBE, list),
-        }
+            Request::Election(list) => (OPEN_ELECTION, list),
+            Request::Coordinator(list) => (OPEN_COORDINATOR, list),
+            Request::Probe(list) => (OPEN_PROBE, list),
+        };
+        self.addr(to);
+        self.list(kind, list);
     }
 
     /// The node answers.
     pub fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
+        let (kind, list) = match reply {
+            Reply::Ok(list) => (REPLY_OK, list),
+            Reply::Members(list) => (REPLY_MEMBERS, list),
+            Reply::Refused(refusal) => (REPLY_REFUSED + refusal as u32, Roster::EMPTY),
+        };
         self.add(on.0);
-        match reply {
-            Reply::Ok(list) => self.list(REPLY_OK, list),
-            Reply::Members(list) => self.list(REPLY_MEMBERS, list),
-            Reply::Refused(refusal) => {
-                let all = REFUSALS;
-                let place = all.iter().position(|other| *other == refusal);
-                self.add(REPLY_REFUSED + place.unwrap_or(all.len()) as u32);
-            }
-        }
+        self.list(kind, list);
     }
 
     /// The node closes an exchange.
-    pub fn close(&mut self, exchange: Exchange) {
+    pub const fn close(&mut self, exchange: Exchange) {
         self.add(exchange.0);
         self.add(CLOSE);
     }
@@ -73,31 +70,21 @@ impl Digest {
 
     /// The node reports `event`.
     pub fn event(&mut self, event: &Event) {
-        let mut bytes = postcard::Serializer {
-            output: Bytes(self),
-        };
-        // Adding cannot fail.
-        let _ = event.serialize(&mut bytes);
+        let mut add = |byte: u8| self.add(byte.into());
+        let Ok(()) = event.serialize(&mut Bytes(&mut add));
         self.add(EVENT);
     }
 
     /// A recorded poll is over.
-    pub fn polled(&mut self) {
+    pub const fn polled(&mut self) {
         self.add(POLLED);
     }
 
     fn list(&mut self, kind: u32, list: Roster<'_>) {
         self.add(kind + 16 * list.len() as u32);
-        match (list.revision(), list.members()) {
-            (Some(revision), [.., last]) => {
-                self.add(revision);
-                self.pid(last.pid);
-            }
-            (_, members) => {
-                for member in members {
-                    self.member(*member);
-                }
-            }
+        match list.revision() {
+            Some(revision) => self.add(revision),
+            None => list.members().iter().for_each(|one| self.member(*one)),
         }
         if let Some(origin) = list.origin() {
             self.pid(origin.pid);
@@ -110,17 +97,29 @@ impl Digest {
         self.addr(member.addr);
     }
 
-    fn addr(&mut self, addr: Addr) {
+    const fn addr(&mut self, addr: Addr) {
         self.add(addr.0 as u32);
         self.add((addr.0 >> 32) as u32);
     }
 
-    fn pid(&mut self, pid: Pid) {
+    const fn pid(&mut self, pid: Pid) {
         self.add(pid.days);
         self.add(pid.id);
     }
 
-    const fn add(&mut self, word: u32) {
+    /// Adds bytes, four at a time.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.add(u32::from_le_bytes(*word));
+        }
+        for byte in rest {
+            self.add((*byte).into());
+        }
+    }
+
+    /// Adds a number. Whatever differs in one of them differs in the end: each step can be undone.
+    pub const fn add(&mut self, word: u32) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(FACTOR);
     }
 }
@@ -140,20 +139,4 @@ const LISTENING: u32 = 9;
 /// 10 is a listener that opens.
 const POLLED: u32 = 11;
 /// And the number of the refusal.
-const REPLY_REFUSED: u32 = 0x100;
-
-/// Bytes that are added one by one.
-struct Bytes<'a>(&'a mut Digest);
-
-impl Flavor for Bytes<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.add(byte.into());
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
+const REPLY_REFUSED: u32 = 0x1_0000;

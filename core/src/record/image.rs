@@ -1,9 +1,9 @@
 //! A node as bytes: what a bank of a recording begins with.
 
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::crc::Crc;
+use super::bytes::Bytes;
+use super::digest::Digest;
 use crate::event::Event;
 use crate::net::Net;
 use crate::node::Node;
@@ -14,8 +14,8 @@ pub trait Recordable {
     /// See [`Node::poll`].
     fn poll(&mut self, now: Instant, net: &mut dyn Net) -> Option<Event>;
 
-    /// See [`Node::poll_at`].
-    fn poll_at(&self) -> Option<Instant>;
+    /// The latest time it was given, and until when a poll without input changes nothing but that.
+    fn idle(&self) -> (Instant, Instant);
 
     /// See [`Node::resign`].
     fn resign(&mut self);
@@ -23,7 +23,7 @@ pub trait Recordable {
     /// How many members and how many exchanges it has slots for.
     fn capacities(&self) -> (usize, usize);
 
-    /// Writes all that the node is, byte by byte. [`Node::from_image`] reads it.
+    /// Writes all that the node is, byte by byte, as postcard does. [`Node::from_image`] reads it.
     fn image(&self, put: &mut dyn FnMut(u8));
 }
 
@@ -32,8 +32,14 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Recordable for Node<MEMBERS, 
         Self::poll(self, now, net)
     }
 
-    fn poll_at(&self) -> Option<Instant> {
-        Self::poll_at(self)
+    fn idle(&self) -> (Instant, Instant) {
+        let (.., state) = self.parts();
+        let until = match state.set_back_to {
+            None => self.poll_at().unwrap_or(Instant::NEVER),
+            // The next time says whether the clock was set back.
+            Some(_) => Instant::ZERO,
+        };
+        (state.now, until)
     }
 
     fn resign(&mut self) {
@@ -45,42 +51,24 @@ impl<const MEMBERS: usize, const EXCHANGES: usize> Recordable for Node<MEMBERS, 
     }
 
     fn image(&self, put: &mut dyn FnMut(u8)) {
-        let mut bytes = postcard::Serializer { output: Bytes(put) };
-        // Nothing in it can fail.
-        let _ = self.serialize(&mut bytes);
+        let Ok(()) = self.serialize(&mut Bytes(put));
     }
 }
 
 impl<const MEMBERS: usize, const EXCHANGES: usize> Node<MEMBERS, EXCHANGES> {
-    /// The node whose [image](Recordable::image) these bytes are; `None` if they are none, or that
-    /// of a node of other capacities.
-    pub fn from_image(bytes: &[u8]) -> Option<Self> {
-        let (node, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
-        (rest.is_empty() && node.is_sound()).then_some(node)
+    /// The node with whose [image](Recordable::image) `bytes` begin, and what follows it; `None` if it
+    /// is none, or that of a node of other capacities.
+    pub fn from_image(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let read = postcard::take_from_bytes::<Self>(bytes).ok();
+        read.filter(|(node, _)| node.is_sound())
     }
 }
 
-/// The checksum of a node's [image](Recordable::image), as [`op::END`](super::op::END) has it.
-pub fn image_checksum(node: &dyn Recordable) -> u32 {
-    let mut crc = Crc::new();
-    node.image(&mut |byte| crc.add(byte));
-    crc.value()
-}
-
-/// Bytes that are handed on one by one.
-struct Bytes<'a>(&'a mut dyn FnMut(u8));
-
-impl Flavor for Bytes<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        (self.0)(byte);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
+/// The digest of a node's [image](Recordable::image), as [`op::END`](super::op::END) has it.
+pub fn image_digest(node: &dyn Recordable) -> Digest {
+    let mut digest = Digest::new();
+    node.image(&mut |byte| digest.add(byte.into()));
+    digest
 }
 
 /// One more than the time, so that a timer that is not set is a single byte.

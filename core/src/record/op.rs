@@ -5,7 +5,7 @@ pub const POLL: u8 = 0x80;
 
 /// Nothing: a poll in which nothing else was recorded.
 pub const NOTHING: u8 = 0x00;
-/// A poll begins at an earlier time than the one before it: by how much follows.
+/// The poll that begins is earlier than the last recorded one: by how much follows.
 pub const BACK: u8 = 0x01;
 /// [`Net::open`](crate::Net::open) returned this exchange; a byte of the digest.
 pub const OPENED: u8 = 0x02;
@@ -15,15 +15,15 @@ pub const FULL: u8 = 0x03;
 pub const NONE: u8 = 0x04;
 /// [`Node::resign`](crate::Node::resign) was called.
 pub const RESIGNED: u8 = 0x05;
-/// The list of the messages that follow, in full.
+/// The list of the messages that follow, as its difference from the one before.
 pub const LIST: u8 = 0x06;
-/// The list of the messages that follow, as its differences from the one before.
-pub const CHANGED: u8 = 0x07;
-/// The digest of all outputs so far.
+/// The digest of all outputs so far in this bank.
 pub const MARK: u8 = 0x08;
-/// The end of this bank: why, and the checksum of the node's image.
+/// The checksum of all bytes of this bank before it.
+pub const SUM: u8 = 0x07;
+/// The end of this bank: why, and if the recording was ended the digest of the node's image.
 pub const END: u8 = 0x09;
-/// What the node was not told, for a log: see [`Recorder::note`](super::Recorder::note).
+/// No input of the node, but for a log: see [`Recorder::note`](super::Recorder::note).
 pub const NOTE: u8 = 0x0a;
 
 /// An exchange was accepted.

@@ -1,17 +1,18 @@
-//! What a node is told, and when, written down as it happens.
+//! The input of a node, and when it came, written down as it happens.
 
 use heapless::{Vec, VecView};
 
 use super::digest::Digest;
-use super::format::{GONE, MAGIC, MARK_EACH, NOBODY, REFUSALS, VERSION};
-use super::image::{Recordable, image_checksum};
+use super::format::{MAGIC, MARK_EACH, NOBODY, VERSION};
+use super::image::{Recordable, image_digest};
+use super::op;
 use super::sink::Sink;
 use super::stream::Stream;
-use super::{list, op};
 use crate::event::Event;
 use crate::net::{Exchange, Full, Incoming, Net, Reply, Request};
 use crate::node::SET_BACK;
 use crate::roster::{Addr, Member, Roster};
+use crate::table::count_below;
 use crate::time::Instant;
 
 /// Records the run of one node into `S`, so that it can be repeated: see [the format](super).
@@ -56,9 +57,9 @@ struct Log<S> {
     out: Stream<S>,
     /// Unix time at the node's origin, in microseconds.
     origin: u64,
-    /// How many banks have begun.
+    /// How many banks have been started.
     banks: u32,
-    /// The last one that has begun goes on.
+    /// The last one that was started goes on.
     open: bool,
     /// There is no bank to go on in.
     ended: bool,
@@ -67,22 +68,19 @@ struct Log<S> {
     /// The time of the last recorded poll, and of the last poll.
     recorded_at: Instant,
     polled_at: Instant,
-    /// A poll has begun of which nothing is written.
+    /// Of the poll under way nothing is written.
     unwritten: bool,
-    /// This poll is written whatever happens in it; and the next one.
-    counts: bool,
-    next_counts: bool,
-    /// The node has done something in this poll that is in the digest only.
-    acted: bool,
     /// `recv` has returned `None` since the last record of this poll.
     nothing_received: bool,
-    /// The last poll was at an earlier time than the one before.
-    was_back: bool,
-    /// Until then a poll without input changes nothing. `None`: to be asked.
-    idle_until: Option<Instant>,
+    /// The latest time that the node was given.
+    latest: Instant,
+    /// Until then a poll without input changes nothing but that.
+    idle_until: Instant,
     digest: Digest,
     /// Polls recorded since the last mark.
     unmarked: u8,
+    /// As many of the records are before the last checksum.
+    summed: u32,
 }
 
 impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
@@ -102,44 +100,49 @@ impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
                 recorded_at: Instant::ZERO,
                 polled_at: Instant::ZERO,
                 unwritten: false,
-                counts: false,
-                next_counts: false,
-                acted: false,
                 nothing_received: false,
-                was_back: false,
-                idle_until: None,
+                latest: Instant::ZERO,
+                idle_until: Instant::ZERO,
                 digest: Digest::new(),
                 unmarked: 0,
+                summed: 0,
             },
             known: Vec::new(),
         }
     }
 
-    /// Polls the node, and records what it is told.
+    /// Polls the node, and records its input.
     pub fn poll(
         &mut self,
         node: &mut dyn Recordable,
         now: Instant,
         net: &mut dyn Net,
     ) -> Option<Event> {
-        self.begin(node, now);
-        let mut watched = Watched {
+        if self.log.out.must_end {
+            self.next_bank(node, now);
+            if !self.log.open {
+                return node.poll(now, net);
+            }
+        }
+        self.log.begin(now);
+        let mut recording = Recording {
             net,
             log: &mut self.log,
             known: self.known.as_mut_view(),
         };
-        let event = node.poll(now, &mut watched);
-        self.log.polled(event.as_ref());
+        let event = node.poll(now, &mut recording);
+        self.log.end_poll(node, event.as_ref());
         event
     }
 
     /// Has the node leave the group, see [`Node::resign`](crate::Node::resign), and records it.
     pub fn resign(&mut self, node: &mut dyn Recordable) {
-        self.begin(node, self.log.polled_at);
-        self.log.unwritten = false;
-        self.log.write_idle_poll();
-        self.log.next_counts = true;
-        self.log.record(op::RESIGNED);
+        let log = &mut self.log;
+        if log.open {
+            log.write_skipped();
+            log.record(op::RESIGNED);
+            log.idle_until = Instant::ZERO;
+        }
         node.resign();
     }
 
@@ -153,25 +156,26 @@ impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
         }
     }
 
-    fn begin(&mut self, node: &dyn Recordable, now: Instant) {
-        let log = &mut self.log;
-        if log.open && (log.out.broken || log.out.sink.is_nearly_full()) {
-            log.end(node, op::CONTINUED);
-        }
-        if !log.open && !log.ended {
-            log.start(node, now);
+    /// Ends the bank under way, if there is one, and begins the next.
+    #[inline(never)]
+    fn next_bank(&mut self, node: &dyn Recordable, now: Instant) {
+        self.log.end(node, op::CONTINUED);
+        if !self.log.ended {
             self.known.clear();
+            self.log.start(node, now);
         }
-        self.log.begin(node, now);
     }
 
-    /// Hands what is recorded to the sink, which otherwise gets a block at a time.
+    /// Adds a checksum to what is recorded, which otherwise has one after each 64 polls: only as far
+    /// as one can it be read.
     pub fn flush(&mut self) {
-        self.log.out.flush();
+        if self.log.open && self.log.summed != self.log.records {
+            self.log.sum();
+        }
     }
 
-    /// Ends this bank: writes the time of the last poll and the checksum of the node, so that a
-    /// replay can tell whether it has come to the same. Another poll goes on in the next bank.
+    /// Ends this bank: writes the time of the last poll and the digest of the node's image, so that a
+    /// replay can see whether it has come to the same. Another poll goes on in the next bank.
     pub fn finish(&mut self, node: &dyn Recordable) {
         self.log.end(node, op::FINISHED);
     }
@@ -209,39 +213,41 @@ impl<S: Sink, const LIST: usize> Recorder<S, LIST> {
 impl<S: Sink> Log<S> {
     /// Begins a bank: its header and the image of the node.
     fn start(&mut self, node: &dyn Recordable, now: Instant) {
-        if self.banks > 0 && !self.out.sink.next_bank() {
+        if self.banks == 0 {
+            self.polled_at = now;
+        } else if !self.out.sink.next_bank() {
             self.ended = true;
             return;
         }
-        if self.banks == 0 {
-            self.polled_at = now;
-        }
         self.open = true;
         self.recorded_at = self.polled_at;
-        self.counts = false;
-        self.idle_until = None;
+        self.unwritten = false;
+        (self.latest, self.idle_until) = node.idle();
         self.digest = Digest::new();
         self.unmarked = 0;
-        let [a, b, c] = MAGIC;
         let out = &mut self.out;
-        out.begin(&[a, b, c, VERSION]);
+        out.begin();
+        out.bytes(&MAGIC);
+        out.byte(VERSION);
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        out.number(version.len() as u64);
+        out.byte(version.len() as u8);
         out.bytes(version);
         let (members, exchanges) = node.capacities();
-        out.number(members as u64);
-        out.number(exchanges as u64);
-        out.number(self.banks.into());
-        out.number(self.records.into());
-        out.number(self.origin);
-        out.number(self.recorded_at.as_micros());
-        let mut length = 0;
-        node.image(&mut |_| length += 1);
-        out.number(length);
+        for number in [
+            members as u64,
+            exchanges as u64,
+            self.banks.into(),
+            self.records.into(),
+            self.origin,
+            self.recorded_at.as_micros(),
+        ] {
+            out.number(number);
+        }
         node.image(&mut |byte| out.byte(byte));
+        out.sum();
         self.banks = self.banks.wrapping_add(1);
         // A bank that cannot take the image is none.
-        self.ended = self.out.broken;
+        self.ended = out.broken;
     }
 
     /// Ends the bank under way.
@@ -249,17 +255,35 @@ impl<S: Sink> Log<S> {
         if !self.open {
             return;
         }
-        self.write_idle_poll();
+        self.open = false;
+        self.out.must_end = true;
+        self.write_skipped();
+        self.mark();
         self.record(op::END);
         self.out.byte(why);
-        self.out.bytes(&self.digest.value().to_le_bytes());
-        self.out.bytes(&image_checksum(node).to_le_bytes());
-        self.out.flush();
-        self.open = false;
+        if why == op::FINISHED {
+            self.out.digest(image_digest(node));
+        }
+        self.sum();
     }
 
-    /// The last poll was not written, as nothing came of it; but the time of the node is that of it.
-    fn write_idle_poll(&mut self) {
+    /// The digest of all outputs.
+    fn mark(&mut self) {
+        self.unmarked = 0;
+        self.record(op::MARK);
+        self.out.digest(self.digest);
+        self.sum();
+    }
+
+    /// A checksum.
+    fn sum(&mut self) {
+        self.record(op::SUM);
+        self.summed = self.records;
+        self.out.sum();
+    }
+
+    /// Records the last poll, if it was not recorded since it changed nothing but the time.
+    fn write_skipped(&mut self) {
         if self.polled_at != self.recorded_at {
             self.unwritten = true;
             self.record(op::NOTHING);
@@ -268,110 +292,154 @@ impl<S: Sink> Log<S> {
     }
 
     /// A poll begins.
-    fn begin(&mut self, node: &dyn Recordable, now: Instant) {
-        if !self.open {
-            return;
-        }
-        self.acted = false;
-        self.nothing_received = false;
-        // A node takes a clock that goes back by no more than that for one that stands still.
-        let stands = now < self.polled_at && now + SET_BACK >= self.polled_at && !self.was_back;
-        let now = if stands { self.polled_at } else { now };
-        let back = now < self.polled_at;
-        self.was_back = back;
-        let idle_until = self
-            .idle_until
-            .unwrap_or_else(|| node.poll_at().unwrap_or(Instant::NEVER));
-        self.idle_until = Some(idle_until);
-        self.counts = back || core::mem::take(&mut self.next_counts) || now >= idle_until;
-        if back {
-            self.write_idle_poll();
-            let by = self.polled_at.as_micros() - now.as_micros();
-            self.record(op::BACK);
-            self.out.number(by);
-            self.recorded_at = now;
-            self.next_counts = true;
+    fn begin(&mut self, now: Instant) {
+        let now = match self.latest {
+            // To the node the clock stands still.
+            latest if now < latest && now + SET_BACK >= latest => latest,
+            _ => now,
+        };
+        if now < self.polled_at {
+            self.write_skipped();
         }
         self.polled_at = now;
-        self.unwritten = !back;
+        self.unwritten = true;
+        self.nothing_received = false;
     }
 
     /// A poll is over.
-    fn polled(&mut self, event: Option<&Event>) {
-        if !self.open {
+    fn end_poll(&mut self, node: &dyn Recordable, event: Option<&Event>) {
+        let now = self.polled_at;
+        let idle = self.latest <= now && now < self.idle_until;
+        if idle && self.unwritten && event.is_none() {
+            self.unwritten = false;
+            self.latest = now;
             return;
         }
+        self.write();
+        (self.latest, self.idle_until) = node.idle();
         if let Some(event) = event {
             self.digest.event(event);
-            self.next_counts = true;
+            // The next poll goes on where this one stopped.
+            self.idle_until = Instant::ZERO;
         }
-        let idle = self.unwritten && !self.acted && event.is_none() && !self.counts;
-        if idle {
-            self.unwritten = false;
-            return;
+        self.digest.polled();
+        self.unmarked += 1;
+        if self.unmarked >= MARK_EACH {
+            self.mark();
         }
+        if self.out.sink.is_nearly_full() {
+            self.out.must_end = true;
+        }
+    }
+
+    /// Records that there is a poll, unless something was recorded of it.
+    fn write(&mut self) {
         if self.unwritten {
             self.record(op::NOTHING);
-        }
-        self.idle_until = None;
-        self.digest.polled();
-        if self.unmarked >= MARK_EACH {
-            self.unmarked = 0;
-            self.record(op::MARK);
-            self.out.bytes(&self.digest.value().to_le_bytes());
         }
     }
 
     /// Begins a record.
     fn record(&mut self, op: u8) {
-        self.records = self.records.wrapping_add(1);
         self.nothing_received = false;
+        self.records = self.records.wrapping_add(1);
         if self.unwritten {
-            self.unwritten = false;
-            self.out.byte(op | op::POLL);
-            let since = self.polled_at.as_micros() - self.recorded_at.as_micros();
-            self.out.number(since);
-            self.recorded_at = self.polled_at;
-            self.unmarked = self.unmarked.saturating_add(1);
+            self.record_poll(op);
         } else {
             self.out.byte(op);
         }
     }
 
-    /// Begins a record of something received.
-    fn received(&mut self, op: u8, exchange: Exchange) {
-        if self.nothing_received {
-            self.record(op::NONE);
+    /// Begins the first record of a poll.
+    // `#[inline(never)]`: most records are not the first.
+    #[inline(never)]
+    fn record_poll(&mut self, op: u8) {
+        self.unwritten = false;
+        if self.polled_at < self.recorded_at {
+            self.out.byte(op::BACK);
+            let by = self.recorded_at.as_micros() - self.polled_at.as_micros();
+            self.out.number(by);
+            self.records = self.records.wrapping_add(1);
+            self.recorded_at = self.polled_at;
         }
-        self.record(op);
-        self.out.number(exchange.0.into());
+        self.out.byte(op | op::POLL);
+        let since = self.polled_at.as_micros() - self.recorded_at.as_micros();
+        self.out.number(since);
+        self.recorded_at = self.polled_at;
     }
 
-    /// What was received is a message that can have a list.
-    fn message(
+    /// Records something received.
+    fn received(
         &mut self,
-        op: u8,
         exchange: Exchange,
-        list: Roster<'_>,
+        incoming: &Incoming<'_>,
         known: &mut VecView<Member>,
     ) {
         if self.nothing_received {
             self.record(op::NONE);
         }
+        let mut list = Roster::EMPTY;
+        let mut flags = 0;
+        let op = match incoming {
+            Incoming::Accepted => op::ACCEPTED,
+            Incoming::Sent => op::SENT,
+            Incoming::Done => op::DONE,
+            Incoming::Gone(gone) => op::GONE + *gone as u8,
+            Incoming::Request(request) => match request {
+                Request::Join(member) => {
+                    list = Roster::of_one(member);
+                    op::JOIN
+                }
+                Request::Election(members) => {
+                    list = *members;
+                    op::ELECTION
+                }
+                Request::Coordinator(members) => {
+                    list = *members;
+                    op::COORDINATOR
+                }
+                Request::Probe(members) => {
+                    list = *members;
+                    op::PROBE
+                }
+            },
+            Incoming::Reply(Reply::Ok(members)) => {
+                list = *members;
+                op::OK
+            }
+            Incoming::Reply(Reply::Members(members)) => {
+                list = *members;
+                op::MEMBERS
+            }
+            Incoming::Reply(Reply::Refused(why)) => {
+                flags = *why as u8;
+                op::REFUSED
+            }
+            Incoming::Unfit(why) => {
+                flags = *why as u8;
+                op::UNFIT
+            }
+        };
         if !list.is_empty() {
-            list::write(self, known, list);
+            flags = op::HAS_LIST;
+            self.list(list.members(), known);
         }
         self.record(op);
         self.out.number(exchange.0.into());
-        let flags = if list.is_empty() { 0 } else { op::HAS_LIST };
+        if op < op::JOIN {
+            return;
+        }
         let Some(origin) = list.origin() else {
             return self.out.byte(flags);
         };
-        let flags = flags
-            | op::HAS_ORIGIN
-            | if origin.large { op::LARGE } else { 0 }
-            | if origin.leads { op::LEADS } else { 0 };
-        let place = known.partition_point(|member| member.pid < origin.pid);
+        flags |= op::HAS_ORIGIN;
+        if origin.large {
+            flags |= op::LARGE;
+        }
+        if origin.leads {
+            flags |= op::LEADS;
+        }
+        let place = count_below(known, origin.pid.first());
         if known.get(place).map(|member| member.pid) == Some(origin.pid) {
             self.out.byte(flags);
             self.out.number(place as u64);
@@ -382,108 +450,80 @@ impl<S: Sink> Log<S> {
         }
     }
 
-    fn incoming(
-        &mut self,
-        exchange: Exchange,
-        incoming: Incoming<'_>,
-        known: &mut VecView<Member>,
-    ) {
-        let mut message = |op, list| self.message(op, exchange, list, known);
-        match incoming {
-            Incoming::Accepted => self.received(op::ACCEPTED, exchange),
-            Incoming::Sent => self.received(op::SENT, exchange),
-            Incoming::Done => self.received(op::DONE, exchange),
-            Incoming::Gone(gone) => self.received(op::GONE + place(&GONE, gone), exchange),
-            Incoming::Request(Request::Join(member)) => {
-                self.received(op::JOIN, exchange);
-                self.out.member(NOBODY, member);
-            }
-            Incoming::Request(Request::Election(list)) => message(op::ELECTION, list),
-            Incoming::Request(Request::Coordinator(list)) => message(op::COORDINATOR, list),
-            Incoming::Request(Request::Probe(list)) => message(op::PROBE, list),
-            Incoming::Reply(Reply::Ok(list)) => message(op::OK, list),
-            Incoming::Reply(Reply::Members(list)) => message(op::MEMBERS, list),
-            Incoming::Reply(Reply::Refused(why)) => {
-                self.received(op::REFUSED, exchange);
-                self.out.byte(place(&REFUSALS, why));
-            }
-            Incoming::Unfit(why) => {
-                self.received(op::UNFIT, exchange);
-                self.out.byte(place(&REFUSALS, why));
-            }
+    /// Records a list unless it is the one that was recorded last, `known`, which becomes this one.
+    fn list(&mut self, members: &[Member], known: &mut VecView<Member>) {
+        let same = |(a, b): &(&Member, &Member)| a == b;
+        let before = known.iter().zip(members).take_while(same).count();
+        let old = known.get(before..).unwrap_or(&[]);
+        let new = members.get(before..).unwrap_or(&[]);
+        if old.is_empty() && new.is_empty() {
+            return;
         }
+        let both = old.iter().rev().zip(new.iter().rev());
+        let after = both.take_while(same).count();
+        let added = new.get(..new.len() - after).unwrap_or(&[]);
+        self.record(op::LIST);
+        self.out.number(before as u64);
+        self.out.number(after as u64);
+        self.out.number(added.len() as u64);
+        let mut last = known.get(before.wrapping_sub(1)).copied().unwrap_or(NOBODY);
+        for member in added {
+            self.out.member(last, *member);
+            last = *member;
+        }
+        known.clear();
+        // One that is too long is written in full each time.
+        let _ = known.extend_from_slice(members);
     }
 }
 
-impl<S: Sink> list::Out for Log<S> {
-    fn record(&mut self, op: u8) {
-        Self::record(self, op);
-    }
-
-    fn number(&mut self, number: u64) {
-        self.out.number(number);
-    }
-
-    fn member(&mut self, last: Member, member: Member) {
-        self.out.member(last, member);
-    }
-}
-
-/// A network that is watched.
-struct Watched<'a, S> {
+/// A network whose news are recorded.
+struct Recording<'a, S> {
     net: &'a mut dyn Net,
     log: &'a mut Log<S>,
     known: &'a mut VecView<Member>,
 }
 
-impl<S: Sink> Net for Watched<'_, S> {
+impl<S: Sink> Net for Recording<'_, S> {
     fn open(&mut self, to: Addr, request: Request<'_>) -> Result<Exchange, Full> {
         let opened = self.net.open(to, request);
         let log = &mut *self.log;
-        if log.open {
-            log.digest.open(to, request);
-            log.record(if opened.is_ok() { op::OPENED } else { op::FULL });
-            if let Ok(exchange) = opened {
+        log.digest.open(to, request);
+        match opened {
+            Ok(exchange) => {
+                log.record(op::OPENED);
                 log.out.number(exchange.0.into());
             }
-            log.out.byte(log.digest.check());
+            Err(Full) => log.record(op::FULL),
         }
+        log.out.byte(log.digest.check());
         opened
     }
 
     fn recv(&mut self) -> Option<(Exchange, Incoming<'_>)> {
-        let log = &mut *self.log;
-        let Some((exchange, incoming)) = self.net.recv() else {
-            log.nothing_received = true;
-            return None;
-        };
-        if log.open {
-            log.incoming(exchange, incoming, self.known);
+        let received = self.net.recv();
+        match &received {
+            Some((exchange, incoming)) => self.log.received(*exchange, incoming, self.known),
+            None => self.log.nothing_received = true,
         }
-        Some((exchange, incoming))
+        received
     }
 
     fn reply(&mut self, on: Exchange, reply: Reply<'_>) {
-        self.log.acted = true;
+        self.log.write();
         self.log.digest.reply(on, reply);
         self.net.reply(on, reply);
     }
 
     fn close(&mut self, exchange: Exchange) {
-        self.log.acted = true;
+        self.log.write();
         self.log.digest.close(exchange);
         self.net.close(exchange);
     }
 
     fn set_listening(&mut self, on: bool) {
-        self.log.acted = true;
+        self.log.write();
         self.log.digest.set_listening(on);
         self.net.set_listening(on);
     }
-}
-
-fn place<T: PartialEq>(all: &[T], one: T) -> u8 {
-    let at = all.iter().position(|other| *other == one);
-    // Every one is there, and they are few.
-    at.map_or(u8::MAX, |at| at as u8)
 }

@@ -1,6 +1,6 @@
 //! A recording in memory: the last of it.
 
-use super::format::BLOCK_MAX;
+use super::digest::Digest;
 use super::sink::Sink;
 use crate::net::Full;
 
@@ -11,10 +11,16 @@ use crate::net::Full;
 /// bank should hold several times that.
 #[derive(Debug)]
 pub struct Ring<'m> {
-    memory: [&'m mut [u8]; 2],
-    len: [usize; 2],
-    /// The second one is written.
-    second: bool,
+    present: Bank<'m>,
+    before: Bank<'m>,
+}
+
+#[derive(Debug, Default)]
+struct Bank<'m> {
+    memory: &'m mut [u8],
+    /// Bytes written, and how many of them can be read.
+    len: usize,
+    committed: usize,
 }
 
 impl<'m> Ring<'m> {
@@ -22,70 +28,69 @@ impl<'m> Ring<'m> {
     pub fn new(memory: &'m mut [u8]) -> Self {
         let half = memory.len() / 2;
         let (first, second) = memory.split_at_mut_checked(half).unwrap_or_default();
+        let bank = |memory| Bank {
+            memory,
+            len: 0,
+            committed: 0,
+        };
         Self {
-            memory: [first, second],
-            len: [0; 2],
-            second: false,
+            present: bank(first),
+            before: bank(second),
         }
+    }
+
+    /// Drops all that is recorded, for another [`Recorder`](super::Recorder).
+    pub const fn clear(&mut self) {
+        self.present.clear();
+        self.before.clear();
     }
 
     /// What is recorded: the older bank and the younger one. One after the other they are a
     /// recording. What the recorder has not [flushed](super::Recorder::flush) is not in them.
     pub fn banks(&self) -> [&[u8]; 2] {
-        let [first, second] = &self.memory;
-        let [in_first, in_second] = self.len;
-        let first = first.get(..in_first).unwrap_or(&[]);
-        let second = second.get(..in_second).unwrap_or(&[]);
-        if self.second {
-            [first, second]
-        } else {
-            [second, first]
-        }
+        [&self.before, &self.present].map(|bank| bank.memory.get(..bank.committed).unwrap_or(&[]))
     }
+}
 
-    /// The bank that is written, and how much of it is.
-    fn present(&mut self) -> (&mut [u8], &mut usize) {
-        let [first, second] = &mut self.memory;
-        let [in_first, in_second] = &mut self.len;
-        if self.second {
-            (second, in_second)
-        } else {
-            (first, in_first)
-        }
+impl Bank<'_> {
+    const fn clear(&mut self) {
+        self.len = 0;
+        self.committed = 0;
     }
 }
 
 impl Sink for Ring<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        let (memory, len) = self.present();
-        let place = memory
-            .get_mut(*len..)
-            .and_then(|left| left.get_mut(..bytes.len()));
-        for (place, byte) in place.ok_or(Full)?.iter_mut().zip(bytes) {
-            *place = *byte;
-        }
-        *len += bytes.len();
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        let Bank { memory, len, .. } = &mut self.present;
+        *memory.get_mut(*len).ok_or(Full)? = byte;
+        *len += 1;
         Ok(())
     }
 
+    fn summed(&self, mut sum: Digest) -> Digest {
+        let Bank {
+            memory,
+            len,
+            committed,
+        } = &self.present;
+        sum.bytes(memory.get(*committed..*len).unwrap_or(&[]));
+        sum
+    }
+
+    fn commit(&mut self) {
+        self.present.committed = self.present.len;
+    }
+
     fn is_nearly_full(&self) -> bool {
-        let [first, second] = &self.memory;
-        let [in_first, in_second] = self.len;
-        let (size, used) = if self.second {
-            (second.len(), in_second)
-        } else {
-            (first.len(), in_first)
-        };
-        // The block that is not written yet, and one more for a long poll.
-        size - used < LEFT_MIN
+        self.present.memory.len() - self.present.len < LEFT_MIN
     }
 
     fn next_bank(&mut self) -> bool {
-        self.second = !self.second;
-        *self.present().1 = 0;
+        core::mem::swap(&mut self.present, &mut self.before);
+        self.present.clear();
         true
     }
 }
 
-/// Where a bank is nearly full: two blocks are left.
-const LEFT_MIN: usize = 2 * (BLOCK_MAX + 5);
+/// Where a bank is nearly full: a long poll of a chip still fits.
+const LEFT_MIN: usize = 512;

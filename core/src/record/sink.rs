@@ -1,16 +1,25 @@
 //! Where the bytes go.
 
+use super::digest::Digest;
 use crate::net::Full;
 
 /// Where a recording goes.
 pub trait Sink {
-    /// Adds `bytes` to the present bank, whole or not at all.
+    /// Adds `byte` to the present bank.
     ///
     /// # Errors
     ///
-    /// [`Full`] if they do not fit, or cannot be written; nothing was added then, and the recorder
-    /// goes on in the next bank.
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full>;
+    /// [`Full`] if it does not fit, or cannot be written; nothing was added then, nor will be
+    /// until the next bank, in which the recorder goes on.
+    fn put(&mut self, byte: u8) -> Result<(), Full>;
+
+    /// Returns `sum` with the [bytes](Digest::bytes) that were put since the last
+    /// [`commit`](Self::commit), or since this bank began.
+    fn summed(&self, sum: Digest) -> Digest;
+
+    /// The bytes that were put so far can be read by themselves; those since the call before could not,
+    /// and are of no use if the bank ends without another call.
+    fn commit(&mut self);
 
     /// Returns `true` if the next bank should begin, since there is little left of this one.
     fn is_nearly_full(&self) -> bool {
@@ -25,8 +34,16 @@ pub trait Sink {
 }
 
 impl<S: Sink + ?Sized> Sink for &mut S {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        (**self).put(bytes)
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        (**self).put(byte)
+    }
+
+    fn summed(&self, sum: Digest) -> Digest {
+        (**self).summed(sum)
+    }
+
+    fn commit(&mut self) {
+        (**self).commit();
     }
 
     fn is_nearly_full(&self) -> bool {

@@ -1,50 +1,47 @@
-//! A stream of bytes in blocks with checksums.
+//! A stream of bytes with a checksum now and then.
 
-use super::format::{BLOCK_MAX, checksum};
+use super::digest::Digest;
 use super::sink::Sink;
 use crate::roster::Member;
 
-/// What is written: numbers as varints, gathered into blocks.
+/// What is written: numbers as varints.
 #[derive(Debug)]
 pub(super) struct Stream<S> {
     pub(super) sink: S,
-    /// The length, what there is of the block, and at last its checksum.
-    block: [u8; 1 + BLOCK_MAX + 4],
-    len: usize,
-    /// How many blocks of this bank are written.
-    number: u32,
-    /// A block did not fit: nothing more is written into this bank.
+    /// Over all bytes of this bank up to the last checksum.
+    sum: Digest,
+    /// A byte did not fit: nothing more is written into this bank.
     pub(super) broken: bool,
+    /// It is time for the next bank.
+    pub(super) must_end: bool,
 }
 
 impl<S: Sink> Stream<S> {
     pub(super) const fn new(sink: S) -> Self {
         Self {
             sink,
-            block: [0; 1 + BLOCK_MAX + 4],
-            len: 0,
-            number: 0,
+            sum: Digest::new(),
             broken: false,
+            must_end: true,
         }
     }
 
     /// Begins a bank.
-    pub(super) fn begin(&mut self, head: &[u8]) {
-        self.len = 0;
-        self.number = 0;
-        self.broken = self.sink.put(head).is_err();
+    pub(super) fn begin(&mut self) {
+        self.sum = Digest::new();
+        self.broken = false;
+        self.must_end = false;
     }
 
     pub(super) fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.block.get_mut(1 + self.len) {
-            *place = byte;
-            self.len += 1;
-        }
-        if self.len == BLOCK_MAX {
-            self.flush();
+        if self.sink.put(byte).is_err() {
+            self.broken = true;
+            self.must_end = true;
         }
     }
 
+    // `#[inline(never)]`: nearly every record has one.
+    #[inline(never)]
     pub(super) fn number(&mut self, number: u64) {
         let mut rest = number;
         while rest >= 128 {
@@ -60,38 +57,28 @@ impl<S: Sink> Stream<S> {
         }
     }
 
+    pub(super) fn digest(&mut self, digest: Digest) {
+        self.bytes(&digest.value().to_le_bytes());
+    }
+
+    /// The checksum of all there is.
+    pub(super) fn sum(&mut self) {
+        self.sum = self.sink.summed(self.sum);
+        self.digest(self.sum);
+        if !self.broken {
+            self.sum.add(self.sum.value());
+            self.sink.commit();
+        }
+    }
+
     /// How far `member` is from `last`: days, id and address, all wrapping around.
     pub(super) fn member(&mut self, last: Member, member: Member) {
         self.number(member.pid.days.wrapping_sub(last.pid.days).into());
-        let id = member.pid.id.wrapping_sub(last.pid.id).cast_signed();
-        self.signed(id.into());
+        self.signed(member.pid.id.wrapping_sub(last.pid.id).cast_signed().into());
         self.signed(member.addr.0.wrapping_sub(last.addr.0).cast_signed());
     }
 
     fn signed(&mut self, number: i64) {
         self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
-    }
-
-    /// Writes what there is as a block.
-    pub(super) fn flush(&mut self) {
-        if self.len == 0 {
-            return;
-        }
-        let end = 1 + self.len;
-        if let Some(length) = self.block.first_mut() {
-            *length = self.len as u8;
-        }
-        let crc = checksum(self.number, self.block.get(1..end).unwrap_or(&[]));
-        if let Some(place) = self.block.get_mut(end..end + 4) {
-            for (place, byte) in place.iter_mut().zip(crc.to_le_bytes()) {
-                *place = byte;
-            }
-        }
-        let block = self.block.get(..end + 4).unwrap_or(&[]);
-        if !self.broken && self.sink.put(block).is_err() {
-            self.broken = true;
-        }
-        self.number = self.number.wrapping_add(1);
-        self.len = 0;
     }
 }

@@ -1,6 +1,6 @@
 //! The records of a bank, one by one.
 
-use bully::record::{GONE, NOBODY, REFUSALS, op};
+use bully::record::{Digest, GONE, NOBODY, REFUSALS, op};
 use bully::{Addr, Exchange, Gone, Instant, Member, Origin, Pid, Refusal};
 
 /// Why there is no further record.
@@ -23,6 +23,10 @@ impl<'a> Numbers<'a> {
 
     pub(crate) const fn left(&self) -> usize {
         self.0.len()
+    }
+
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8, Unread> {
@@ -62,7 +66,7 @@ impl<'a> Numbers<'a> {
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    fn word(&mut self) -> Result<u32, Unread> {
+    pub(crate) fn word(&mut self) -> Result<u32, Unread> {
         let bytes = self.bytes(4)?.try_into().map_err(|_| Unread::Malformed)?;
         Ok(u32::from_le_bytes(bytes))
     }
@@ -77,6 +81,35 @@ impl<'a> Numbers<'a> {
             addr,
         })
     }
+}
+
+/// The bytes of a checksum.
+pub(crate) const SUM_BYTES: usize = 4;
+
+/// How many of `bytes`, with which the records of a bank begin, are as they were written: up to the last
+/// checksum that is right. `sum` is that of what stands before them.
+pub(crate) fn sound(bytes: &[u8], mut sum: Digest) -> usize {
+    let mut from = Numbers::new(bytes);
+    let (mut sound, mut list) = (0, Vec::new());
+    while let Ok(op) = from.byte() {
+        if op & op::POLL != 0 && from.number().is_err() {
+            break;
+        }
+        match record(op & !op::POLL, &mut from, &mut list) {
+            Ok(Read::Sum(expected)) => {
+                let end = bytes.len() - from.left();
+                sum.bytes(bytes.get(sound..end - SUM_BYTES).unwrap_or(&[]));
+                if sum.value() != expected {
+                    break;
+                }
+                sum.add(expected);
+                sound = end;
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    sound
 }
 
 /// A record.
@@ -99,8 +132,8 @@ pub(crate) enum What {
     Mark(u32),
     End {
         why: u8,
-        digest: u32,
-        image: u32,
+        /// The digest of the node's image, if the recording was ended.
+        image: Option<u32>,
     },
     Note(Vec<u8>),
     Received(Exchange, Received),
@@ -142,7 +175,7 @@ pub(crate) struct Cursor {
     list: Vec<Member>,
     /// What was looked at and not taken.
     next: Option<Entry>,
-    /// The first record of a poll is read in two steps: that it begins, and then what it is.
+    /// The first record of a poll is read as two: that the poll begins, and then what it is.
     second: Option<u8>,
 }
 
@@ -217,7 +250,7 @@ impl Cursor {
             self.list = list;
             self.at = self.bytes.len() - from.left();
             match what? {
-                Read::Nothing => {}
+                Read::Nothing | Read::Sum(_) => {}
                 Read::Back(by) => {
                     let now = self
                         .now
@@ -225,7 +258,6 @@ impl Cursor {
                         .checked_sub(by)
                         .ok_or(Unread::Malformed)?;
                     self.now = Instant::from_micros(now);
-                    return Ok(Some(self.entry(What::Poll(self.now))));
                 }
                 Read::What(what) => return Ok(Some(self.entry(what))),
             }
@@ -243,6 +275,8 @@ impl Cursor {
 enum Read {
     /// Nothing that a node notices.
     Nothing,
+    /// A checksum.
+    Sum(u32),
     Back(u64),
     What(What),
 }
@@ -251,13 +285,8 @@ fn record(op: u8, from: &mut Numbers<'_>, list: &mut Vec<Member>) -> Result<Read
     let what = match op {
         op::NOTHING => return Ok(Read::Nothing),
         op::BACK => return Ok(Read::Back(from.number()?)),
+        op::SUM => return Ok(Read::Sum(from.word()?)),
         op::LIST => {
-            let count = from.size()?;
-            list.clear();
-            append(from, list, NOBODY, count)?;
-            return is_list(list);
-        }
-        op::CHANGED => {
             *list = changed(from, list)?;
             return is_list(list);
         }
@@ -266,11 +295,11 @@ fn record(op: u8, from: &mut Numbers<'_>, list: &mut Vec<Member>) -> Result<Read
         op::NONE => What::None,
         op::RESIGNED => What::Resigned,
         op::MARK => What::Mark(from.word()?),
-        op::END => What::End {
-            why: from.byte()?,
-            digest: from.word()?,
-            image: from.word()?,
-        },
+        op::END => {
+            let why = from.byte()?;
+            let image = (why == op::FINISHED).then(|| from.word()).transpose()?;
+            What::End { why, image }
+        }
         op::NOTE => {
             let length = from.size()?;
             What::Note(from.bytes(length)?.to_vec())
@@ -288,7 +317,11 @@ fn received(op: u8, from: &mut Numbers<'_>, list: &[Member]) -> Result<Received,
         op::ACCEPTED => Received::Accepted,
         op::SENT => Received::Sent,
         op::DONE => Received::Done,
-        op::JOIN => Received::Join(from.member(NOBODY)?),
+        op::JOIN => {
+            let carried = carried(from, list)?;
+            let only = list.first().filter(|_| carried.list);
+            Received::Join(*only.ok_or(Unread::Malformed)?)
+        }
         op::ELECTION => Received::Election(carried(from, list)?),
         op::COORDINATOR => Received::Coordinator(carried(from, list)?),
         op::PROBE => Received::Probe(carried(from, list)?),
@@ -328,32 +361,17 @@ fn carried(from: &mut Numbers<'_>, list: &[Member]) -> Result<Carried, Unread> {
 }
 
 fn changed(from: &mut Numbers<'_>, old: &[Member]) -> Result<Vec<Member>, Unread> {
-    let mut list = Vec::with_capacity(old.len());
-    let mut old = old;
-    loop {
-        let (kept, skipped, added) = (from.size()?, from.size()?, from.size()?);
-        let (keep, rest) = old.split_at_checked(kept).ok_or(Unread::Malformed)?;
-        list.extend_from_slice(keep);
-        old = rest.get(skipped..).ok_or(Unread::Malformed)?;
-        let last = list.last().copied().unwrap_or(NOBODY);
-        append(from, &mut list, last, added)?;
-        if (skipped, added) == (0, 0) {
-            return Ok(list);
-        }
-    }
-}
-
-fn append(
-    from: &mut Numbers<'_>,
-    list: &mut Vec<Member>,
-    mut last: Member,
-    count: usize,
-) -> Result<(), Unread> {
-    for _ in 0..count {
+    let (before, after, added) = (from.size()?, from.size()?, from.size()?);
+    let (before, rest) = old.split_at_checked(before).ok_or(Unread::Malformed)?;
+    let skipped = rest.len().checked_sub(after).ok_or(Unread::Malformed)?;
+    let mut list = before.to_vec();
+    let mut last = before.last().copied().unwrap_or(NOBODY);
+    for _ in 0..added {
         last = from.member(last)?;
         list.push(last);
     }
-    Ok(())
+    list.extend_from_slice(rest.get(skipped..).unwrap_or(&[]));
+    Ok(list)
 }
 
 fn is_list(list: &[Member]) -> Result<Read, Unread> {

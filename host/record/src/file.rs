@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bully::Full;
-use bully::record::Sink;
+use bully::record::{Digest, Sink};
 
 /// A recording in a file. When the file has grown to half of what is allowed it becomes `FILE.old`,
 /// in place of an earlier one, and a new file continues it: each can be repeated by itself.
@@ -14,8 +14,12 @@ use bully::record::Sink;
 pub struct FileSink {
     path: PathBuf,
     file: File,
+    /// What is not in the file yet.
+    buffer: Vec<u8>,
+    /// How much of the file there will be with it.
     len: u64,
     len_max: u64,
+    failed: bool,
     /// Why nothing can be written any more.
     error: Arc<Mutex<Option<io::Error>>>,
 }
@@ -36,8 +40,10 @@ impl FileSink {
         let sink = Self {
             path: path.to_owned(),
             file: File::create(path)?,
+            buffer: Vec::new(),
             len: 0,
             len_max,
+            failed: false,
             error: Arc::default(),
         };
         match std::fs::remove_file(sink.old()) {
@@ -51,7 +57,8 @@ impl FileSink {
         Arc::clone(&self.error)
     }
 
-    fn fail(&self, error: io::Error) {
+    fn fail(&mut self, error: io::Error) {
+        self.failed = true;
         let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert(error);
     }
@@ -66,19 +73,32 @@ impl FileSink {
     fn rotate(&mut self) -> io::Result<()> {
         std::fs::rename(&self.path, self.old())?;
         self.file = File::create(&self.path)?;
+        self.buffer.clear();
         self.len = 0;
         Ok(())
     }
 }
 
 impl Sink for FileSink {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.file.write_all(bytes).map_err(|error| {
-            self.fail(error);
-            Full
-        })?;
-        self.len += bytes.len() as u64;
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        if self.failed {
+            return Err(Full);
+        }
+        self.buffer.push(byte);
+        self.len += 1;
         Ok(())
+    }
+
+    fn summed(&self, mut sum: Digest) -> Digest {
+        sum.bytes(&self.buffer);
+        sum
+    }
+
+    fn commit(&mut self) {
+        match self.file.write_all(&self.buffer) {
+            Ok(()) => self.buffer.clear(),
+            Err(error) => self.fail(error),
+        }
     }
 
     fn is_nearly_full(&self) -> bool {
@@ -86,8 +106,7 @@ impl Sink for FileSink {
     }
 
     fn next_bank(&mut self) -> bool {
-        let failed = self.error.lock().is_ok_and(|error| error.is_some());
-        if failed {
+        if self.failed {
             return false;
         }
         self.rotate().map_err(|error| self.fail(error)).is_ok()
@@ -96,7 +115,11 @@ impl Sink for FileSink {
 
 /// A recording in memory that somebody else can look at.
 #[derive(Clone, Debug, Default)]
-pub struct SharedBytes(Arc<Mutex<Vec<u8>>>);
+pub struct SharedBytes {
+    all: Arc<Mutex<Vec<u8>>>,
+    /// What is not there yet.
+    buffer: Vec<u8>,
+}
 
 impl SharedBytes {
     /// What is recorded so far.
@@ -105,13 +128,23 @@ impl SharedBytes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for SharedBytes {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.lock().extend_from_slice(bytes);
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        self.buffer.push(byte);
         Ok(())
+    }
+
+    fn summed(&self, mut sum: Digest) -> Digest {
+        sum.bytes(&self.buffer);
+        sum
+    }
+
+    fn commit(&mut self) {
+        self.lock().extend_from_slice(&self.buffer);
+        self.buffer.clear();
     }
 }

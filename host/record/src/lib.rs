@@ -10,6 +10,9 @@ mod recorded;
 mod replay;
 mod words;
 
+#[doc(hidden)]
+pub use {bully, bully_sim}; // for `reads_of!`
+
 pub use file::{FileSink, SharedBytes};
 pub use node::{AnyRecordable, node, restored};
 pub use player::{Divergence, Observer};

@@ -18,7 +18,23 @@ pub fn node(members: usize, exchanges: usize, config: Config) -> Option<Box<dyn 
 /// The node whose image these bytes are; `None` if this program has none of that size, or they are
 /// no image of one.
 pub fn restored(members: usize, exchanges: usize, image: &[u8]) -> Option<Box<dyn AnyRecordable>> {
-    made(members, exchanges, &Image(image))
+    let from = Image {
+        bytes: image,
+        alone: true,
+    };
+    made(members, exchanges, &from)
+}
+
+/// The image of a node with which these bytes begin; `None` if they do not begin with one.
+pub(crate) fn image_of(members: usize, exchanges: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+    let from = Image {
+        bytes,
+        alone: false,
+    };
+    let node = made(members, exchanges, &from)?;
+    let mut image = Vec::new();
+    node.image(&mut |byte| image.push(byte));
+    bytes.starts_with(&image).then_some(image)
 }
 
 /// Returns `true` if this program has nodes of that size.
@@ -67,14 +83,19 @@ impl Source for New {
     }
 }
 
-struct Image<'a>(&'a [u8]);
+/// The image of a node.
+struct Image<'a> {
+    bytes: &'a [u8],
+    /// Nothing may follow it.
+    alone: bool,
+}
 
 impl Source for Image<'_> {
     // `#[inline(never)]`: a node is made on the stack, and so one size at a time.
     #[inline(never)]
     fn make<const MEMBERS: usize, const EXCHANGES: usize>(&self) -> Made {
-        let node = Node::<MEMBERS, EXCHANGES>::from_image(self.0)?;
-        Some(Box::new(node))
+        let (node, rest) = Node::<MEMBERS, EXCHANGES>::from_image(self.bytes)?;
+        (rest.is_empty() || !self.alone).then(|| Box::new(node) as _)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A network whose input is what a recording has.
+//! A network that gives a node the input of a recording.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use bully::{Addr, Exchange, Full, Incoming, Instant, Net, Reply, Request, Roster
 use crate::cursor::{Carried, Cursor, Entry, Received, Unread, What};
 use crate::words;
 
-/// Who observes the input of a node and what it does, as it is repeated.
+/// Takes a node's input and output as it is repeated.
 pub trait Observer {
     /// A bank begins, the first or one that continues the one before.
     fn bank(&mut self) {}
@@ -24,7 +24,7 @@ pub trait Observer {
     fn closed(&mut self, _exchange: Exchange) {}
     /// The node opened or closed its listener.
     fn listening(&mut self, _on: bool) {}
-    /// A note follows the last input: see [`Recorder::note`](bully::record::Recorder::note).
+    /// A note follows what came last: see [`Recorder::note`](bully::record::Recorder::note).
     fn noted(&mut self, _note: &[u8]) {}
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Divergence {
 
 impl core::error::Error for Divergence {}
 
-/// Why there is no more input for a node.
+/// Why there is no more input.
 #[derive(Clone, Debug)]
 pub(crate) enum Stopped {
     Diverged(Divergence),
@@ -80,7 +80,7 @@ pub(crate) struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// The next record; `None` if there is none, or there is no more input.
+    /// The next record; `None` if there is none, or no more input is given.
     fn peek(&mut self) -> Option<Entry> {
         self.pass_notes();
         if self.stopped.is_some() {
@@ -217,7 +217,7 @@ impl Net for Player<'_> {
     }
 }
 
-/// The input of the node; `None` never, as lists are ascending when they are read.
+/// The node's input; `None` never, as lists are ascending when they are read.
 fn incoming(received: Received, list: &[bully::Member]) -> Option<Incoming<'_>> {
     let carried = |carried: Carried| {
         let members = if carried.list { list } else { &[] };

@@ -1,13 +1,14 @@
-//! Recordings as they lie in files: banks, blocks and checksums.
+//! Recordings as they lie in files: banks and checksums.
 
 use core::fmt;
 
 use bully::Instant;
-use bully::record::{MAGIC, VERSION};
+use bully::record::{Digest, MAGIC, VERSION};
 
-use crate::cursor::{Numbers, Unread};
+use crate::cursor::{Numbers, SUM_BYTES, Unread, sound};
+use crate::node::{exists, image_of};
 
-/// The input of a node, in one bank or in several that continue each other.
+/// A node's input, in one bank or in several that continue each other.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The banks, the oldest first.
@@ -19,9 +20,9 @@ pub struct Recording {
 pub struct Bank {
     /// What it begins with.
     pub header: Header,
-    /// All that was in blocks whose checksums are right, without the header.
+    /// All records up to the last checksum that is right.
     pub(crate) records: Vec<u8>,
-    /// What follows those blocks is none: so many bytes.
+    /// What follows them is none: so many bytes.
     pub damaged: Option<usize>,
 }
 
@@ -121,28 +122,26 @@ impl Bank {
         if *magic != MAGIC {
             return Err(Unreadable::NoRecording);
         }
-        let (version, mut rest) = rest.split_first().ok_or(Unreadable::Header)?;
+        let (version, rest) = rest.split_first().ok_or(Unreadable::Header)?;
         if *version != VERSION {
             return Err(Unreadable::Version(*version));
         }
-        let mut payload = Vec::new();
-        let mut number = 0_u32;
-        while let Some((block, after)) = block(number, rest) {
-            payload.extend_from_slice(block);
-            rest = after;
-            number = number.wrapping_add(1);
+        let mut numbers = Numbers::new(rest);
+        let header = Header::read(&mut numbers)?;
+        let (summed, rest) = bytes.split_at(bytes.len() - numbers.left());
+        let mut sum = Digest::new();
+        sum.bytes(summed);
+        let Some((its, rest)) = rest.split_first_chunk::<SUM_BYTES>() else {
+            return Err(Unreadable::Header);
+        };
+        if sum.value() != u32::from_le_bytes(*its) {
+            return Err(Unreadable::Header);
         }
+        sum.add(sum.value());
+        let (records, rest) = rest.split_at(sound(rest, sum));
+        let records = records.to_vec();
         let whole = rest.is_empty() || rest.starts_with(&MAGIC);
         let damaged = (!whole).then_some(rest.len());
-        let mut numbers = Numbers::new(&payload);
-        let header = Header::read(&mut numbers).map_err(|_| Unreadable::Header)?;
-        if header.core != env!("CARGO_PKG_VERSION") {
-            return Err(Unreadable::Core(header.core));
-        }
-        if !crate::node::exists(header.members, header.exchanges) {
-            return Err(Unreadable::Size(header.members, header.exchanges));
-        }
-        let records = payload.split_off(payload.len() - numbers.left());
         let bank = Self {
             header,
             records,
@@ -153,35 +152,36 @@ impl Bank {
 }
 
 impl Header {
-    fn read(from: &mut Numbers<'_>) -> Result<Self, Unread> {
-        let length = from.size()?;
-        let core =
-            String::from_utf8(from.bytes(length)?.to_vec()).map_err(|_| Unread::Malformed)?;
+    fn read(from: &mut Numbers<'_>) -> Result<Self, Unreadable> {
+        let length = from.byte()?;
+        let core = from.bytes(length.into())?;
+        let core = core::str::from_utf8(core).map_err(|_| Unreadable::Header)?;
+        if core != env!("CARGO_PKG_VERSION") {
+            return Err(Unreadable::Core(core.to_owned()));
+        }
         let (members, exchanges) = (from.size()?, from.size()?);
         let (bank, records_before) = (from.short()?, from.short()?);
         let origin = from.number()?;
         let start = Instant::from_micros(from.number()?);
-        let length = from.size()?;
+        if !exists(members, exchanges) {
+            return Err(Unreadable::Size(members, exchanges));
+        }
+        let image = image_of(members, exchanges, from.rest()).ok_or(Unreadable::Header)?;
         Ok(Self {
-            core,
+            core: core.to_owned(),
             members,
             exchanges,
             bank,
             records_before,
             origin,
             from: start,
-            image: from.bytes(length)?.to_vec(),
+            image: from.bytes(image.len())?.to_vec(),
         })
     }
 }
 
-/// The payload of the block of this number at the beginning of `bytes`, and what follows it; `None`
-/// if there is none.
-fn block(number: u32, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    let (payload, rest) = rest.split_at_checked(usize::from(*length))?;
-    let (checksum, rest) = rest.split_first_chunk()?;
-    let sound =
-        *length > 0 && bully::record::checksum(number, payload) == u32::from_le_bytes(*checksum);
-    sound.then_some((payload, rest))
+impl From<Unread> for Unreadable {
+    fn from(_: Unread) -> Self {
+        Self::Header
+    }
 }

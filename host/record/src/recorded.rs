@@ -2,11 +2,41 @@
 
 use core::time::Duration;
 
-use bully::record::{Recordable, Recorder, Sink};
-use bully::{Config, Counters, Event, Instant, Net, Phase, Pid, Roster, State};
+use bully::record::{Recorder, Sink};
+use bully::{Config, Event, Instant, Net};
 use bully_sim::AnyNode;
 
 use crate::node::{AnyRecordable, node};
+
+/// The methods of [`AnyNode`] that change nothing, for a type that has such a node in this field.
+#[macro_export]
+macro_rules! reads_of {
+    ($node:ident) => {
+        fn poll_at(&self) -> Option<$crate::bully::Instant> {
+            $crate::bully_sim::AnyNode::poll_at(&*self.$node)
+        }
+
+        fn leader(&self) -> Option<$crate::bully::Pid> {
+            self.$node.leader()
+        }
+
+        fn phase(&self) -> $crate::bully::Phase {
+            self.$node.phase()
+        }
+
+        fn state(&self) -> $crate::bully::State {
+            self.$node.state()
+        }
+
+        fn roster(&self) -> $crate::bully::Roster<'_> {
+            self.$node.roster()
+        }
+
+        fn counters(&self) -> $crate::bully::Counters {
+            self.$node.counters()
+        }
+    };
+}
 
 /// A node whose run is recorded. The recording ends in order when it is dropped.
 pub trait Recorded: AnyNode {
@@ -78,29 +108,7 @@ impl<S: Sink, const LIST: usize> AnyNode for Running<S, LIST> {
         self.recorder.resign(&mut *self.node);
     }
 
-    fn poll_at(&self) -> Option<Instant> {
-        Recordable::poll_at(&*self.node)
-    }
-
-    fn leader(&self) -> Option<Pid> {
-        self.node.leader()
-    }
-
-    fn phase(&self) -> Phase {
-        self.node.phase()
-    }
-
-    fn state(&self) -> State {
-        self.node.state()
-    }
-
-    fn roster(&self) -> Roster<'_> {
-        self.node.roster()
-    }
-
-    fn counters(&self) -> Counters {
-        self.node.counters()
-    }
+    reads_of!(node);
 }
 
 impl<S: Sink, const LIST: usize> Drop for Running<S, LIST> {

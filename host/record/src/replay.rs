@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bully::record::{Digest, Recordable, image_checksum};
+use bully::record::{Digest, Recordable, image_digest};
 use bully::{Event, Instant};
 use bully_sim::AnyNode;
 
@@ -11,7 +11,7 @@ use crate::node::{AnyRecordable, restored};
 use crate::player::{Divergence, Observer, Player, Stopped, is_continued, marked};
 use crate::read::{Bank, Recording};
 
-/// The shipped node, with the input that was recorded.
+/// The shipped node, with the input it had when it was recorded.
 pub struct Replay {
     banks: std::vec::IntoIter<Bank>,
     cursor: Cursor,
@@ -29,7 +29,7 @@ pub struct Replay {
 pub enum Step {
     /// The node was polled at this time, and reported this.
     Polled(Instant, Option<Event>),
-    /// The node was asked to leave.
+    /// The node was made to leave.
     Resigned(Instant),
 }
 
@@ -177,15 +177,13 @@ impl Replay {
                         .map_err(Problem::Diverged)?;
                     self.agreed = record;
                 }
-                What::End { why, digest, image } => {
-                    marked(self.digest, digest, (self.agreed, record), at)
-                        .map_err(Problem::Diverged)?;
-                    let came = image_checksum(&*self.node);
-                    if came != image {
+                What::End { why, image } => {
+                    let came = image_digest(&*self.node).value();
+                    if let Some(image) = image.filter(|image| *image != came) {
                         return Err(Problem::Diverged(Divergence {
                             record,
                             at,
-                            expected: format!("that the node's state has the checksum {image:08x}"),
+                            expected: format!("that the node's state has the digest {image:08x}"),
                             came: format!("it has {came:08x}"),
                         }));
                     }
@@ -257,13 +255,13 @@ impl Replay {
         if missing > 0 {
             return Err(Problem::Missing(number, missing));
         }
-        let (expected, came) = (image_checksum(&*node), image_checksum(&*self.node));
+        let [expected, came] = [&*node, &*self.node].map(|node| image_digest(node).value());
         if expected != came {
             return Err(Problem::Diverged(Divergence {
                 record: before,
                 at: bank.header.from,
                 expected: format!(
-                    "that bank {number} begins with a state of checksum {expected:08x}"
+                    "that bank {number} begins with a state of digest {expected:08x}"
                 ),
                 came: format!("the node's has {came:08x}"),
             }));
