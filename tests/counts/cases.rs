@@ -37,7 +37,7 @@ const AUDIENCE: usize = 100;
 const ASKED: usize = EXCHANGES - EXCHANGES / 4;
 
 /// All of them. The names are those in `counts.txt`.
-pub(crate) const CASES: [Case; 17] = [
+pub(crate) const CASES: [Case; 22] = [
     case("decode JOIN", |_| decode_join(), 1),
     case(
         "decode ELECTION of 1000 by address",
@@ -55,16 +55,41 @@ pub(crate) const CASES: [Case; 17] = [
         1,
     ),
     case("encode ELECTION of 1000 by pid", |_| encode(Keyed::Pid), 1),
-    case("merge a known list of 1000", |_| merge_known(), MANY),
+    case("merge a known list of 1000", |_| merge_known(false), MANY),
+    case(
+        "merge a known list of 1000, recorded",
+        |_| merge_known(true),
+        MANY,
+    ),
     case("merge 500 unknown into 500", merge_unknown, MANY),
-    case("poll 1000 members, idle", |_| idle(), 0),
-    case("poll 1000 members, PROBE answered", |_| probed(), 1),
+    case("poll 1000 members, idle", |_| idle(false), 0),
+    case("poll 1000 members, idle, recorded", |_| idle(true), 0),
+    case("poll 1000 members, PROBE answered", |_| probed(false), 1),
+    case(
+        "poll 1000 members, PROBE answered, recorded",
+        |_| probed(true),
+        1,
+    ),
     case(
         "poll 1000 members, election joined",
-        |_| elects(),
+        |_| elects(false),
         1 + ASKED,
     ),
-    case("broadcast COORDINATOR to 100", |_| broadcast(), AUDIENCE),
+    case(
+        "poll 1000 members, election joined, recorded",
+        |_| elects(true),
+        1 + ASKED,
+    ),
+    case(
+        "broadcast COORDINATOR to 100",
+        |_| broadcast(false),
+        AUDIENCE,
+    ),
+    case(
+        "broadcast COORDINATOR to 100, recorded",
+        |_| broadcast(true),
+        AUDIENCE,
+    ),
     case("coordinator of 1000, JOIN answered", |_| joined(), 1),
     case("chip, encode a list of 32", |_| chip_encode(), 1),
     case("chip, decode a list of 32", |_| chip_decode(), FEW),
@@ -163,9 +188,9 @@ fn encode(keyed: Keyed) -> Work {
 }
 
 /// One in the middle receives COORDINATOR with the list of all, whom it knows.
-fn merge_known() -> Work {
+fn merge_known(recorded: bool) -> Work {
     let all = members(MANY);
-    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]);
+    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]).recorded(recorded);
     Box::new(move || {
         stage.receive(Request::Coordinator(list(all)));
         stage.pass();
@@ -193,19 +218,19 @@ fn merge_unknown(calls: usize) -> Work {
     })
 }
 
-fn idle() -> Work {
+fn idle(recorded: bool) -> Work {
     let all = members(MANY);
-    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]);
+    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]).recorded(recorded);
     Box::new(move || {
-        let event = stage.node.poll(black_box(stage.now), &mut stage.net);
+        let event = black_box(&mut stage).poll();
         let at = stage.node.poll_at();
         usize::from(event.is_some() || at.is_some_and(|at| at <= stage.now))
     })
 }
 
-fn probed() -> Work {
+fn probed(recorded: bool) -> Work {
     let all = members(MANY);
-    let mut leader = Stage::<1_024>::settled(all, all[MANY - 1]);
+    let mut leader = Stage::<1_024>::settled(all, all[MANY - 1]).recorded(recorded);
     Box::new(move || {
         leader.net.answered = 0;
         leader.receive(Request::Probe(Roster::EMPTY));
@@ -215,9 +240,9 @@ fn probed() -> Work {
 
 /// One in the middle receives ELECTION, answers it, asks as many of those above it as it has
 /// connections for, is answered, and receives COORDINATOR.
-fn elects() -> Work {
+fn elects(recorded: bool) -> Work {
     let all = members(MANY);
-    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]);
+    let mut stage = Stage::<1_024>::settled(all, all[MANY / 2]).recorded(recorded);
     Box::new(move || {
         (stage.net.answered, stage.net.opened) = (0, 0);
         stage.receive(Request::Election(list(all)));
@@ -228,9 +253,9 @@ fn elects() -> Work {
 }
 
 /// The greatest receives ELECTION, wins at once, and announces itself to everyone.
-fn broadcast() -> Work {
+fn broadcast(recorded: bool) -> Work {
     let all = members(AUDIENCE + 1);
-    let mut leader = Stage::<128>::settled(all, all[AUDIENCE]);
+    let mut leader = Stage::<128>::settled(all, all[AUDIENCE]).recorded(recorded);
     Box::new(move || {
         leader.net.opened = 0;
         leader.receive(Request::Election(list(all)));

@@ -4,8 +4,10 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use bully::record::{Recorder, Ring};
 use bully::{
-    Addr, Config, Exchange, Full, Incoming, Instant, Member, Net, Node, Reply, Request, Roster,
+    Addr, Config, Event, Exchange, Full, Incoming, Instant, Member, Net, Node, Reply, Request,
+    Roster,
 };
 
 /// How many exchanges nodes and coordinators have here.
@@ -16,6 +18,9 @@ const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// Longer than any case takes.
 const NEVER: Duration = Duration::from_secs(3_600);
+
+/// Bytes for a recording: more than any case fills, since what a bank begins with is not counted.
+const BANKS: usize = 8 << 20;
 
 /// Everyone at the other end is healthy: takes each message, and answers where an answer is due.
 #[derive(Debug, Default)]
@@ -89,6 +94,8 @@ pub(crate) struct Stage<const MEMBERS: usize> {
     pub(crate) node: Box<Node<MEMBERS, EXCHANGES>>,
     pub(crate) net: Wire,
     pub(crate) now: Instant,
+    /// Of a node whose run is recorded.
+    recorder: Option<Recorder<Ring<'static>, MEMBERS>>,
 }
 
 impl<const MEMBERS: usize> Stage<MEMBERS> {
@@ -125,6 +132,7 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
                 ..Wire::default()
             },
             now: Instant::ZERO,
+            recorder: None,
         };
         stage.turn();
         stage.receive(Request::Coordinator(list(known)));
@@ -133,6 +141,21 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
         let greatest = known.iter().max().expect("somebody is known");
         assert_eq!(stage.node.leader(), Some(greatest.pid), "not settled");
         stage
+    }
+
+    /// The same, with its run recorded in memory from here on if `recorded`.
+    pub(crate) fn recorded(mut self, recorded: bool) -> Self {
+        let ring = || Ring::new(vec![0; BANKS].leak());
+        self.recorder = recorded.then(|| Recorder::new(ring(), 0));
+        self
+    }
+
+    /// Polls the node once.
+    pub(crate) fn poll(&mut self) -> Option<Event> {
+        match &mut self.recorder {
+            Some(recorder) => recorder.poll(&mut *self.node, self.now, &mut self.net),
+            None => self.node.poll(self.now, &mut self.net),
+        }
     }
 
     /// Hears this, and does all that comes of it at once.
@@ -149,7 +172,7 @@ impl<const MEMBERS: usize> Stage<MEMBERS> {
 
     fn turn(&mut self) {
         loop {
-            while self.node.poll(self.now, &mut self.net).is_some() {}
+            while self.poll().is_some() {}
             if self.net.is_quiet() {
                 break;
             }
