@@ -5,8 +5,8 @@ use heapless::{Vec, VecView};
 use crate::net::{Exchange, Full, Gone, Incoming, Net, Refusal, Reply, Request};
 use crate::roster::{Addr, Member, Origin, Pid, Roster};
 use crate::wire::{
-    ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Hello, Ready, Received,
-    VERSION, message_max,
+    ACCEPTED_FROM, Counts, Decoder, Encoder, FRAME_SHORT_MAX, Frame, Hello, RECORDED_MAX, Ready,
+    Received, VERSION, message_max,
 };
 
 /// A serial line: bytes in, bytes out, and nothing that blocks.
@@ -169,6 +169,8 @@ pub struct Link<'b, L> {
     /// The frame with `listening` is pending.
     listening_pending: bool,
     gateway: Option<Gateway>,
+    /// The gateway has asked for the recording, and has so many bytes of it.
+    handed_out: Option<usize>,
     more: bool,
 }
 
@@ -199,6 +201,7 @@ impl<'b, L: Line> Link<'b, L> {
             listening: true,
             listening_pending: false,
             gateway: None,
+            handed_out: None,
             more: false,
         };
         link.send(&Frame::Lost);
@@ -223,6 +226,36 @@ impl<'b, L: Line> Link<'b, L> {
     /// whatever `poll_at` says.
     pub fn is_busy(&self) -> bool {
         self.more || self.out.from != self.out.to
+    }
+
+    /// Returns `true` if the gateway has asked for the recording of this node and has not got all of it:
+    /// see [`hand_out`](Self::hand_out).
+    pub fn is_asked_for_recording(&self) -> bool {
+        self.handed_out.is_some()
+    }
+
+    /// Sends of a recording, the older bank and the younger one, as much as the line takes. Returns
+    /// `true` once all of it is sent; until then call it again after each poll, with the same bytes, while
+    /// the gateway [asks](Self::is_asked_for_recording).
+    pub fn hand_out(&mut self, banks: [&[u8]; 2]) -> bool {
+        let [older, younger] = banks;
+        while let Some(from) = self.handed_out
+            && self.catch_up()
+        {
+            let bank = match older.get(from..) {
+                Some([]) | None => younger.get(from.saturating_sub(older.len())..),
+                older => older,
+            };
+            let bank = bank.unwrap_or(&[]);
+            let bytes = bank.get(..RECORDED_MAX).unwrap_or(bank);
+            let to = from + bytes.len();
+            let left = (older.len() + younger.len()).saturating_sub(to);
+            if !self.send(&Frame::Recorded(left as u32, bytes)) {
+                break;
+            }
+            self.handed_out = Some(to).filter(|_| left > 0);
+        }
+        self.handed_out.is_none()
     }
 
     /// What has been received over the line so far.
@@ -306,6 +339,7 @@ impl<'b, L: Line> Link<'b, L> {
     fn lose(&mut self) {
         self.out.clear();
         self.listening_pending = false;
+        self.handed_out = None;
         self.slots.retain_mut(|slot| {
             slot.pending = None;
             slot.stage = match slot.stage {
@@ -365,6 +399,7 @@ impl<'b, L: Line> Link<'b, L> {
             Frame::Ping => {
                 self.send(&Frame::Pong);
             }
+            Frame::Record => self.handed_out = Some(0),
             Frame::Input(exchange, incoming) => {
                 let accepted = incoming == Incoming::Accepted;
                 let over = matches!(incoming, Incoming::Done | Incoming::Gone(_));

@@ -86,6 +86,97 @@ fn a_chip_leads_is_missed_and_leads_again() {
     });
 }
 
+/// Its last minutes come over the line, and the same core repeats them.
+#[test]
+fn the_recording_of_a_chip_comes_over_its_line_and_is_repeated() {
+    let party = Party::ours(&[]);
+    let plug = Plug::unix("bully-chip-recorded");
+    let name = |kind: &str| {
+        let name = format!("bully-chip-{}.{kind}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        path.to_str().expect("its name is text").to_owned()
+    };
+    let (file, control) = (name("byr"), format!("unix:{}", name("control")));
+    let (port, link) = (party.gcd_port.to_string(), plug.link());
+    let args = ["gateway", "--link", &link, "--gcd", "localhost", &port];
+    let more = [
+        "--log",
+        "json",
+        "--for",
+        "150s",
+        "--record",
+        &file,
+        "--control",
+        &control,
+    ];
+    let gateway = party
+        .processes
+        .spawn("gateway", &mut bully(&[&args[..], &more].concat()));
+    let run = |args: &[&str]| bully(args).output().expect("it is there");
+
+    gateway.wait_for_event("line_open");
+    let status = run(&["status", "--control", &control]);
+    assert_eq!(
+        status.status.code(),
+        Some(3),
+        "no chip, no leader: {status:?}"
+    );
+    let chip = chip(&plug);
+    let other = party.node(200, &[]).joined();
+    leads(&party, &chip, &[&other]);
+    let (days, id) = pid(CHIP);
+    party
+        .processes
+        .wait_until("the chip is seen to lead", LIMIT, || {
+            let status = run(&["status", "--control", &control, "--format", "json"]);
+            let said = String::from_utf8_lossy(&status.stdout).into_owned();
+            said.contains("\"leading\"") && said.contains(&format!("\"leader\":[{days},{id}]"))
+        });
+    let members = run(&["members", "--control", &control]);
+    let said = String::from_utf8_lossy(&members.stdout).into_owned();
+    assert!(
+        members.status.success() && said.contains(&id.to_string()),
+        "{said}"
+    );
+
+    gateway.terminate();
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert_eq!(gateway.count_since(0, "chip_recorded"), 1);
+    let replay = run(&["replay", "--verify", &file]);
+    let said = String::from_utf8_lossy(&replay.stdout).into_owned();
+    assert!(
+        replay.status.success() && said.contains("does as recorded"),
+        "{replay:?}"
+    );
+    assert!(said.contains(&format!("({days}, {id})")), "{said}");
+    let events = run(&["replay", &file]);
+    let said = String::from_utf8_lossy(&events.stdout).into_owned();
+    assert!(said.contains("leads"), "{said}");
+    std::fs::remove_file(&file).expect("it was written");
+}
+
+/// No file is left empty without a word.
+#[test]
+fn a_gateway_without_a_chip_says_that_it_has_no_recording() {
+    let party = Party::ours(&[]);
+    let plug = Plug::unix("bully-chip-missing");
+    let path = std::env::temp_dir().join(format!("bully-none-{}.byr", std::process::id()));
+    let file = path.to_str().expect("its name is text");
+    let (port, link) = (party.gcd_port.to_string(), plug.link());
+    let args = ["gateway", "--link", &link, "--gcd", "localhost", &port];
+    let more = ["--for", "1s", "--record", file];
+    let output = bully(&[&args[..], &more].concat())
+        .output()
+        .expect("it is there");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("no chip has handed out a recording"),
+        "{said}"
+    );
+    std::fs::remove_file(&path).expect("it was made");
+}
+
 /// Neither an echo nor an end of line, an interrupt or a stop: a device is not treated as a terminal.
 #[test]
 fn a_device_passes_every_byte_both_ways() {

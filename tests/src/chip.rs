@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant as Wall;
 
+use bully::record::{Recorder, Ring};
 use bully::wire::{Counts, message_max};
 use bully::{Buffers, Config, Gateway, Instant, Line, Link, Member, Node, Pid};
 
@@ -18,6 +19,9 @@ use bully::{Buffers, Config, Gateway, Instant, Line, Link, Member, Node, Pid};
 const MEMBERS: usize = 32;
 const EXCHANGES: usize = 8;
 const BYTES: usize = message_max(MEMBERS);
+
+/// Bytes for its recording: it wraps around after some seconds of an eventful life.
+const BANKS: usize = 4_096;
 
 /// How long a chip sleeps when it has nothing to do: as the tick of a real one.
 const TICK: Duration = Duration::from_millis(1);
@@ -195,8 +199,23 @@ fn live(line: &mut StreamLine, pid: Pid, off: &AtomicBool, seen: &Mutex<Seen>) {
     });
     config.directory = Some(gateway.directory);
     let mut node = Node::<MEMBERS, EXCHANGES>::new(config);
+    let mut banks = [0; BANKS];
+    let mut recorder = Recorder::<_, MEMBERS>::new(Ring::new(&mut banks), 0);
+    let mut handed_out = false;
     while !off.load(Ordering::Relaxed) {
-        while node.poll(clock(), &mut link).is_some() {}
+        if handed_out {
+            while node.poll(clock(), &mut link).is_some() {}
+        } else {
+            while recorder.poll(&mut node, clock(), &mut link).is_some() {}
+        }
+        if link.is_asked_for_recording() {
+            if !handed_out {
+                recorder.finish(&node);
+            }
+            // It is not written again while it is on its way, nor after.
+            handed_out = true;
+            link.hand_out(recorder.sink().banks());
+        }
         let now = link.gateway();
         if now.is_some_and(|now| now.instance != gateway.instance) {
             return;

@@ -74,12 +74,18 @@ fn golden() -> Vec<(&'static str, Frame<'static>, String)> {
         (
             "HELLO",
             Frame::Hello(hello),
-            "FIRST u8 0 u8 2 u32 16909060 u64 HERE:40001 u64 HERE:23600",
+            "FIRST u8 0 u8 3 u32 16909060 u64 HERE:40001 u64 HERE:23600",
         ),
         (
             "READY",
             Frame::Ready(ready),
-            "FIRST u8 1 u8 2 u16 32 u16 12 u8 1",
+            "FIRST u8 1 u8 3 u16 32 u16 12 u8 1",
+        ),
+        ("RECORD", Frame::Record, "FIRST u8 11"),
+        (
+            "RECORDED, more follows",
+            Frame::Recorded(300, &[0x42, 0x59, 0x52]),
+            "FIRST u8 12 u32 300 u8 3 u8 66 u8 89 u8 82",
         ),
         ("LOST", Frame::Lost, "FIRST u8 2"),
         ("PING", Frame::Ping, "FIRST u8 3"),

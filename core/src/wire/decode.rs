@@ -256,6 +256,8 @@ impl<'a> In<'a> {
                 };
                 Frame::Input(exchange, incoming)
             }
+            kind::RECORD => Frame::Record,
+            kind::RECORDED => Frame::Recorded(self.take()?, self.take()?),
             _ => return None,
         };
         self.end()?;

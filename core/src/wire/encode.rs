@@ -188,6 +188,19 @@ impl Out<'_> {
                 self.put(kind::CLOSE)?;
                 self.exchange(exchange)
             }
+            Frame::Record => self.put(kind::RECORD),
+            Frame::Recorded(left, bytes) => {
+                self.put(kind::RECORDED)?;
+                self.number(left)?;
+                // As many as a byte can count.
+                self.put(
+                    u8::try_from(bytes.len())
+                        .ok()
+                        .filter(|length| *length < 128)
+                        .ok_or(Full)?,
+                )?;
+                bytes.iter().try_for_each(|byte| self.put(*byte))
+            }
             Frame::Input(exchange, incoming) => {
                 self.put(kind::INPUT)?;
                 self.exchange(exchange)?;

@@ -7,7 +7,7 @@ use crate::roster::{Addr, Member, Pid, Roster};
 use crate::wire::framing::{CHECKSUM, framed_max};
 
 /// The version of the format that this crate speaks; both ends send theirs when a session begins.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// The greatest number of bytes on the line for a list of `members`, both its zeros included:
 /// about 8 bytes a member in a lab, and at worst 20.
@@ -98,7 +98,15 @@ pub enum Frame<'a> {
     Close(Exchange),
     /// Gateway: [`Net::recv`](crate::Net::recv).
     Input(Exchange, Incoming<'a>),
+    /// Gateway: hand out your recording.
+    Record,
+    /// Chip: part of its recording, and how many bytes of it follow after these. At most
+    /// [`RECORDED_MAX`] bytes.
+    Recorded(u32, &'a [u8]),
 }
+
+/// The greatest number of bytes of a recording in one frame: what makes it as long as any other.
+pub const RECORDED_MAX: usize = 28;
 
 /// Exchanges that others open have numbers from here to 65,535, those that the chip opens the lower
 /// ones: so neither end waits for the other to number one.
@@ -117,6 +125,8 @@ pub(super) mod kind {
     pub(in crate::wire) const CLOSE: u8 = 8;
     pub(in crate::wire) const INPUT: u8 = 9;
     pub(in crate::wire) const LIST: u8 = 10;
+    pub(in crate::wire) const RECORD: u8 = 11;
+    pub(in crate::wire) const RECORDED: u8 = 12;
 }
 
 impl<'a> Frame<'a> {

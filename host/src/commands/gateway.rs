@@ -2,16 +2,21 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-#[cfg(unix)]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bully::wire::VERSION;
+use bully::{Instant, Pid};
 
+use super::control::ControlArgs;
+use super::record::unwritable;
 use super::wire::{WireArgs, find_directory, host_and_port, port};
 use super::{Failure, Stop, duration, files, look_up};
-use crate::gateway::{Bridge, Chip, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory};
+use crate::control::{Listed, Snapshot, View};
+use crate::gateway::{
+    Bridge, Chip, Doing, EXCHANGES_MAX, GatewayEvent, MEMBERS_MAX, Memory, Standing,
+};
 use crate::log::{Event, HostPort, Log, LogArgs, OnError, Trace};
-use crate::names;
+use crate::names::{self, Names};
 use crate::net::{LineEvent, LineTo, Poll, Serial, Tcp};
 
 /// Let a chip on a serial line take part in a group
@@ -38,6 +43,14 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
 
+    /// At the end, ask the chip for the recording in its memory and write it to this file, for bully
+    /// replay; its firmware must record (feature record of the core)
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    #[command(flatten)]
+    control: ControlArgs,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -49,7 +62,11 @@ Examples:
   bully gateway --link unix:/tmp/chip --gcd localhost 23600        a chip in an emulator:
       qemu-system-arm ... -serial unix:/tmp/chip,server=on,wait=off
 
-Exit status: 0 after Ctrl-C or --for, 1 after an error of the system, 2 for wrong usage.";
+  bully gateway --link /dev/ttyACM0 --gcd localhost 23600 --record chip.byr
+                                           at Ctrl-C the chip's recording is written
+
+Exit status: 0 after Ctrl-C or --for, 1 after an error of the system or without the recording that
+--record asks for, 2 for wrong usage.";
 
 /// What `--link` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +98,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let clock = poll.clock();
     let mut log = Log::open(args.log, "gateway", OnError::GoOn, &poll)
         .map_err(|error| Failure::system(&error))?;
+    let control = args.control.open(&poll, &mut log)?;
+    if let Some(file) = &args.record {
+        // What cannot be written is better known now.
+        std::fs::write(file, []).map_err(|error| unwritable(file, &error))?;
+    }
 
     let mut tcp = Tcp::bind(&poll, NET, args.wire.tcp(EXCHANGES_MAX)).map_err(|error| {
         Failure::bind(
@@ -113,6 +135,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut bridge = Bridge::new(&mut memory, chip);
     let mut line = Serial::new(&poll, LINE, line_to.clone());
     let mut trace = Trace::new(None, Some(directory), None, clock);
+    let mut standing = Standing::default();
+    // Until when the chip's recording is awaited, once the end has come.
+    let mut awaited: Option<Instant> = None;
+    let mut recording: Option<Result<(), Failure>> = None;
+    let mut chip_ready = false;
     loop {
         let now = clock.now();
         while let Some(event) = line.turn(now) {
@@ -121,13 +148,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         loop {
             let now = clock.now();
             let event = if log.has_messages() {
-                let event = bridge.poll(now, &mut trace.watch(&mut tcp), &mut line);
+                let mut watched = trace.watch(&mut tcp);
+                let mut net = standing.follow(&mut watched, now);
+                let event = bridge.poll(now, &mut net, &mut line);
                 log.messages(&mut trace);
                 event
             } else {
-                bridge.poll(now, &mut tcp, &mut line)
+                bridge.poll(now, &mut standing.follow(&mut tcp, now), &mut line)
             };
             let Some(event) = event else { break };
+            match event {
+                GatewayEvent::ChipReady { .. } => chip_ready = true,
+                GatewayEvent::ChipLost { .. } => chip_ready = false,
+                _ => {}
+            }
+            if let (GatewayEvent::Recorded { .. }, Some(file)) = (event, &args.record) {
+                recording = Some(write(file, &bridge.take_recording()));
+            }
             log.emit(clock.now(), None, &event_of_chip(event));
         }
         while let Some(note) = tcp.note() {
@@ -137,7 +174,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         bridge.sweep(tcp.names_mut());
         let now = clock.now();
         log.turn(now);
-        if stop.signalled() || stop.expired(now) {
+        control.turn(|listed| Snapshot {
+            t: now.as_micros() as f64 / 1e6,
+            time: log.unix_seconds(now),
+            views: standing
+                .view(now)
+                .filter(|_| chip_ready)
+                .into_iter()
+                .collect(),
+            listed: listed.then(|| self::listed(&standing, tcp.names())),
+        });
+        let ends = stop.signalled() || stop.expired(now) || control.resigns();
+        if ends && args.record.is_some() && awaited.is_none() && bridge.ask_for_recording() {
+            awaited = Some(now + RECORDING_WITHIN);
+        }
+        let waits = recording.is_none() && awaited.is_some_and(|until| now < until) && chip_ready;
+        if ends && !waits {
             if log.has_messages() {
                 trace.finish_sending(&mut tcp);
                 trace.finish(&mut tcp);
@@ -146,9 +198,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             log.emit(clock.now(), None, &Event::Stopped);
             // A chip's member outlives its log.
             log.close(clock.now(), stop.signalled());
-            return Ok(());
+            return match (&args.record, recording) {
+                (None, _) => Ok(()),
+                (Some(_), Some(written)) => written,
+                (Some(file), None) => Err(no_recording(file)),
+            };
         }
-        let due = [Some(bridge.poll_at()), line.until()];
+        let due = [Some(bridge.poll_at()), line.until(), awaited];
         let due = due.into_iter().flatten().min();
         // While the line is behind, the network's input is left where it is.
         let due = if bridge.is_backed_up() {
@@ -156,7 +212,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         } else {
             tcp.until(due)
         };
-        poll.wait(stop.or(due), |ready| match ready.owner {
+        // A signal that has come ends no wait for the recording.
+        let due = if awaited.is_some() { due } else { stop.or(due) };
+        poll.wait(due, |ready| match ready.owner {
             NET => tcp.ready(ready),
             _ => line.ready(ready),
         })
@@ -164,8 +222,70 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// How long a chip may take to hand out its recording: 50 KB at 115,200 baud.
+const RECORDING_WITHIN: Duration = Duration::from_secs(10);
+
+/// Writes what the chip has handed out.
+fn write(file: &Path, recording: &[u8]) -> Result<(), Failure> {
+    if recording.is_empty() {
+        return Err(no_recording(file));
+    }
+    std::fs::write(file, recording).map_err(|error| unwritable(file, &error))
+}
+
+fn no_recording(file: &Path) -> Failure {
+    Failure::new(
+        format!(
+            "{} is empty: no chip has handed out a recording",
+            file.display()
+        ),
+        "is a chip at the line, and its core built with feature record?",
+    )
+}
+
+impl Standing {
+    /// How the chip's member stands, for whoever asks; `None` before it has joined.
+    fn view(&self, now: Instant) -> Option<View> {
+        let pair = |pid: Pid| (pid.days, pid.id);
+        let state = match self.doing {
+            Doing::Joining => "joining",
+            Doing::Electing => "electing",
+            Doing::Waiting => "waiting",
+            Doing::Following => "following",
+            Doing::Leading => "leading",
+            Doing::Failed => "failed",
+        };
+        let confirmed = match self.doing {
+            Doing::Leading => Some(0.0),
+            _ => self.confirmed.map(|at| now.since(at).as_secs_f64()),
+        };
+        Some(View {
+            node: pair(self.me?),
+            state: state.to_owned(),
+            leader: self.leader.map(pair),
+            since_s: now.since(self.since).as_secs_f64(),
+            confirmed_s: confirmed.filter(|_| self.leader.is_some()),
+            members: self.members.len(),
+            sent: self.sent.into(),
+            received: self.received.into(),
+        })
+    }
+}
+
+/// The chip's table, for whoever asks.
+fn listed(standing: &Standing, names: &Names) -> Vec<Listed> {
+    let members = standing.members.iter();
+    let listed = members.map(|member| {
+        let host = names.host(member.addr).into_owned();
+        let pid = (member.pid.days, member.pid.id);
+        (pid, host, names::port(member.addr))
+    });
+    listed.collect()
+}
+
 fn event_of_chip(event: GatewayEvent) -> Event {
     match event {
+        GatewayEvent::Recorded { bytes } => Event::ChipRecorded { bytes },
         GatewayEvent::ChipReady { members, exchanges } => Event::ChipReady { members, exchanges },
         GatewayEvent::ChipLost { why } => Event::ChipLost { why },
         GatewayEvent::OtherVersion { theirs } => Event::ChipVersion {

@@ -47,6 +47,11 @@ pub enum GatewayEvent {
         /// The chip's; ours is [`VERSION`].
         theirs: u8,
     },
+    /// The chip has handed out its recording, of so many bytes: see [`Bridge::take_recording`].
+    Recorded {
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// A list is longer than the chip takes. Reported when more are left out than ever before.
     ListCut {
         /// How many members were left out of it.
@@ -87,6 +92,9 @@ pub struct Bridge<'b> {
     echoes: bool,
     /// The network was full; it is asked again then.
     full_until: Option<Instant>,
+    /// What the chip has handed out of its recording, and how many bytes follow.
+    recording: Vec<u8>,
+    recording_left: Option<u32>,
     events: VecDeque<GatewayEvent>,
     chunk: [u8; CHUNK],
     chunk_at: usize,
@@ -94,6 +102,9 @@ pub struct Bridge<'b> {
     /// There was more to do than is done in one poll.
     more: bool,
 }
+
+/// The longest recording that is taken from a chip, in bytes: several times the memory of most.
+pub(super) const RECORDING_MAX: usize = 1 << 20;
 
 /// How many bytes are taken from the line at once.
 const CHUNK: usize = 512;
@@ -144,6 +155,8 @@ impl<'b> Bridge<'b> {
             other_version: None,
             echoes: false,
             full_until: None,
+            recording: Vec::new(),
+            recording_left: None,
             events: VecDeque::new(),
             chunk: [0; CHUNK],
             chunk_at: 0,
@@ -209,6 +222,19 @@ impl<'b> Bridge<'b> {
     /// The number of the session that is under way or asked for, 1 to 255.
     pub fn session(&self) -> u8 {
         self.session.number()
+    }
+
+    /// Asks the chip for its recording: [`GatewayEvent::Recorded`] is the answer, and a chip that records
+    /// nothing gives none. Returns `false` if no chip is there to be asked.
+    pub fn ask_for_recording(&mut self) -> bool {
+        self.recording.clear();
+        self.recording_left = None;
+        self.ready.is_some() && self.session.send(&Frame::Record).is_ok()
+    }
+
+    /// Takes the recording that was handed out last.
+    pub fn take_recording(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.recording)
     }
 
     /// How many exchanges are held for the chip or left open for their last bytes.

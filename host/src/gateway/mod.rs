@@ -9,7 +9,9 @@ mod calls;
 mod held;
 mod kept;
 mod session;
+mod standing;
 
 pub use bridge::{Bridge, Chip, GatewayEvent};
 pub use calls::EXCHANGES_MAX;
 pub use session::{Lost, MEMBERS_MAX, Memory};
+pub use standing::{Doing, Followed, Standing};

@@ -226,16 +226,20 @@ impl<'b> Session<'b> {
             (Stage::Ready(_), None) => return Some(self.lose(now, Lost::Gap)),
             (Stage::Ready(_), Some(frame)) => match frame {
                 Frame::Lost => return Some(self.lose(now, Lost::Asked)),
-                Frame::Hello(_) | Frame::Ping | Frame::Input(..) | Frame::Ready(_) => {
-                    return Some(self.lose(now, Lost::Nonsense));
-                }
+                Frame::Hello(_)
+                | Frame::Ping
+                | Frame::Input(..)
+                | Frame::Ready(_)
+                | Frame::Record => return Some(self.lose(now, Lost::Nonsense)),
                 Frame::Pong => {
                     self.pinged = false;
                     Step::Pong
                 }
-                Frame::Listening(_) | Frame::Open(..) | Frame::Reply(..) | Frame::Close(_) => {
-                    Step::Frame
-                }
+                Frame::Listening(_)
+                | Frame::Open(..)
+                | Frame::Reply(..)
+                | Frame::Close(_)
+                | Frame::Recorded(..) => Step::Frame,
             },
         };
         self.received_at = now;

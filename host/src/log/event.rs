@@ -14,7 +14,7 @@ use crate::names::{self, Names};
 use crate::net::Note;
 
 /// Something that happened.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// Connections are accepted from now on.
@@ -115,6 +115,8 @@ pub(crate) enum Event {
     },
     /// The chip speaks another version of the format.
     ChipVersion { theirs: u8, ours: u8 },
+    /// The chip has handed out its recording.
+    ChipRecorded { bytes: usize },
     /// A list is longer than the chip's capacity.
     ListCut { left_out: u32 },
     /// Lines of this log that were dropped, since nobody read it or it could not be written.
@@ -168,7 +170,7 @@ impl fmt::Display for HostPort {
 }
 
 /// What became of a practice group.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Summary {
     /// Whether every member that is up names the greatest member that is up.
     pub(crate) agreed: bool,

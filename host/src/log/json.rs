@@ -279,6 +279,7 @@ mod tests {
             },
             Event::ChipLost { why: Lost::Silent },
             Event::ChipVersion { theirs: 1, ours: 2 },
+            Event::ChipRecorded { bytes: 4_200 },
             Event::ListCut { left_out: 4 },
             Event::Process {
                 what: "crashes".to_owned(),
@@ -313,6 +314,7 @@ mod tests {
             | Event::ChipReady { .. }
             | Event::ChipLost { .. }
             | Event::ChipVersion { .. }
+            | Event::ChipRecorded { .. }
             | Event::ListCut { .. }
             | Event::LogLost { .. }
             | Event::Waiting

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bully::{Instant, Pid};
+pub(crate) use bully_view::Kind;
 use serde::{Serialize, Serializer};
 
 use super::form::{is_absent, maybe_pair, shown};
@@ -56,20 +57,6 @@ pub(crate) enum Direction {
     Recv,
 }
 
-/// The name of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Join,
-    Members,
-    Refused,
-    Election,
-    Ok,
-    Coordinator,
-    Probe,
-    /// Another name, as it came.
-    Other(String),
-}
-
 /// Which connection it was on: the same at both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conn {
@@ -112,28 +99,6 @@ pub(crate) enum Problem {
     Stopped,
     /// It never arrived: in simulations only.
     Lost,
-}
-
-impl Kind {
-    /// Returns the name as it is on the wire.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Join => "JOIN",
-            Self::Members => "MEMBERS",
-            Self::Refused => "REFUSED",
-            Self::Election => "ELECTION",
-            Self::Ok => "OK",
-            Self::Coordinator => "COORDINATOR",
-            Self::Probe => "PROBE",
-            Self::Other(name) => name,
-        }
-    }
-}
-
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
-    }
 }
 
 impl fmt::Display for Conn {

@@ -61,6 +61,7 @@ pub(super) fn detail(event: &Event) -> Detail {
         | Event::Resigned { successor: Some(_) }
         | Event::LineOpen { .. }
         | Event::ChipReady { .. }
+        | Event::ChipRecorded { .. }
         | Event::Waiting
         | Event::Process { .. }
         | Event::Stopped => Detail::Normal,
@@ -206,6 +207,10 @@ pub(super) fn sentence(event: &Event, who: Option<Pid>) -> (String, Tone) {
                  {ours}; {older}"
             );
             (text, Tone::Trouble)
+        }
+        Event::ChipRecorded { bytes } => {
+            let text = format!("has the chip's recording, {bytes} bytes");
+            (text, Tone::Plain)
         }
         Event::ListCut { left_out } => {
             let left_out = members_text(*left_out);

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bully::Pid;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A line of a log: who, when and what. Events of later versions are read as [`What::Other`].
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -186,6 +186,12 @@ impl Kind {
     /// Returns `true` for what answers another message.
     pub fn is_answer(&self) -> bool {
         matches!(self, Self::Members | Self::Refused | Self::Ok)
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
     }
 }
 

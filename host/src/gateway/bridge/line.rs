@@ -3,7 +3,7 @@
 use bully::wire::{ACCEPTED_FROM, Frame};
 use bully::{Addr, Exchange, Gone, Incoming, Instant, Line, Net, Reply};
 
-use super::{Bridge, GatewayEvent, LEFT_WITHIN};
+use super::{Bridge, GatewayEvent, LEFT_WITHIN, RECORDING_MAX};
 use crate::gateway::calls::{Arrived, Inbound, OUTBOUND_MAX, Outbound, Outgoing};
 use crate::gateway::kept::{List, Message};
 use crate::gateway::session::{Lost, Step};
@@ -112,6 +112,22 @@ impl Bridge<'_> {
                 }
             }
             Frame::Close(exchange) => self.close_inbound(exchange.0, net)?,
+            Frame::Recorded(left, bytes) => {
+                let length = u32::try_from(bytes.len()).ok()?;
+                let follows = self
+                    .recording_left
+                    .is_none_or(|before| before == left + length);
+                let fits = self.recording.len() + bytes.len() + left as usize <= RECORDING_MAX;
+                if !follows || !fits || (length == 0 && left > 0) {
+                    return None;
+                }
+                self.recording.extend_from_slice(bytes);
+                self.recording_left = Some(left).filter(|left| *left > 0);
+                if left == 0 {
+                    let bytes = self.recording.len();
+                    self.events.push_back(GatewayEvent::Recorded { bytes });
+                }
+            }
             // A member has no other answer, and only gateways send the rest.
             _ => return None,
         }
