@@ -58,6 +58,8 @@ def link(target, members, features=()):
         roots += ["bully_directory_poll", "bully_directory_poll_at"]
     if "link" in features:
         roots += ["bully_link_new", "bully_link_poll", "bully_link_turn", "BULLY_BUFFERS"]
+    if "record" in features:
+        roots += ["bully_record_new", "bully_record_poll", "bully_record_finish", "BULLY_RECORDER"]
     flags = ["-Csymbol-mangling-version=v0", "-Clink-arg=--emit-relocs"]
     flags += [f"-Clink-arg=--undefined={root}" for root in roots]
     # One directory for each capacity and choice: cargo would build them over each other.

@@ -8,10 +8,11 @@ import functools
 import random
 import socket
 import sys
+import tempfile
 import time
 
 import emulator
-from programs import BULLY, DIES_WITH_US, HOST, PYTHON, Chip, Member, agree, wait_for
+from programs import BULLY, DIES_WITH_US, HOST, PYTHON, Chip, Member, agree, repeated, wait_for
 
 STAYS = '--for', 3600  # s; it would end by itself too soon
 PEERS = [(60, 1000001), (90, 1000002), (120, 1000003), (150, 1000004), (200, 1000005)]
@@ -55,6 +56,7 @@ FORMS = {
 }
 # Each with a way of its own to get an address, and to feign failure.
 ROUNDS = [('pid', 'ip=10.0.2.15/24 gateway=10.0.2.2', 'close'), ('address', '', 'ignore')]
+RECORDED = 8  # s after its start the chip shows its recording
 FEIGNED = 2  # failures that are waited for; one comes every 0 to 10 s
 
 
@@ -157,13 +159,28 @@ def leads(group, program, address):
     """The greatest joins, leads, is killed and is missed, twice; how deep its stack was."""
     stack = 0
     for again in '', ' again':
-        with start_chip(program, CHIP_GREATEST, group.port, address) as chip:
+        records = [] if again else [f'record={RECORDED}']
+        with start_chip(program, CHIP_GREATEST, group.port, address, *records) as chip:
             agree(CHIP_GREATEST, chip, *group.members)
             group.seen(f'the greatest has joined and leads{again}')
+            if records:
+                group.seen(f'its recording of {is_recorded(chip)} bytes is repeated')
             stack = max(stack, chip.stack())
         agree(NEXT_GREATEST, *group.members)
         group.seen('it was killed, and the next greatest leads')
     return stack
+
+
+def is_recorded(chip):
+    """The chip shows its recording on the console, and this machine repeats it; its length."""
+    wait_for('the recording', lambda: 'RecordingEnded' in chip.lines, [chip])
+    words = [line.split() for line in chip.lines if line.startswith('Recorded ')]
+    recording = bytes.fromhex(''.join(word for _, word in words))
+    with tempfile.NamedTemporaryFile(suffix='.byr') as file:
+        file.write(recording)
+        file.flush()
+        repeated(file.name)
+    return len(recording)
 
 
 def feigns(group, program, address, mode):

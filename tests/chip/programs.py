@@ -137,6 +137,13 @@ def wait_for(what, condition, running=()):
         time.sleep(0.05)
 
 
+def repeated(recording):
+    """Repeats a recording with the core on this machine: what it does must be as recorded."""
+    done = subprocess.run([BULLY, 'replay', '--verify', recording], capture_output=True, text=True)
+    if done.returncode != 0 or 'does as recorded' not in done.stdout:
+        raise Failure(f'{recording} is not repeated: {done.stdout}{done.stderr}')
+
+
 def agree(leader, *everybody, running=()):
     """Waits until everybody has reported this leader last, as long as they and others run."""
     wait_for(

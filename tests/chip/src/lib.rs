@@ -10,6 +10,8 @@ pub mod board;
 mod clock;
 #[cfg(all(feature = "lan", not(microbit)))]
 pub mod ethernet;
+#[cfg_attr(not(feature = "record"), path = "unrecorded.rs")]
+pub mod recording;
 mod ring;
 pub mod serial;
 pub mod stack;

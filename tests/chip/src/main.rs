@@ -13,6 +13,7 @@
 
 use bully::wire::message_max;
 use bully::{Buffers, Config, Event, Link, Member, Node, Pid};
+use bully_chip::recording::{self, Recording};
 use bully_chip::serial::{self, Serial};
 use bully_chip::{EXCHANGES, MEMBERS, board, stack};
 use cortex_m::asm::wfi;
@@ -59,12 +60,20 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
     config.directory = Some(gateway.directory);
     let mut node = Node::<MEMBERS, EXCHANGES>::new(config);
     println!("Listening {{ {gateway:?} }}");
+    let mut banks: recording::Memory = [0; _];
+    let mut recording = Recording::new(&mut banks);
 
     let mut deepest = stack::start();
     stack::paint();
     while link.gateway() == Some(gateway) {
-        while let Some(event) = turn(&mut node, &mut link) {
+        while let Some(event) = turn(&mut node, &mut link, &mut recording) {
             println!("{event:?}");
+        }
+        if link.is_asked_for_recording() {
+            recording.end(&node);
+            if link.hand_out(recording.banks()) {
+                recording.start_anew();
+            }
         }
         if arguments.stack && stack::deepest() < deepest {
             deepest = stack::deepest();
@@ -74,7 +83,7 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
         let waits = || node.poll_at().is_none_or(|at| board::now() < at);
         while !serial::has_come() && waits() {
             wfi();
-            if link.is_busy() {
+            if link.is_busy() || link.is_asked_for_recording() {
                 break;
             }
         }
@@ -83,8 +92,12 @@ fn live(arguments: &Arguments, memory: &mut Memory) {
 
 /// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
 #[inline(never)]
-fn turn(node: &mut Node<MEMBERS, EXCHANGES>, link: &mut Link<'_, Serial>) -> Option<Event> {
-    node.poll(board::now(), link)
+fn turn(
+    node: &mut Node<MEMBERS, EXCHANGES>,
+    link: &mut Link<'_, Serial>,
+    recording: &mut Recording<'_>,
+) -> Option<Event> {
+    recording.poll(node, board::now(), link)
 }
 
 /// The process id and what follows it; the name of the program comes first.

@@ -83,6 +83,47 @@ pub mod link {
     }
 }
 
+/// The node's run recorded in memory.
+#[cfg(feature = "record")]
+pub mod record {
+    use core::mem::MaybeUninit;
+
+    use bully::record::{Recorder, Ring};
+    use bully::{Event, Instant, Net};
+
+    use super::{Chip, MEMBERS};
+
+    type Recording = Recorder<Ring<'static>, MEMBERS>;
+
+    /// Room for the recorder, without the banks.
+    #[unsafe(no_mangle)]
+    pub static mut BULLY_RECORDER: MaybeUninit<Recording> = MaybeUninit::uninit();
+
+    /// [`Recorder::new`].
+    #[unsafe(no_mangle)]
+    pub fn bully_record_new(room: &mut MaybeUninit<Recording>, banks: &'static mut [u8]) {
+        room.write(Recorder::new(Ring::new(banks), 0));
+    }
+
+    /// [`Recorder::poll`].
+    #[unsafe(no_mangle)]
+    pub fn bully_record_poll(
+        recorder: &mut Recording,
+        node: &mut Chip,
+        now: Instant,
+        net: &mut dyn Net,
+    ) -> Option<Event> {
+        recorder.poll(node, now, net)
+    }
+
+    /// [`Recorder::finish`], and the banks.
+    #[unsafe(no_mangle)]
+    pub fn bully_record_finish<'r>(recorder: &'r mut Recording, node: &Chip) -> [&'r [u8]; 2] {
+        recorder.finish(node);
+        recorder.sink().banks()
+    }
+}
+
 /// The lab's messages as a chip reads and writes them.
 #[cfg(feature = "pickle")]
 pub mod pickle {

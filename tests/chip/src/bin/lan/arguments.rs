@@ -2,8 +2,9 @@
 
 use core::net::SocketAddrV4;
 use core::str::FromStr;
+use core::time::Duration;
 
-use bully::{FeignMode, Pid};
+use bully::{FeignMode, Instant, Pid};
 use bully_pickle::Ipv4;
 use semihosting::experimental::env::args;
 use semihosting::sys::arm_compat::{sys_elapsed, sys_time};
@@ -13,7 +14,7 @@ use crate::settings::{Fixed, Settings};
 
 /// How the command line is written.
 const USAGE: &str = "-append 'pid=DAYS,ID gcd=IP:PORT port=PORT [ip=IP/PREFIX] [gateway=IP] \
-                     [reached=IP] [loopback=IP] [feign=close|ignore] [seed=NUMBER]'";
+                     [reached=IP] [loopback=IP] [feign=close|ignore] [seed=NUMBER] [record=SECONDS]'";
 
 /// Reads the command line, or ends the emulator.
 #[inline(never)]
@@ -30,6 +31,7 @@ fn parse(mac: [u8; 6]) -> Option<Settings> {
     let (mut ip, mut gateway) = (None, None);
     let (mut reached, mut loopback) = (None, None);
     let mut feign = None;
+    let mut records_until = None;
     let mut seed = drawn_seed(mac);
     let args = &args::<1_024>().ok()?;
     // The name of the program comes first.
@@ -51,6 +53,10 @@ fn parse(mac: [u8; 6]) -> Option<Settings> {
             "loopback" => loopback = Some(value.parse().ok()?),
             "feign" if value == "close" => feign = Some(FeignMode::Close),
             "feign" if value == "ignore" => feign = Some(FeignMode::Ignore),
+            "record" => {
+                let seconds = value.parse().ok()?;
+                records_until = Some(Instant::ZERO + Duration::from_secs(seconds));
+            }
             "seed" => seed = value.parse().ok()?,
             _ => return None,
         }
@@ -72,6 +78,7 @@ fn parse(mac: [u8; 6]) -> Option<Settings> {
         loopback,
         feign,
         seed,
+        records_until,
     })
 }
 

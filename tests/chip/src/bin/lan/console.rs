@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use bully::{Event, Instant};
 use bully_chip::stack;
-use semihosting::{eprintln, println, process};
+use semihosting::{eprintln, print, println, process};
 
 /// The member listens.
 pub(crate) fn listening(ip: Ipv4Addr, port: u16) {
@@ -25,6 +25,18 @@ pub(crate) fn report_stack() {
         DEEPEST.store(depth, Ordering::Relaxed);
         println!("Stack {{ bytes: {depth} }}");
     }
+}
+
+/// The recording, in hex, 32 bytes a line.
+pub(crate) fn report_recording(banks: [&[u8]; 2]) {
+    for bytes in banks.iter().flat_map(|bank| bank.chunks(32)) {
+        print!("Recorded ");
+        for byte in bytes {
+            print!("{byte:02x}");
+        }
+        println!();
+    }
+    println!("RecordingEnded");
 }
 
 /// The lease of the address ended, or another one was given.

@@ -28,5 +28,6 @@ pub(crate) fn read(mac: [u8; 6]) -> Settings {
         loopback: None,
         feign: None,
         seed: number,
+        records_until: None,
     }
 }

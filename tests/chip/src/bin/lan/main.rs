@@ -24,6 +24,7 @@ use core::mem::MaybeUninit;
 use core::net::Ipv4Addr;
 
 use bully::{Config, Event, Feign, Node};
+use bully_chip::recording::{self, Recording};
 use bully_chip::{EXCHANGES, MEMBERS, board, stack};
 use bully_pickle::Ipv4;
 use cortex_m::peripheral::SCB;
@@ -57,9 +58,15 @@ fn main() -> ! {
     let node = lend!(MaybeUninit<Member>, MaybeUninit::uninit());
     let node = start_node(node, settings, address.ip());
     console::listening(address.ip(), settings.port);
+    let mut recording = Recording::new(lend!(recording::Memory, [0; _]));
     loop {
-        while let Some(event) = turn(node, lan) {
+        while let Some(event) = turn(node, lan, &mut recording) {
             console::report(board::now(), event);
+        }
+        if settings.records_until.is_some_and(|until| board::now() >= until) {
+            settings.records_until = None;
+            recording.end(node);
+            console::report_recording(recording.banks());
         }
         lan.flush(network::time(board::now()));
         if address.has_changed(lan) {
@@ -68,7 +75,8 @@ fn main() -> ! {
             SCB::sys_reset();
         }
         console::report_stack();
-        network::sleep(lan, node.poll_at());
+        let until = [node.poll_at(), settings.records_until];
+        network::sleep(lan, until.into_iter().flatten().min());
     }
 }
 
@@ -95,7 +103,11 @@ fn start_node(
 
 /// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
 #[inline(never)]
-fn turn(node: &mut Member, lan: &mut Network) -> Option<Event> {
+fn turn(
+    node: &mut Member,
+    lan: &mut Network,
+    recording: &mut Recording<'_>,
+) -> Option<Event> {
     lan.turn(network::time(board::now()));
-    node.poll(board::now(), lan)
+    recording.poll(node, board::now(), lan)
 }

@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use bully::{Addr, FeignMode, Pid};
+use bully::{Addr, FeignMode, Instant, Pid};
 
 /// Who and where the member is.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     /// `seed=NUMBER`: must differ at each start. It is the core's and smoltcp's, and makes the first
     /// port. Without it: the time, and the Ethernet address.
     pub(crate) seed: u32,
+    /// `record=SECONDS`: with feature `record`, when to end the recording and show it.
+    pub(crate) records_until: Option<Instant>,
 }
 
 /// An address that does not change.
