@@ -267,11 +267,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.trace {
         let scenario = scenario(*seeds.start());
         report.add(&match args.format {
-            Format::Json => trace::json(&scenario, build),
-            Format::Text | Format::Csv => trace::text(&scenario, build),
+            Format::Json => trace::json(&scenario, build, recorder.as_ref()),
+            Format::Text | Format::Csv => trace::text(&scenario, build, recorder.as_ref()),
         });
     } else if let Some(file) = &args.diagram {
-        let (run, source) = trace::source(&scenario(*seeds.start()), build);
+        let (run, source) = trace::source(&scenario(*seeds.start()), build, recorder.as_ref());
         let title = format!("Bully election, simulated: seed {}", run.seed);
         report.add(&run);
         let drawn = diagram::write(&logs::run(&[source]), file, &title);
@@ -279,8 +279,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let verdict = report.close(started.elapsed(), |_| Ok(()));
             return verdict.and(Err(failure));
         }
-    } else if args.record.is_some() {
-        report.add(&trace::run(&scenario(*seeds.start()), None, build));
+    } else if let Some(files) = &recorder {
+        report.add(&trace::recorded(&scenario(*seeds.start()), build, files));
     } else {
         let of_all = (seeds.end() - seeds.start()).saturating_add(1);
         let count = of_all.saturating_sub(shard.index - 1).div_ceil(shard.count);

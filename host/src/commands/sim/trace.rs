@@ -11,16 +11,24 @@ use bully_sim::{
 };
 use bully_view::Source;
 
+use super::recorded::Files;
 use super::runs;
 use super::wire::Wire;
 use crate::log::{Conn, Direction, Event, Kind, Message, Party, Problem, json_line};
 
+/// Runs one seed whose members are recorded.
+pub(super) fn recorded(scenario: &Scenario, build: Build<'_>, files: &Files) -> Run {
+    events(scenario, build, Some(files), |_, _, _| ())
+}
+
 /// Runs one seed and writes everything that happens in it, as text.
-pub(super) fn text(scenario: &Scenario, build: Build<'_>) -> Run {
+pub(super) fn text(scenario: &Scenario, build: Build<'_>, files: Option<&Files>) -> Run {
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut log = EventTrace::new(files, |_, _, _| ());
     // A reader who leaves is noticed when the row is written.
     let _ = writeln!(out, "{:>12}  {:>6}  what", "time / s", "member");
     let mut observer = |at: bully::Instant, member: usize, event: &TraceEvent| {
+        log.record(at, member, event);
         // What a row says of its sending and its delay is not repeated when it arrives.
         if matches!(event, TraceEvent::Arrived(_) | TraceEvent::Refused(_)) {
             return;
@@ -35,38 +43,47 @@ pub(super) fn text(scenario: &Scenario, build: Build<'_>) -> Run {
 }
 
 /// Runs one seed and writes everything that happens in it, as the events of a log.
-pub(super) fn json(scenario: &Scenario, build: Build<'_>) -> Run {
+pub(super) fn json(scenario: &Scenario, build: Build<'_>, files: Option<&Files>) -> Run {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let run = lines(scenario, build, |line| {
+    let run = events(scenario, build, files, |at, node, event| {
         // A reader who leaves is noticed when the row is written.
-        let _ = writeln!(out, "{line}");
+        let _ = writeln!(out, "{}", line(at, node, event));
     });
     let _ = out.flush();
     run
 }
 
 /// Runs one seed and keeps everything that happens in it, as a log is read.
-pub(super) fn source(scenario: &Scenario, build: Build<'_>) -> (Run, Source) {
+pub(super) fn source(
+    scenario: &Scenario,
+    build: Build<'_>,
+    files: Option<&Files>,
+) -> (Run, Source) {
     let mut source = Source {
         name: format!("seed {}", scenario.seed),
         ..Source::default()
     };
     let mut number = 0;
-    let run = lines(scenario, build, |line| {
+    let run = events(scenario, build, files, |at, node, event| {
         number += 1;
-        source.push(number, &line);
+        source.push(number, &line(at, node, event));
     });
     (run, source)
 }
 
-/// Runs one seed and hands over everything that happens in it, as the lines of a log.
-fn lines(scenario: &Scenario, build: Build<'_>, sink: impl FnMut(String)) -> Run {
-    let mut log = JsonTrace {
-        sink,
-        pids: HashMap::new(),
-        under_way: BTreeMap::new(),
-        latest: bully::Instant::ZERO,
-    };
+fn line(at: bully::Instant, node: Option<Pid>, event: &Event) -> String {
+    let t = seconds(at);
+    json_line(t, t, node, event)
+}
+
+/// Runs one seed and hands over everything that happens in it, as the events of a log.
+fn events(
+    scenario: &Scenario,
+    build: Build<'_>,
+    files: Option<&Files>,
+    sink: impl FnMut(bully::Instant, Option<Pid>, &Event),
+) -> Run {
+    let mut log = EventTrace::new(files, sink);
     let mut observer = |at: bully::Instant, member: usize, event: &TraceEvent| {
         log.record(at, member, event);
     };
@@ -97,9 +114,11 @@ pub(super) fn run(scenario: &Scenario, observer: Option<Observer<'_>>, build: Bu
     }
 }
 
-struct JsonTrace<S> {
-    /// Takes the lines.
+struct EventTrace<'f, S> {
+    /// Takes the events.
     sink: S,
+    /// Takes those of a member for its recording.
+    files: Option<&'f Files>,
     /// Who a member is, by its number.
     pids: HashMap<usize, Pid>,
     /// Messages that were sent and have not arrived, by exchange; `true`: an answer.
@@ -107,7 +126,17 @@ struct JsonTrace<S> {
     latest: bully::Instant,
 }
 
-impl<S: FnMut(String)> JsonTrace<S> {
+impl<'f, S: FnMut(bully::Instant, Option<Pid>, &Event)> EventTrace<'f, S> {
+    fn new(files: Option<&'f Files>, sink: S) -> Self {
+        Self {
+            sink,
+            files,
+            pids: HashMap::new(),
+            under_way: BTreeMap::new(),
+            latest: bully::Instant::ZERO,
+        }
+    }
+
     fn record(&mut self, at: bully::Instant, number: usize, event: &TraceEvent) {
         self.latest = at;
         match event {
@@ -141,8 +170,10 @@ impl<S: FnMut(String)> JsonTrace<S> {
                 if let TraceEvent::Starts(pid) = other {
                     self.pids.extend(pid.map(|pid| (number, pid)));
                 }
+                // What is done to a process is no part of its recording.
                 let what = other.to_string();
-                self.event(at, number, &Event::Process { what });
+                let node = self.pids.get(&number).copied();
+                (self.sink)(at, node, &Event::Process { what });
             }
         }
     }
@@ -201,8 +232,10 @@ impl<S: FnMut(String)> JsonTrace<S> {
 
     fn event(&mut self, at: bully::Instant, number: usize, event: &Event) {
         let node = self.pids.get(&number).copied();
-        let t = seconds(at);
-        (self.sink)(json_line(t, t, node, event));
+        if let (Some(files), Some(pid)) = (self.files, node) {
+            files.note(pid, at, event);
+        }
+        (self.sink)(at, node, event);
     }
 }
 
