@@ -19,8 +19,9 @@ use crate::log::{Repeated, host_port, pid_text};
 
 /// Repeat a recorded member's run with the same code
 ///
-/// FILE is what --record of node, lab and sim writes. The member receives again what it received then,
-/// and what it does is compared with the recording. The lines of several members are sorted by time.
+/// FILE is what --record of node, lab, sim and gateway writes. The member receives again what it received
+/// then, and what it does is compared with the recording. The lines of several members are sorted by
+/// time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -129,8 +130,8 @@ type Read = Result<(String, Recording), u8>;
 type Lines = Vec<(i64, String)>;
 
 impl Args {
-    /// The recordings, each with a name for messages; what follows an .old file belongs to it. The
-    /// user has had a message about those that cannot be read.
+    /// The recordings, each with a name for messages; what follows an .old file belongs to it. Those
+    /// that cannot be read have been reported to the user.
     fn recordings(&self) -> Result<Vec<Read>, Failure> {
         let mut recordings: Vec<Read> = Vec::new();
         for file in &self.files {
