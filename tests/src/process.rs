@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// How long anything may take that is sure to happen: long enough for a busy machine, since only a
 /// test that fails waits for all of it.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// How often a condition is looked at that no line of any process announces.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
