@@ -279,8 +279,8 @@ mod tests {
             },
             Event::ChipLost { why: Lost::Silent },
             Event::ChipVersion { theirs: 1, ours: 2 },
-            Event::ChipRecorded { bytes: 4_200 },
             Event::ListCut { left_out: 4 },
+            Event::ChipRecorded { bytes: 4_200 },
             Event::Process {
                 what: "crashes".to_owned(),
             },
