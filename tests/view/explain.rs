@@ -51,8 +51,13 @@ fn every_quotation_is_the_assignments() {
         .iter()
         .map(|check| flat(check.sentence))
         .collect();
-    // Parts of one that are left out there.
+    // Parts of some that are left out there.
     sentences.push("proceed as though you are initiating a new election.".to_owned());
+    sentences.push(
+        "If you receive a COORDINATOR message, then change your state to not be election-in-progress \
+         and update your group membership list as necessary."
+            .to_owned(),
+    );
     let mut quoted = 0;
     for seed in ["1", "2", "3"] {
         let log = folder.simulated(
