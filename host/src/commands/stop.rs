@@ -77,16 +77,20 @@ impl Stop {
     }
 }
 
-/// A flag that is set by the first of SIGINT, SIGTERM and SIGHUP that is not ignored; a second one ends
-/// the process at once.
+/// A flag that is set by the first of SIGINT, SIGTERM and (on Unix) SIGHUP that is not ignored; a second
+/// one ends the process at once.
 ///
 /// # Errors
 ///
 /// The system's.
-#[cfg(unix)]
 pub(super) fn flag() -> io::Result<Arc<AtomicBool>> {
     let signalled = Arc::new(AtomicBool::new(false));
-    let signals = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
+    let signals = [
+        SIGINT,
+        SIGTERM,
+        #[cfg(unix)]
+        signal_hook::consts::SIGHUP,
+    ];
     for signal in signals.into_iter().filter(|signal| !is_ignored(*signal)) {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&signalled))?;
         flag::register(signal, Arc::clone(&signalled))?;

@@ -5,8 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -208,7 +207,7 @@ impl Folder {
         loop {
             let name = format!("bully-lab-{}-{tried}", std::process::id());
             let path = std::env::temp_dir().join(name);
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
+            match create_private(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NAMES_MAX => {
                     tried += 1;
                 }
@@ -217,6 +216,18 @@ impl Folder {
             }
         }
     }
+}
+
+#[cfg(unix)]
+fn create_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().mode(0o700).create(folder)
+}
+
+/// Elsewhere the folder for temporary files is the user's own.
+#[cfg(not(unix))]
+fn create_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir(folder)
 }
 
 impl Drop for Folder {
