@@ -321,6 +321,8 @@ impl Server {
                     });
                     client.watches |= ask == Ask::Monitor;
                     if ask == Ask::Resign {
+                        // The answer first: soon nobody is here to give it.
+                        client.write();
                         self.mailbox.0.resign.store(true, Ordering::SeqCst);
                         self.waker.wake();
                     }
@@ -334,7 +336,6 @@ impl Server {
                     break;
                 }
                 client.questions.pop_front();
-                // At once: soon nobody may be here to write it.
                 client.write();
             }
         }
