@@ -63,7 +63,10 @@ fn main() -> ! {
         while let Some(event) = turn(node, lan, &mut recording) {
             console::report(board::now(), event);
         }
-        if settings.records_until.is_some_and(|until| board::now() >= until) {
+        if settings
+            .records_until
+            .is_some_and(|until| board::now() >= until)
+        {
             settings.records_until = None;
             recording.end(node);
             console::report_recording(recording.banks());
@@ -103,11 +106,7 @@ fn start_node(
 
 /// What there is to do, up to the next event. Here `tests/chip/panics` begins to look.
 #[inline(never)]
-fn turn(
-    node: &mut Member,
-    lan: &mut Network,
-    recording: &mut Recording<'_>,
-) -> Option<Event> {
+fn turn(node: &mut Member, lan: &mut Network, recording: &mut Recording<'_>) -> Option<Event> {
     lan.turn(network::time(board::now()));
     recording.poll(node, board::now(), lan)
 }
