@@ -40,15 +40,15 @@ fn members_that_share_a_processor_have_few_messages_under_way() {
     let to = busy.names_mut().addr("127.0.0.1", port);
     let to = to.expect("it is an address");
     assert_eq!(other.names_mut().addr("127.0.0.1", port), Some(to));
-    let begun: Vec<_> = core::iter::from_fn(|| begin(&mut busy, to).ok()).collect();
-    assert!(begun.len() < 200, "{} at once", begun.len());
+    let started: Vec<_> = core::iter::from_fn(|| begin(&mut busy, to).ok()).collect();
+    assert!(started.len() < 200, "{} at once", started.len());
     // Whoever has none is not kept out by that, and may have one.
     let first = begin(&mut other, to).expect("it has no other");
     assert_eq!(begin(&mut other, to), Err(Full));
     other.close(first);
     assert_eq!(begin(&mut busy, to), Err(Full));
     // What is over leaves its place to another.
-    for exchange in &begun[..10] {
+    for exchange in &started[..10] {
         busy.close(*exchange);
     }
     let again = core::iter::from_fn(|| begin(&mut busy, to).ok());

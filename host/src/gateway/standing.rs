@@ -35,7 +35,7 @@ pub enum Doing {
     Electing,
     /// Its ELECTION was answered.
     Waiting,
-    /// It was told who leads.
+    /// It has learned who leads.
     Following,
     /// It has announced itself.
     Leading,

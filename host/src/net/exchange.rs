@@ -254,7 +254,7 @@ fn is_http(beginning: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// What a JOIN comes to that is answered with these bytes, and what a person is told of it.
+    /// What a JOIN comes to that is answered with these bytes, and what is shown of it.
     fn joining(answer: &[u8]) -> (bool, Option<String>) {
         let mut exchanged = Exchanged::new(1, Some(Due::Members));
         let outcome = exchanged.not_a_message(answer, "opcode 0x01 is not allowed");

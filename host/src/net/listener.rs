@@ -174,7 +174,7 @@ impl Listener {
             match socket::accept(listener.get()) {
                 Ok((stream, peer)) => {
                     if self.arrivals.is_last() {
-                        // If the poller cannot be asked whether there are more, an attempt tells.
+                        // If the poller cannot be asked whether there are more, try to accept one.
                         self.ready = listener.wait_anew().is_err();
                     }
                     return Accepted::Connection(stream, peer);

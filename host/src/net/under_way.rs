@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 
 use bully::Instant;
 
-/// The messages under way: begun, not over, and young enough for an answer to be expected.
+/// The messages under way: started, not over, and young enough for an answer to be expected.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     bounded: bool,
     count: usize,
-    /// When each was begun, by slot and number; the oldest first.
-    begun: VecDeque<(Instant, usize, u64)>,
+    /// When each was started, by slot and number; the oldest first.
+    started: VecDeque<(Instant, usize, u64)>,
 }
 
 /// How many there may be. Beside 24 busy loops on 2 processors a thousand members finish 700 exchanges
@@ -37,7 +37,7 @@ impl UnderWay {
         Self {
             bounded: false,
             count: 0,
-            begun: VecDeque::new(),
+            started: VecDeque::new(),
         }
     }
 
@@ -55,7 +55,7 @@ impl UnderWay {
     pub(super) fn begin(&mut self, now: Instant, slot: usize, number: u64) -> bool {
         if self.bounded {
             self.count += 1;
-            self.begun.push_back((now, slot, number));
+            self.started.push_back((now, slot, number));
         }
         self.bounded
     }
@@ -65,13 +65,13 @@ impl UnderWay {
         self.count -= 1;
     }
 
-    /// The slot and the number of one that was begun so long ago that it does not count any more.
+    /// The slot and the number of one that was started so long ago that it does not count any more.
     pub(super) fn next_old(&mut self, now: Instant) -> Option<(usize, u64)> {
-        let (since, slot, number) = *self.begun.front()?;
+        let (since, slot, number) = *self.started.front()?;
         if since + COUNTS_FOR > now {
             return None;
         }
-        self.begun.pop_front();
+        self.started.pop_front();
         Some((slot, number))
     }
 }

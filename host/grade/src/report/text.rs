@@ -124,16 +124,16 @@ fn line(check: &CheckReport, style: Style) -> String {
 pub fn in_lines(first: &str, indent: usize, text: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
-    let mut is_begun = false;
+    let mut has_text = false;
     for word in text.split(' ') {
-        if is_begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if has_text && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push_str(&line);
             lines.push('\n');
             line = " ".repeat(indent.saturating_sub(1));
         }
         line.push(' ');
         line.push_str(word);
-        is_begun = true;
+        has_text = true;
     }
     lines + &line + "\n"
 }
